@@ -1,0 +1,1 @@
+"""Callbacks that stop a training early, for a search and for a plain `model.fit`."""

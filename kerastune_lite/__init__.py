@@ -1,0 +1,1 @@
+"""A hyperparameter tuner for Keras and TensorFlow."""

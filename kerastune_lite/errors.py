@@ -1,0 +1,78 @@
+"""The exceptions of this library, and what a search does when it meets each of them.
+
+KerastuneError
+├── SpaceError             a parameter is impossible or was redefined; the search ends at once
+├── ObjectiveError         the objective is unknown, or the model doesn't report it; the search ends at once
+├── DataError              the data can't be trained on as given; raised before any training
+├── CallbackError          a callback can't be used for several trials; raised before any training
+├── BuildError             build_fn returned something that can't be trained; the search ends at once
+├── StudyError             the study's directory can't be used; the search doesn't start
+│   ├── StudyMismatchError it holds another study
+│   ├── StudyLockedError   another process searches in it
+│   └── JournalError       its journal can't be read or written; the search ends, the journal stays readable
+├── TooManyFailuresError   too many trials failed in a row; the search ends
+├── NoResultError          there is no finished trial to give back
+└── FailedTrial            raised by the user to give up one setting; the search goes on
+
+Any other exception out of build_fn or a fit fails its own trial, and the search goes on.
+"""
+
+
+class KerastuneError(Exception):
+    """Every error of this library."""
+
+
+class SpaceError(KerastuneError, ValueError):
+    """A parameter is impossible or was redefined; the search ends at once."""
+
+
+class ObjectiveError(KerastuneError, ValueError):
+    """The objective is unknown, or the model doesn't report it; the search ends at once."""
+
+
+class DataError(KerastuneError, ValueError):
+    """The data can't be trained on as given; raised before any training."""
+
+
+class CallbackError(KerastuneError, TypeError):
+    """A callback can't be used for several trials; raised before any training."""
+
+
+class BuildError(KerastuneError, TypeError):
+    """build_fn returned something that can't be trained; the search ends at once."""
+
+
+class StudyError(KerastuneError):
+    """The study's directory can't be used; the search doesn't start."""
+
+
+class StudyMismatchError(StudyError):
+    """The directory holds a study with another objective or other ranges."""
+
+
+class StudyLockedError(StudyError):
+    """Another process is searching in the directory."""
+
+
+class JournalError(StudyError):
+    """The journal can't be read or written; what it held before stays readable."""
+
+
+class TooManyFailuresError(KerastuneError):
+    """Too many trials failed in a row; the search ends and shows the first failure."""
+
+
+class NoResultError(KerastuneError, LookupError):
+    """There is no finished trial to give back."""
+
+
+class FailedTrial(KerastuneError):
+    """Raise it in build_fn or a callback to give up one setting; the search goes on with others.
+
+    Unlike other exceptions it doesn't count towards `max_failures_in_a_row`, so that a search may
+    reject as many settings as it has to (a model that is too large, a shape that can't be built).
+    """
+
+
+MISTAKES_IN_THE_CALL = (SpaceError, ObjectiveError, DataError, CallbackError, BuildError, StudyError)
+"""Errors that no other setting would mend: they end the search instead of failing a trial."""

@@ -1,0 +1,263 @@
+"""`hp`: what build_fn asks for every open choice.
+
+Owns the answers of one build. It is given a setting and a way to fill what the setting doesn't hold, and keeps which
+parameters were asked for, in which order, and what they were answered.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from kerastune_lite.errors import SpaceError
+from kerastune_lite.space import (
+    UNSET,
+    Boolean,
+    Choice,
+    Condition,
+    Fixed,
+    Float,
+    Int,
+    Parameter,
+    Space,
+    Value,
+    as_float,
+    as_integer,
+    plain,
+)
+
+T = TypeVar("T")
+
+
+class HyperParameters:
+    """Answers build_fn's questions for one trial.
+
+    Args:
+        values: The setting to try; it may hold more or fewer parameters than build_fn asks for.
+        space: The parameters known from earlier builds.
+        fill: The value of a parameter that the setting doesn't hold; by default its default or its first value.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Value] | None = None,
+        space: Space | None = None,
+        fill: Callable[[Parameter], Value] | None = None,
+    ) -> None:
+        self._given = dict(values or {})
+        self._space = space or Space()
+        self._fill = fill or first_value
+        self._asked = Space()
+        self._values: dict[str, Value] = {}
+        self._scopes: list[str] = []
+        self._conditions: list[Condition] = []
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The parameters asked for so far and their values, inactive ones left out."""
+        return dict(self._values)
+
+    @property
+    def space(self) -> Space:
+        """The known parameters and those that this build added."""
+        return self._space
+
+    @property
+    def asked(self) -> Space:
+        """The parameters that this build asked for, inactive ones included."""
+        return self._asked
+
+    def __getitem__(self, name: str) -> Value:
+        if name in self._values:
+            return self._values[name]
+        raise SpaceError(
+            f"hp[{name!r}]: build_fn has not asked for it in this build, or its condition doesn't hold. "
+            f"Asked for so far: {', '.join(self._values) or 'nothing'}."
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def choice(self, name: str, values: Sequence[T], *, default: Any = UNSET) -> T:
+        """One of `values`, which may be any objects: numbers, strings, None, tuples, functions, mixed types.
+
+        Args:
+            name: The parameter's name, unique in a build.
+            values: The options; NumPy scalars come back as plain Python values.
+            default: The option to try first.
+        """
+        name = self._full_name(name)
+        options = tuple(plain(value) for value in values)
+        answer: T = self._ask(Choice(name=name, options=options, default=plain(default)))
+        return answer
+
+    def int(
+        self,
+        name: str,
+        low: builtins.int,
+        high: builtins.int,
+        step: builtins.int | None = None,
+        log: bool = False,
+        *,
+        default: Any = UNSET,
+    ) -> builtins.int:
+        """An integer from `low` to `high`, both included.
+
+        Args:
+            name: The parameter's name, unique in a build.
+            low: The smallest value.
+            high: The largest value. A step that doesn't reach it ends at the last point inside the range.
+            step: The distance between values; with `log`, their ratio: `int("batch", 16, 256, step=2, log=True)`
+                is 16, 32, … 256.
+            log: Give equal shares to equal ratios rather than to equal differences.
+            default: The value to try first.
+        """
+        name = self._full_name(name)
+        low, high, step = as_integer(low), as_integer(high), as_integer(step)
+        parameter = Int(name=name, low=low, high=high, step=step, log=log, default=as_integer(default))
+        return int(self._ask(parameter))
+
+    def float(
+        self,
+        name: str,
+        low: builtins.float,
+        high: builtins.float,
+        step: builtins.float | None = None,
+        log: bool = False,
+        *,
+        default: Any = UNSET,
+    ) -> builtins.float:
+        """A float from `low` to `high`, both included.
+
+        Args:
+            name: The parameter's name, unique in a build.
+            low: The smallest value.
+            high: The largest value. A step that doesn't reach it ends at the last point inside the range.
+            step: The distance between values; with `log`, their ratio.
+            log: Give equal shares to equal ratios rather than to equal differences.
+            default: The value to try first.
+        """
+        name = self._full_name(name)
+        low, high, step = as_float(low), as_float(high), as_float(step)
+        parameter = Float(name=name, low=low, high=high, step=step, log=log, default=as_float(default))
+        return float(self._ask(parameter))
+
+    def boolean(self, name: str, *, default: Any = UNSET) -> bool:
+        """False or True."""
+        return bool(self._ask(Boolean(name=self._full_name(name), default=plain(default))))
+
+    def fixed(self, name: str, value: T) -> T:
+        """The value itself, kept in the records beside the open choices."""
+        answer: T = self._ask(Fixed(name=self._full_name(name), options=(plain(value),)))
+        return answer
+
+    def uniform(self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET) -> builtins.float:
+        """A float from `low` to `high` (Hyperas's word)."""
+        return self.float(name, low, high, default=default)
+
+    def loguniform(
+        self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET
+    ) -> builtins.float:
+        """A float from `low` to `high` on a log scale: the bounds themselves, not their exponents as in Hyperas."""
+        return self.float(name, low, high, log=True, default=default)
+
+    def quniform(
+        self, name: str, low: builtins.float, high: builtins.float, q: builtins.float, *, default: Any = UNSET
+    ) -> builtins.float:
+        """A float from `low` to `high` by steps of `q` (Hyperas's word)."""
+        return self.float(name, low, high, step=q, default=default)
+
+    def randint(self, name: str, low: builtins.int, high: builtins.int, *, default: Any = UNSET) -> builtins.int:
+        """An integer from `low` to `high`, both included (Hyperas leaves out the upper one)."""
+        return self.int(name, low, high, default=default)
+
+    @contextmanager
+    def when(self, name: str, value_or_values: Any) -> Iterator[bool]:
+        """Declares that the parameters asked for inside count only where a parameter has one of some values.
+
+        The block runs in any case. Where the condition doesn't hold, its parameters answer with their default or
+        first value and are left out of the trial's record. It gives whether the condition holds:
+        `with hp.when("optimizer", "sgd") as used: …`.
+
+        Args:
+            name: A parameter that was asked for before, by its full name.
+            value_or_values: One of its values, or a list, tuple or set of several.
+        """
+        if name not in self._asked:
+            raise SpaceError(
+                f"hp.when({name!r}, …): build_fn has not asked for {name!r} before. Ask for it first; inside "
+                f"hp.scope give the full name. Asked for so far: {', '.join(p.name for p in self._asked) or 'nothing'}."
+            )
+        parent = self._asked[name]
+        if parent.contains(plain(value_or_values)):
+            allowed: tuple[Value, ...] = (plain(value_or_values),)
+        elif isinstance(value_or_values, (list, tuple, set, frozenset)) and value_or_values:
+            allowed = tuple(plain(value) for value in value_or_values)
+        else:
+            allowed = (value_or_values,)
+        for value in allowed:
+            if not parent.contains(value):
+                raise SpaceError(
+                    f"hp.when({name!r}, {value_or_values!r}): {value!r} is not one of the values of {parent}."
+                )
+        self._conditions.append(Condition(name, allowed))
+        try:
+            yield self._active
+        finally:
+            self._conditions.pop()
+
+    @contextmanager
+    def scope(self, prefix: str) -> Iterator[None]:
+        """Prefixes the names asked for inside: "units" inside `hp.scope("block1")` is "block1/units"."""
+        self._scopes.append(prefix)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    @property
+    def _active(self) -> bool:
+        return all(condition.holds(self._values) for condition in self._conditions)
+
+    def _full_name(self, name: str) -> str:
+        return "/".join([*self._scopes, name]) if self._scopes and isinstance(name, str) else name
+
+    def _ask(self, parameter: Parameter) -> Value:
+        parameter = dataclasses.replace(parameter, conditions=tuple(self._conditions))
+        name = parameter.name
+        self._asked = self._asked.with_parameter(parameter)
+        self._space = self._space.with_parameter(parameter)
+        if not self._active:
+            return first_value(parameter)
+        if name not in self._values:
+            self._values[name] = self._answer(parameter)
+        elif isinstance(parameter, Choice):
+            # Options made afresh by each call are other objects; the answer is the one of this call.
+            return parameter.options[parameter.index_of(self._values[name])]
+        return self._values[name]
+
+    def _answer(self, parameter: Parameter) -> Value:
+        value = self._given[parameter.name] if parameter.name in self._given else self._fill(parameter)
+        if not parameter.contains(value):
+            raise SpaceError(
+                f"{value!r} was given for {parameter}, which doesn't take it. "
+                "Give a value inside the range, or widen the range in build_fn (in a new directory)."
+            )
+        if isinstance(parameter, Choice):
+            return parameter.options[parameter.index_of(value)]
+        return as_integer(value) if isinstance(parameter, Int) else snapped(parameter, value)
+
+
+def first_value(parameter: Parameter) -> Value:
+    """The default where one was given, else the first value of the range."""
+    return parameter.grid(2)[0] if parameter.default is UNSET else parameter.default
+
+
+def snapped(parameter: Parameter, value: Value) -> Value:
+    """The float on the parameter's own grid: 0.3 for a 0.30000000000000004 that a person computed."""
+    if parameter.size < float("inf"):
+        return parameter.decode(parameter.encode(value))
+    return as_float(value)

@@ -1,0 +1,172 @@
+"""The objective: its name, its direction, and which epoch of a learning curve counts.
+
+Knows metric names; knows nothing of Keras's objects but the names of their classes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kerastune_lite.errors import ObjectiveError
+
+Direction = Literal["min", "max"]
+
+_UP_CLASSES = """
+    Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy TopKCategoricalAccuracy
+    SparseTopKCategoricalAccuracy AUC Precision Recall PrecisionAtRecall RecallAtPrecision SensitivityAtSpecificity
+    SpecificityAtSensitivity TruePositives TrueNegatives F1Score FBetaScore IoU BinaryIoU MeanIoU OneHotIoU
+    OneHotMeanIoU R2Score CosineSimilarity ConcordanceCorrelation PearsonCorrelation
+""".split()
+_DOWN_CLASSES = """
+    MeanSquaredError RootMeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredLogarithmicError
+    Hinge SquaredHinge CategoricalHinge LogCoshError KLDivergence Poisson BinaryCrossentropy CategoricalCrossentropy
+    SparseCategoricalCrossentropy FalsePositives FalseNegatives
+""".split()
+_UP_NAMES = """
+    accuracy acc auc roc_auc pr_auc precision recall f1 f1_score fbeta_score r2 r2_score iou mean_iou binary_io_u
+    one_hot_io_u one_hot_mean_io_u mean_io_u io_u dice dice_coefficient balanced_accuracy top_5_accuracy mcc
+""".split()
+_DOWN_NAMES = """
+    mse mae mape msle rmse rmsle logloss log_loss nll perplexity hinge squared_hinge categorical_hinge log_cosh
+    kl_divergence poisson brier_score
+""".split()
+
+
+def _snake_case(name: str) -> str:
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+_CLASS_DIRECTIONS: dict[str, Direction] = {
+    **dict.fromkeys(_UP_CLASSES, "max"),
+    **dict.fromkeys(_DOWN_CLASSES, "min"),
+}
+_NAME_DIRECTIONS: dict[str, Direction] = {
+    **{_snake_case(name): direction for name, direction in _CLASS_DIRECTIONS.items() if name != "CosineSimilarity"},
+    **dict.fromkeys(_UP_NAMES, "max"),
+    **dict.fromkeys(_DOWN_NAMES, "min"),
+}
+
+
+def direction_of_class(name: str) -> Direction | None:
+    """The direction of one of Keras's metric classes, or None for a class that is not Keras's."""
+    return _CLASS_DIRECTIONS.get(name)
+
+
+def direction_of_name(name: str) -> Direction | None:
+    """The direction that a log's name tells, or None where it can't be known.
+
+    Only whole names count ("val_f1" is known, "val_f1_custom" is not): a wrong guess would turn a search around.
+    Keras's own suffix (`auc_1`) and the prefix of an output (`head_accuracy`) are looked through.
+    """
+    bare = re.sub(r"_\d+$", "", name.removeprefix("val_"))
+    if re.search(r"(^|_)(loss|error)$", bare):
+        return "min"
+    parts = bare.split("_")
+    for start in range(len(parts)):
+        direction = _NAME_DIRECTIONS.get("_".join(parts[start:]))
+        if direction is not None:
+            return direction
+    return None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a search optimises: a name out of a model's logs, and whether less or more of it is better.
+
+    `direction` is "min" or "max"; None means that it is to be known from the metric or its name.
+    """
+
+    name: str
+    direction: Direction | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ObjectiveError(
+                f"An objective is the name of one metric, like 'val_accuracy'. Received: {self.name!r}. "
+                "Several objectives are not searched together: pass the one that decides, and read the others "
+                "from each trial's curve."
+            )
+        if self.direction not in (None, "min", "max"):
+            raise ObjectiveError(f"An objective's direction is 'min' or 'max'. Received: {self.direction!r}.")
+
+    @classmethod
+    def of(cls, objective: str | Objective) -> Objective:
+        """The objective that a person gave as a name or as an Objective."""
+        return objective if isinstance(objective, Objective) else cls(objective)
+
+    @property
+    def sign(self) -> int:
+        """1 where less is better, -1 where more is; ObjectiveError while the direction isn't known."""
+        if self.direction is None:
+            raise ObjectiveError(unknown_direction(self.name))
+        return 1 if self.direction == "min" else -1
+
+    def better(self, score: float, than: float | None) -> bool:
+        """Whether a score beats another; a score that is not finite beats nothing."""
+        if not math.isfinite(score):
+            return False
+        return than is None or self.sign * score < self.sign * than
+
+    def best_epoch(self, scores: Sequence[float | None]) -> int | None:
+        """The first epoch with the best finite score, or None where there is none."""
+        best: int | None = None
+        for epoch, score in enumerate(scores):
+            if score is not None and self.better(score, None if best is None else scores[best]):
+                best = epoch
+        return best
+
+    def reported_name(self, reported: Iterable[str]) -> str:
+        """The objective's name among a model's logs; ObjectiveError, with all of them, where it isn't there.
+
+        A suffix that Keras adds (`val_auc_1` for `val_auc`) is accepted where only one name fits.
+        """
+        names = list(reported)
+        if self.name in names:
+            return self.name
+        suffixed = [name for name in names if re.fullmatch(re.escape(self.name) + r"_\d+", name)]
+        if len(suffixed) == 1:
+            return suffixed[0]
+        raise ObjectiveError(not_reported(self.name, names))
+
+
+def with_direction(
+    objective: Objective, metric_classes: Mapping[str, str] | None = None, reported: str | None = None
+) -> Objective:
+    """The objective with its direction: the given one, else its metric's, else its name's, else ObjectiveError.
+
+    Args:
+        objective: The objective as it was given.
+        metric_classes: Class names of Keras's metrics by their names, as the compiled model has them.
+        reported: The objective's name in the logs, where it is known already.
+    """
+    if objective.direction is not None:
+        return objective
+    name = reported or objective.name
+    metric = (metric_classes or {}).get(name.removeprefix("val_"))
+    direction = (direction_of_class(metric) if metric else None) or direction_of_name(name)
+    if direction is None:
+        raise ObjectiveError(unknown_direction(name))
+    return Objective(objective.name, direction)
+
+
+def unknown_direction(name: str) -> str:
+    """What to tell a person whose objective could be meant either way."""
+    return (
+        f"Whether a good {name!r} is small or large can't be known from its name. Pass "
+        f'Objective("{name}", direction="max"), or direction="min" where less is better.'
+    )
+
+
+def not_reported(name: str, reported: Sequence[str]) -> str:
+    """What to tell a person whose objective is not in the logs."""
+    tail = name.removeprefix("val_")
+    heads = [other for other in reported if other.endswith("_" + tail) and other.startswith("val_") == (tail != name)]
+    near = heads or difflib.get_close_matches(name, reported, n=1, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
+    return f"The model doesn't report the objective {name!r}. It reports: {', '.join(reported)}.{hint}"

@@ -1,0 +1,60 @@
+"""What a strategy is asked and what it answers.
+
+A strategy is frozen settings and one pure question. It is given all it may know, every trial so far among it, and
+remembers nothing: a resumed search asks the same questions and gets the same answers. It always minimises; the tuner
+turns the scores of a "max" objective before it asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from kerastune_lite.space import Space
+from kerastune_lite.trial import Trial
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Train these values next.
+
+    Attributes:
+        values: A value for each parameter that the strategy decides.
+        unseen: How parameters are filled that build_fn asks for and `values` doesn't hold: by a random draw, or by
+            the first point of their grid.
+        epochs: How long to train, where the strategy decides it.
+        resume_from: The trial whose weights to go on from.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    unseen: Literal["random", "first"] = "random"
+    epochs: int | None = None
+    resume_from: int | None = None
+
+
+class Pause(Enum):
+    """Why there is nothing to train now."""
+
+    WAIT = "a running trial has to report first"
+    DONE = "every setting of the space has been tried"
+
+
+Answer = Suggestion | Pause
+
+
+class Strategy(Protocol):
+    """Decides what to try next from what the trials say, and from nothing else."""
+
+    def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
+        """The next setting to train, or why there is none.
+
+        Args:
+            space: The parameters known so far; empty before the first build.
+            trials: Every trial so far, running ones included; scores are to be minimised.
+            rng: A generator of this trial's own, made from the study's seed and the trial's number.
+        """
+        ...

@@ -1,0 +1,109 @@
+"""A trial: one setting and what came of it. Frozen; a change makes a new one."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from kerastune_lite.objective import Direction
+
+
+class TrialState(Enum):
+    """How far a trial got, and how it ended."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of the trial; an interrupted one is run again."""
+        return self in (TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFailure:
+    """Why a trial failed: the exception's type, its message, and the traceback as text."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+Curve = tuple[Mapping[str, float], ...]
+"""A learning curve: one mapping of logs an epoch, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One setting, trained and scored.
+
+    Attributes:
+        number: From 0, in the order in which trials began.
+        values: The active parameters, in the order in which build_fn asked for them.
+        state: How it ended, or `running`.
+        score: The objective at its best epoch, the mean over runs where there were several; None without one.
+        best_epoch: The epoch, from 0, at which the kept weights were taken (in the best run).
+        curve: One mapping of logs an epoch; with several runs, that of the best one.
+        curves: One curve a run.
+        scores: One score a run.
+        seconds: Wall-clock time from the beginning of the build to the end of the last run.
+        started: When it began (UTC).
+        ended: When it ended (UTC), or None.
+        stop_reason: Why training ended before its last epoch, or None.
+        error: Why it failed, or None.
+        engine: What trained it.
+        attempts: How many times it was begun.
+        seed: What Python, NumPy and Keras were seeded with before the first run's build.
+        notes: Remarks of the search, such as "enqueued".
+        epochs: How many epochs it was to train for, where that is known.
+    """
+
+    number: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    state: TrialState = TrialState.RUNNING
+    score: float | None = None
+    best_epoch: int | None = None
+    curves: tuple[Curve, ...] = ()
+    scores: tuple[float, ...] = ()
+    seconds: float | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    stop_reason: str | None = None
+    error: TrialFailure | None = None
+    engine: str | None = None
+    attempts: int = 1
+    seed: int | None = None
+    notes: tuple[str, ...] = ()
+    epochs: int | None = None
+    best_run: int = 0
+
+    @property
+    def curve(self) -> Curve:
+        """The learning curve of the best run, or of the one that is running."""
+        return self.curves[min(self.best_run, len(self.curves) - 1)] if self.curves else ()
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the scores over runs; None with fewer than two."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+
+def best_first(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
+    """The trials that have a score, best first, earlier ones first among equals."""
+    sign = 1 if direction == "min" else -1
+    scored = [
+        (sign * trial.score, trial.number, trial)
+        for trial in trials
+        if trial.score is not None and trial.state in (TrialState.COMPLETED, TrialState.STOPPED)
+    ]
+    return [trial for *_, trial in sorted(scored, key=lambda row: row[:2])]
