@@ -1,0 +1,79 @@
+"""The best trials as a sequence that prints as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kerastune_lite.objective import Objective
+from kerastune_lite.space import label_of
+from kerastune_lite.trial import Trial
+
+
+class Leaderboard(tuple[Trial, ...]):
+    """Trials, best first. It is a tuple of trials; `print` shows it as a table."""
+
+    objective: Objective | None
+
+    def __new__(cls, trials: Iterable[Trial], objective: Objective | None) -> Leaderboard:
+        """The trials in the order given, with the objective that ranked them."""
+        self = super().__new__(cls, tuple(trials))
+        self.objective = objective
+        return self
+
+    def rows(self) -> list[list[str]]:
+        """The table's cells, its head first."""
+        name = self.objective.name if self.objective else "score"
+        head = ["rank", "trial", name, "epoch", "seconds", "values"]
+        body = [
+            [
+                str(rank),
+                str(trial.number),
+                score_text(trial),
+                epoch_text(trial),
+                seconds_text(trial),
+                values_text(trial.values),
+            ]
+            for rank, trial in enumerate(self, start=1)
+        ]
+        return [head, *body]
+
+    def __str__(self) -> str:
+        if not self:
+            return "no trial has a score yet"
+        rows = self.rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        align = [str.rjust] * (len(widths) - 1) + [str.ljust]
+        return "\n".join(
+            "  ".join(place(cell, width) for place, cell, width in zip(align, row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+def score_text(trial: Trial) -> str:
+    """The score, with its spread over runs where there were several."""
+    if trial.score is None:
+        return "-"
+    return f"{trial.score:.5g}" + (f" ± {trial.spread:.2g}" if trial.spread is not None else "")
+
+
+def epoch_text(trial: Trial) -> str:
+    """The best epoch among those trained, counted from 1 as people do."""
+    if trial.best_epoch is None:
+        return "-"
+    return f"{trial.best_epoch + 1}/{len(trial.curve)}"
+
+
+def seconds_text(trial: Trial) -> str:
+    """How long the trial took."""
+    return "-" if trial.seconds is None else f"{trial.seconds:.1f}"
+
+
+def values_text(values: Mapping[str, Any]) -> str:
+    """A setting on one line."""
+    return " ".join(f"{name}={value_text(value)}" for name, value in values.items())
+
+
+def value_text(value: Any) -> str:
+    """One value, short enough for a table."""
+    return f"{value:.4g}" if isinstance(value, float) else label_of(value)

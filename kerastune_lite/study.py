@@ -1,0 +1,266 @@
+"""A study: every trial of one search, folded from its journal.
+
+Owns the meaning of events: `Study.after` is the one function from a study and an event to a study. Reading a study,
+resuming it and showing it are all this fold; objects of this class can be thrown away at any moment and made again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerastune_lite.errors import NoResultError, SpaceError, StudyError
+from kerastune_lite.journal import JOURNAL_NAME, Event, read_journal
+from kerastune_lite.leaderboard import Leaderboard
+from kerastune_lite.objective import Objective, direction_of_name
+from kerastune_lite.space import (
+    Choice,
+    OptionLabel,
+    Parameter,
+    Space,
+    from_json,
+    is_scalar,
+    parameter_from_json,
+    to_json,
+)
+from kerastune_lite.trial import Trial, TrialFailure, TrialState, best_first
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Study:
+    """All trials of one search, with its objective and space.
+
+    Attributes:
+        directory: Where it is kept.
+        objective: What it optimises; None until it is known.
+        seed: What every random choice of the search is drawn from.
+        space: The parameters known so far.
+        records: Every trial by its number.
+        damages: What was wrong with the journal, a sentence each.
+    """
+
+    directory: Path
+    objective: Objective | None = None
+    seed: int | None = None
+    space: Space = field(default_factory=Space)
+    records: Mapping[int, Trial] = field(default_factory=dict)
+    damages: Sequence[str] = ()
+
+    @classmethod
+    def open(cls, directory: str | Path) -> Study:
+        """The study of a directory as its journal has it now: finished, running or crashed.
+
+        Raises:
+            StudyError: There is no journal.
+            JournalError: The journal can't be read, or a newer version of this library wrote it.
+        """
+        directory = Path(directory)
+        path = directory / JOURNAL_NAME
+        if not path.is_file():
+            raise StudyError(f"There is no study in {directory}: it holds no {JOURNAL_NAME}. Check the path.")
+        return cls.of_events(directory, read_journal(path))
+
+    @classmethod
+    def of_events(cls, directory: Path, reading: Any) -> Study:
+        """The study that a journal's reading tells."""
+        study = cls(directory)
+        damages = list(reading.damages)
+        for number, event in enumerate(reading.events, start=1):
+            try:
+                study = study.after(event)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                damages.append(f"event {number} ({event['event']}) makes no sense and was skipped: {error!r}")
+        return dataclasses.replace(study, damages=tuple(damages))
+
+    def after(self, event: Event) -> Study:
+        """The study as it stands after one more event."""
+        match event["event"]:
+            case "study":
+                name, direction = event["objective"], event.get("direction")
+                objective = None if name is None else Objective(name, direction)
+                return dataclasses.replace(self, objective=objective, seed=event["seed"])
+            case "parameter":
+                return dataclasses.replace(self, space=self.space.with_parameter(parameter_from_json(event)))
+            case "begin" | "epoch" | "end":
+                trial = self.records.get(event["trial"]) or Trial(number=event["trial"])
+                trial = _TRANSITIONS[event["event"]](trial, event, self.space)
+                return dataclasses.replace(self, records={**self.records, trial.number: trial})
+            case "note":
+                if "trial" not in event or event["trial"] not in self.records:
+                    return self
+                trial = _noted(self.records[event["trial"]], event, self.space)
+                return dataclasses.replace(self, records={**self.records, trial.number: trial})
+        raise ValueError(f"unknown event {event['event']!r}; a newer kerastune_lite may have written it")
+
+    def with_parameters(self, space: Space) -> Study:
+        """The study with the options of choices as objects again, where its journal had only their labels."""
+        records = {
+            number: dataclasses.replace(trial, values=_resolved(trial.values, space))
+            for number, trial in self.records.items()
+        }
+        return dataclasses.replace(self, space=space, records=records)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial, in the order of their numbers."""
+        return tuple(self.records[number] for number in sorted(self.records))
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the best score; NoResultError where none has one."""
+        best = self._ranked()[:1]
+        if best:
+            return best[0]
+        states = [trial.state.value for trial in self.trials]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "no trials"
+        failure = next((trial.error for trial in self.trials if trial.error), None)
+        raise NoResultError(
+            f"No trial of the study in {self.directory} has a score ({counts})."
+            + (f" The first error was {failure}" if failure else "")
+        )
+
+    def leaderboard(self, n: int | None = None) -> Leaderboard:
+        """The best `n` trials (all by default), best first; printed, it is a table."""
+        return Leaderboard(self._ranked()[:n], self.objective)
+
+    def to_minimise(self) -> tuple[Trial, ...]:
+        """Every trial, with scores turned so that less is better: what a strategy is asked with."""
+        sign = self.objective.sign if self.objective and self.objective.direction else 1
+        if sign == 1:
+            return self.trials
+        return tuple(
+            dataclasses.replace(
+                trial,
+                score=None if trial.score is None else -trial.score,
+                scores=tuple(-score for score in trial.scores),
+            )
+            for trial in self.trials
+        )
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """One row a trial: its number, values, state, score and times; values of inactive parameters are NaN.
+
+        Parameters have columns of their own names; one that is named like another column is "values.<name>".
+
+        Raises:
+            ImportError: pandas isn't installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(
+                "study.to_dataframe() needs pandas: pip install 'kerastune_lite[pandas]'. "
+                "Without it, study.trials holds the same records."
+            ) from error
+        return pandas.DataFrame([self._row(trial) for trial in self.trials], columns=self._columns())
+
+    _RECORD = ("number", "state", "score", "spread", "best_epoch", "epochs", "seconds", "started", "ended")
+    _REMARKS = ("stop_reason", "error", "engine", "attempts", "seed")
+
+    def _columns(self) -> list[str]:
+        names = dict.fromkeys(name for trial in self.trials for name in trial.values)
+        names = dict.fromkeys([*(p.name for p in self.space if p.name in names), *names])
+        return [*self._RECORD, *map(self._column, names), *self._REMARKS]
+
+    def _column(self, name: str) -> str:
+        return f"values.{name}" if name in self._RECORD + self._REMARKS else name
+
+    def _row(self, trial: Trial) -> dict[str, Any]:
+        row = {name: getattr(trial, name) for name in self._RECORD + self._REMARKS}
+        row |= {"state": trial.state.value, "epochs": len(trial.curve), "error": trial.error and str(trial.error)}
+        return row | {self._column(name): value for name, value in trial.values.items()}
+
+    def _ranked(self) -> list[Trial]:
+        if self.objective is None:
+            return []
+        direction = self.objective.direction or direction_of_name(self.objective.name)
+        return best_first(self.trials, direction) if direction else []
+
+
+def values_to_json(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """A setting as the journal keeps it: plain values as they are, other options by index and label."""
+    return {name: _value_to_json(value, space[name] if name in space else None) for name, value in values.items()}
+
+
+def _value_to_json(value: Any, parameter: Parameter | None) -> Any:
+    data = to_json(value)
+    if isinstance(parameter, Choice) and (not is_scalar(value) or isinstance(value, OptionLabel)):
+        label = data if isinstance(data, str) else data.get("label", str(value))
+        return {"choice": parameter.index_of(value), "label": label}
+    return data
+
+
+def _values_from_json(data: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    return _resolved({name: from_json(value) for name, value in data.items()}, space)
+
+
+def _resolved(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """The values with labels replaced by the options they stand for, where the space knows them."""
+    resolved = dict(values)
+    for name, value in values.items():
+        parameter = space[name] if name in space else None
+        if isinstance(value, OptionLabel) and isinstance(parameter, Choice) and value.place < parameter.size:
+            resolved[name] = parameter.options[value.place]
+    return resolved
+
+
+def _begun(trial: Trial, event: Event, space: Space) -> Trial:
+    return Trial(
+        number=trial.number,
+        values=_values_from_json(event["values"], space),
+        started=datetime.fromisoformat(event["time"]),
+        attempts=event.get("attempt", 1),
+        seed=event.get("seed"),
+        notes=tuple(event.get("notes", ())),
+    )
+
+
+def _noted(trial: Trial, event: Event, space: Space) -> Trial:
+    if "values" in event:
+        trial = dataclasses.replace(trial, values=_values_from_json(event["values"], space))
+    if "epochs" in event:
+        trial = dataclasses.replace(trial, epochs=event["epochs"])
+    return trial
+
+
+def _after_epoch(trial: Trial, event: Event, space: Space) -> Trial:
+    run, epoch, logs = event.get("run", 0), event["epoch"], dict(event["logs"])
+    curves = [list(curve) for curve in trial.curves]
+    curves += [[] for _ in range(len(curves), run + 1)]
+    # A damaged line leaves a hole, so that every epoch keeps its own place.
+    curves[run] += [{} for _ in range(len(curves[run]), epoch + 1)]
+    curves[run][epoch] = logs
+    return dataclasses.replace(trial, curves=tuple(tuple(curve) for curve in curves))
+
+
+def _after_end(trial: Trial, event: Event, space: Space) -> Trial:
+    error = event.get("error")
+    started = event.get("started")
+    return dataclasses.replace(
+        trial,
+        state=TrialState(event["state"]),
+        values=_values_from_json(event["values"], space),
+        score=event.get("score"),
+        best_epoch=event.get("best_epoch"),
+        best_run=event.get("best_run", 0),
+        scores=tuple(event.get("scores", ())),
+        seconds=event.get("seconds"),
+        started=datetime.fromisoformat(started) if started else trial.started,
+        ended=datetime.fromisoformat(event["time"]),
+        stop_reason=event.get("stop_reason"),
+        error=TrialFailure(**error) if error else None,
+        engine=event.get("engine"),
+        attempts=event.get("attempts", trial.attempts),
+        seed=event.get("seed", trial.seed),
+        notes=tuple(event.get("notes", trial.notes)),
+    )
+
+
+_TRANSITIONS = {"begin": _begun, "epoch": _after_epoch, "end": _after_end}
