@@ -529,6 +529,10 @@ class Space:
     def __getitem__(self, name: str) -> Parameter:
         return self._parameters[name]
 
+    def get(self, name: str) -> Parameter | None:
+        """The parameter of a name, or None."""
+        return self._parameters.get(name)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and list(self) == list(other)
 

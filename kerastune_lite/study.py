@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerastune_lite.errors import NoResultError, SpaceError, StudyError
+from kerastune_lite.errors import NoResultError, StudyError
 from kerastune_lite.journal import JOURNAL_NAME, Event, read_journal
 from kerastune_lite.leaderboard import Leaderboard
 from kerastune_lite.objective import Objective, direction_of_name
@@ -186,7 +186,7 @@ class Study:
 
 def values_to_json(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """A setting as the journal keeps it: plain values as they are, other options by index and label."""
-    return {name: _value_to_json(value, space[name] if name in space else None) for name, value in values.items()}
+    return {name: _value_to_json(value, space.get(name)) for name, value in values.items()}
 
 
 def _value_to_json(value: Any, parameter: Parameter | None) -> Any:
@@ -205,7 +205,7 @@ def _resolved(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """The values with labels replaced by the options they stand for, where the space knows them."""
     resolved = dict(values)
     for name, value in values.items():
-        parameter = space[name] if name in space else None
+        parameter = space.get(name)
         if isinstance(value, OptionLabel) and isinstance(parameter, Choice) and value.place < parameter.size:
             resolved[name] = parameter.options[value.place]
     return resolved

@@ -1,0 +1,86 @@
+"""Callbacks for one training: copied afresh, with paths of their own."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerastune_lite.errors import CallbackError
+from kerastune_lite.trial import Trial
+
+CallbackSource = Sequence[Any] | Callable[[Trial], Sequence[Any]]
+
+_FOLDERS = {"TensorBoard": "log_dir", "BackupAndRestore": "backup_dir"}
+_FILES = {"ModelCheckpoint": "filepath", "CSVLogger": "filename"}
+
+
+def check(callbacks: CallbackSource) -> None:
+    """CallbackError where callbacks couldn't be copied for each trial, before any training."""
+    if not callable(callbacks):
+        for callback in callbacks:
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise CallbackError(
+                    f"callbacks= takes Keras callbacks. Received: {callback!r} ({type(callback).__name__})."
+                )
+            _copy(callback)
+
+
+def for_training(callbacks: CallbackSource, trial: Trial, run: int, runs: int) -> list[Any]:
+    """Fresh callbacks for one training of a trial.
+
+    Args:
+        callbacks: A sequence, which is copied, or a function of the trial, which makes them.
+        trial: The trial.
+        run: Which training of the trial it is.
+        runs: How many there are; with several, each has paths of its own.
+    """
+    fresh = list(callbacks(trial)) if callable(callbacks) else [_copy(callback) for callback in callbacks]
+    part = Path(f"trial_{trial.number:04d}") / (f"run_{run}" if runs > 1 else "")
+    for callback in fresh:
+        _keep_paths_apart(callback, part)
+    return fresh
+
+
+def stop_reason(callbacks: Sequence[Any]) -> str | None:
+    """Why training ended early, as the callbacks tell it."""
+    for callback in callbacks:
+        reason = getattr(callback, "stop_reason", None)
+        if isinstance(reason, str) and reason:
+            return reason
+        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.stopped_epoch > 0:
+            return f"EarlyStopping: {callback.monitor} did not improve for {callback.patience} epochs"
+    return None
+
+
+def _copy(callback: Any) -> Any:
+    # A callback that was used before holds its model, which is not to be copied with it.
+    model = getattr(callback, "model", None)
+    memo: dict[int, Any] = {} if model is None else {id(model): None}
+    try:
+        return copy.deepcopy(callback, memo)
+    except Exception as error:
+        raise CallbackError(
+            f"The callback {type(callback).__name__} can't be copied for each trial ({error}). Pass a function that "
+            f"makes the callbacks: callbacks=lambda trial: [{type(callback).__name__}(…)]."
+        ) from error
+
+
+def _keep_paths_apart(callback: Any, part: Path) -> None:
+    for classes, is_folder in ((_FOLDERS, True), (_FILES, False)):
+        for name, attribute in classes.items():
+            if not isinstance(callback, getattr(keras.callbacks, name)):
+                continue
+            old = os.fspath(getattr(callback, attribute))
+            path = Path(old)
+            new = os.fspath(path / part if is_folder else path.parent / part / path.name)
+            if not is_folder:
+                Path(new).parent.mkdir(parents=True, exist_ok=True)
+            # Keras derives further paths from this one when the callback is made.
+            for key, value in vars(callback).items():
+                if isinstance(value, (str, os.PathLike)) and os.fspath(value).startswith(old):
+                    setattr(callback, key, new + os.fspath(value)[len(old) :])

@@ -1,0 +1,171 @@
+"""What a search trains on: checked and split once, the same for every trial."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import GeneratorType
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastune_lite.errors import DataError, ObjectiveError
+from kerastune_lite.objective import Objective
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The data arguments of `fit`, ready for every trial.
+
+    Attributes:
+        x: Inputs; a function is called for each training and makes a dataset or generator afresh.
+        y: Targets, where x doesn't hold them.
+        sample_weight: One weight a sample, or None.
+        validation_data: As `fit` takes it, or a function that makes it afresh, or None.
+        fit_arguments: Everything else that `fit` is given.
+    """
+
+    x: Any = None
+    y: Any = None
+    sample_weight: Any = None
+    validation_data: Any = None
+    fit_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether val_… metrics will be reported."""
+        return self.validation_data is not None
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of one `fit`, with the datasets that are made afresh for it."""
+        arguments = dict(self.fit_arguments)
+        for name in ("x", "y", "sample_weight", "validation_data"):
+            value = getattr(self, name)
+            if value is not None:
+                arguments[name] = value() if _is_factory(value) else value
+        return arguments
+
+
+def prepare(
+    x: Any, y: Any, validation_data: Any, validation_split: float, fit_arguments: Mapping[str, Any]
+) -> TrainingData:
+    """Checks the data of a search and makes the one validation split, as Keras makes it: the last samples.
+
+    Raises:
+        DataError: Lengths differ, an argument is unknown, the split is impossible, or a generator can't be repeated.
+    """
+    _check_fit_arguments(fit_arguments)
+    fit_arguments = dict(fit_arguments)
+    sample_weight = fit_arguments.pop("sample_weight", None)
+    for name, value in (("x", x), ("y", y), ("validation_data", validation_data)):
+        if isinstance(value, GeneratorType):
+            raise DataError(
+                f"{name} is a generator, which one trial uses up. Pass a function that makes it afresh "
+                f"({name}=lambda: my_generator()), a tf.data.Dataset or a keras.utils.PyDataset."
+            )
+    if _is_arrays(x):
+        _check_lengths(x=x, y=y, sample_weight=sample_weight)
+        _warn_of_nan(x)
+    if isinstance(validation_data, (tuple, list)) and validation_data and _is_arrays(validation_data[0]):
+        names = ("validation x", "validation y", "validation sample_weight")
+        _check_lengths(**dict(zip(names, validation_data, strict=False)))
+    if validation_split and validation_data is None:
+        if not 0 < validation_split < 1:
+            raise DataError(f"validation_split has to lie between 0 and 1. Received: {validation_split!r}.")
+        if not _is_arrays(x):
+            raise DataError(
+                f"validation_split splits arrays only; x is a {type(x).__name__}. Pass validation_data= instead."
+            )
+        (x, y, sample_weight), validation_data = _split((x, y, sample_weight), validation_split)
+    return TrainingData(x, y, sample_weight, validation_data, fit_arguments)
+
+
+def check_objective(objective: Objective, data: TrainingData) -> None:
+    """ObjectiveError where a val_… objective has no validation data to come from."""
+    if objective.name.startswith("val_") and not data.has_validation:
+        raise ObjectiveError(
+            f"The objective {objective.name!r} needs validation data. Give search() one of: validation_split=0.2 "
+            "(the last fifth of the arrays), validation_data=(x_val, y_val), or validation_data= with a "
+            "tf.data.Dataset, a PyDataset or a function that makes one."
+        )
+
+
+def _check_fit_arguments(arguments: Mapping[str, Any]) -> None:
+    known = [name for name in inspect.signature(keras.Model.fit).parameters if name != "self"]
+    for name in arguments:
+        if name not in known:
+            near = difflib.get_close_matches(name, [*known, "max_time"], n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise DataError(f"search() and model.fit take no argument {name!r}.{hint} fit takes: {', '.join(known)}.")
+
+
+def _is_factory(value: Any) -> bool:
+    return inspect.isfunction(value) or inspect.ismethod(value) or type(value).__name__ == "partial"
+
+
+def _is_arrays(value: Any) -> bool:
+    """Whether it is arrays that can be indexed by sample, in any nesting that Keras takes."""
+    leaves = list(_leaves(value))
+    return bool(leaves) and all(hasattr(leaf, "shape") and not _is_factory(leaf) for leaf in leaves)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    elif value is not None:
+        yield value
+
+
+def _map(function: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _map(function, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_map(function, item) for item in value])
+    return None if value is None else function(value)
+
+
+def _check_lengths(**named: Any) -> None:
+    lengths = {
+        name: [int(leaf.shape[0]) for leaf in _leaves(value) if getattr(leaf, "shape", ())]
+        for name, value in named.items()
+    }
+    if len({length for several in lengths.values() for length in several}) > 1:
+        told = ", ".join(
+            f"{name} has {' and '.join(map(str, several))}" for name, several in lengths.items() if several
+        )
+        raise DataError(f"All arrays have to hold the same number of samples: {told}.")
+
+
+def _warn_of_nan(x: Any) -> None:
+    for leaf in _leaves(x):
+        if isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating) and np.isnan(leaf).any():
+            warnings.warn(
+                f"x holds NaN ({int(np.isnan(leaf).any(axis=tuple(range(1, leaf.ndim))).sum())} of {len(leaf)} "
+                "samples); the search goes on, but a loss that becomes NaN fails its trial.",
+                stacklevel=4,
+            )
+            return
+
+
+def _split(arrays: tuple[Any, Any, Any], share: float) -> tuple[tuple[Any, Any, Any], tuple[Any, ...]]:
+    samples = int(next(_leaves(arrays)).shape[0])
+    at = math.floor(samples * (1.0 - share))
+    if at in (0, samples):
+        raise DataError(
+            f"validation_split={share} of {samples} samples leaves none to {'train' if at == 0 else 'validate'} on."
+        )
+
+    def part(which: slice) -> Callable[[Any], Any]:
+        return lambda array: array.iloc[which] if hasattr(array, "iloc") else array[which]
+
+    train = _map(part(slice(0, at)), arrays)
+    validation = _map(part(slice(at, None)), arrays)
+    return train, validation if arrays[2] is not None else validation[:2]

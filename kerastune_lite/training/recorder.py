@@ -1,0 +1,82 @@
+"""The callback that keeps what a training shows: its curve, and the weights of its best epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from kerastune_lite.errors import BuildError
+from kerastune_lite.objective import Objective
+
+
+class EpochRecorder(keras.callbacks.Callback):
+    """Keeps the learning curve and the best epoch's weights. Stands last, so that it sees what other callbacks log.
+
+    Attributes:
+        curve: One dict of logs an epoch.
+        scores: The objective an epoch; None where the epoch didn't report it.
+        best_weights: The weights after the best epoch, or None.
+        diverged: The epoch in which the loss became NaN, or None.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        report: Callable[[int, Mapping[str, float]], None],
+        *,
+        may_be_missing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.objective = objective
+        self.curve: list[dict[str, float]] = []
+        self.scores: list[float | None] = []
+        self.best_weights: list[Any] | None = None
+        self.diverged: int | None = None
+        self._report = report
+        self._may_be_missing = may_be_missing
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Keeps the epoch's logs, and the weights where it is the best so far."""
+        numbers = numeric_logs(logs or {})
+        while len(self.curve) < epoch:  # BackupAndRestore goes on in the middle
+            self.curve.append({})
+            self.scores.append(None)
+        self.curve.append(numbers)
+        self.scores.append(self._score(numbers))
+        self._report(epoch, numbers)
+        if self.best_epoch == epoch:
+            self.best_weights = self.model.get_weights()
+        if math.isnan(numbers.get("loss", 0.0)):
+            self.diverged = epoch
+            self.model.stop_training = True
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch with the best score so far."""
+        return self.objective.best_epoch(self.scores)
+
+    @property
+    def score(self) -> float | None:
+        """The best score so far."""
+        return None if self.best_epoch is None else self.scores[self.best_epoch]
+
+    def _score(self, logs: Mapping[str, float]) -> float | None:
+        if self._may_be_missing and self.objective.name not in logs:
+            return None
+        return logs[self.objective.reported_name(logs)]
+
+
+def numeric_logs(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Logs as plain floats; a metric that isn't one number is refused by name."""
+    numbers = {}
+    for name, value in logs.items():
+        try:
+            numbers[name] = float(value)
+        except (TypeError, ValueError) as error:
+            raise BuildError(
+                f"The metric {name!r} is {value!r}, not one number. Let it return a scalar (its mean, say)."
+            ) from error
+    return numbers
