@@ -27,6 +27,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self, monitor: str = "val_loss", *, target: float | None = None, min_epochs: int = 0, **settings: Any
     ) -> None:
         super().__init__(monitor=monitor, **settings)
+        self.stopped_epoch: int = 0
         self.target = target
         self.min_epochs = min_epochs
         self.stop_reason: str | None = None

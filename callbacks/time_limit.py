@@ -45,18 +45,17 @@ class TimeLimit(keras.callbacks.Callback):
             )
         self.clock = clock
         self.stop_reason: str | None = None
-        self._started: float | None = None
+        self._spent = 0.0
         self._deadline = float("inf")
 
-    def count_from(self, started: float) -> None:
-        """Lets the next training's budget begin at a reading of the clock rather than when training begins."""
-        self._started = started
+    def charge(self, seconds: float) -> None:
+        """Counts time that went by before training, such as that of building the model, in the next training."""
+        self._spent = seconds
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Starts the clock."""
-        started = self.clock() if self._started is None else self._started
-        self._started = None
-        self._deadline = started + self.seconds
+        self._deadline = self.clock() + self.seconds - self._spent
+        self._spent = 0.0
         self.stop_reason = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
