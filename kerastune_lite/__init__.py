@@ -1,1 +1,59 @@
-"""A hyperparameter tuner for Keras and TensorFlow."""
+"""A hyperparameter tuner for Keras and TensorFlow.
+
+    errors ← space ← trial ← journal ← study ← tuner
+                       ↑                  ↑
+                   strategies          training, execution, views
+
+A person writes `build_fn(hp)`; a tuner asks its strategy for settings, hands each to the training, and appends what
+happens to the study's journal. Strategies never see Keras; the training never sees a strategy; views see only events.
+"""
+
+from kerastune_lite.errors import (
+    BuildError,
+    CallbackError,
+    DataError,
+    FailedTrial,
+    JournalError,
+    KerastuneError,
+    NoResultError,
+    ObjectiveError,
+    SpaceError,
+    StudyError,
+    StudyLockedError,
+    StudyMismatchError,
+    TooManyFailuresError,
+)
+from kerastune_lite.hyperparameters import HyperParameters
+from kerastune_lite.interrupts import SearchTerminated
+from kerastune_lite.objective import Objective
+from kerastune_lite.strategies.strategy import Pause, Suggestion
+from kerastune_lite.study import Study
+from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.tuner import GridSearch, RandomSearch, Tuner
+
+__all__ = [
+    "BuildError",
+    "CallbackError",
+    "DataError",
+    "FailedTrial",
+    "GridSearch",
+    "HyperParameters",
+    "JournalError",
+    "KerastuneError",
+    "NoResultError",
+    "Objective",
+    "ObjectiveError",
+    "Pause",
+    "RandomSearch",
+    "SearchTerminated",
+    "SpaceError",
+    "Study",
+    "StudyError",
+    "StudyLockedError",
+    "StudyMismatchError",
+    "Suggestion",
+    "TooManyFailuresError",
+    "Trial",
+    "TrialState",
+    "Tuner",
+]

@@ -165,10 +165,14 @@ class Parameter(ABC):
         """The parameter as JSON: name, kind, range, default and conditions."""
         description = {"name": self.name, "kind": self.kind, **self.range()}
         if self.default is not UNSET:
-            description["default"] = to_json(self.default)
+            description["default"] = self.value_to_json(self.default)
         if self.conditions:
             description["when"] = [[c.parent, [to_json(v) for v in c.values]] for c in self.conditions]
         return description
+
+    def value_to_json(self, value: Value) -> Any:
+        """One of its values as a journal keeps it."""
+        return to_json(value)
 
     def __str__(self) -> str:
         inside = ", ".join(f"{key}={value}" for key, value in self.range().items() if value not in (None, False))
@@ -231,6 +235,13 @@ class Choice(Parameter):
     def grid(self, points: int) -> Sequence[Value]:
         """The options in the order given."""
         return self.options
+
+    def value_to_json(self, value: Value) -> Any:
+        """A scalar as it is; any other option by its index and its label."""
+        index = self.index_of(value)
+        if is_scalar(self.options[index]):
+            return self.options[index]
+        return {"choice": index, "label": label_of(value)}
 
     def range(self) -> dict[str, Any]:
         """The options: scalars and tuples of them as they are, other objects by their label."""
@@ -475,8 +486,8 @@ def as_float(value: Value) -> Value:
 def to_json(value: Value) -> Any:
     """Any option as JSON: scalars as they are, tuples marked as such, other objects by their label."""
     if is_scalar(value):
-        return str(value) if isinstance(value, OptionLabel) else value
-    if isinstance(value, tuple) and all(is_scalar(item) or isinstance(item, tuple) for item in value):
+        return value
+    if isinstance(value, tuple) and all(is_scalar(item) for item in value):
         return {"tuple": [to_json(item) for item in value]}
     return {"label": label_of(value)}
 
@@ -486,7 +497,7 @@ def from_json(data: Any, index: int = 0) -> Value:
     if isinstance(data, dict):
         if "tuple" in data:
             return tuple(from_json(item) for item in data["tuple"])
-        return OptionLabel(data["label"], data.get("choice", index))
+        return OptionLabel(data["label"], int(data.get("choice", index)))
     return data
 
 

@@ -20,10 +20,8 @@ from kerastune_lite.objective import Objective, direction_of_name
 from kerastune_lite.space import (
     Choice,
     OptionLabel,
-    Parameter,
     Space,
     from_json,
-    is_scalar,
     parameter_from_json,
     to_json,
 )
@@ -90,27 +88,28 @@ class Study:
                 return dataclasses.replace(self, space=self.space.with_parameter(parameter_from_json(event)))
             case "begin" | "epoch" | "end":
                 trial = self.records.get(event["trial"]) or Trial(number=event["trial"])
-                trial = _TRANSITIONS[event["event"]](trial, event, self.space)
+                trial = _TRANSITIONS[event["event"]](trial, event)
                 return dataclasses.replace(self, records={**self.records, trial.number: trial})
             case "note":
                 if "trial" not in event or event["trial"] not in self.records:
                     return self
-                trial = _noted(self.records[event["trial"]], event, self.space)
+                trial = _noted(self.records[event["trial"]], event)
                 return dataclasses.replace(self, records={**self.records, trial.number: trial})
         raise ValueError(f"unknown event {event['event']!r}; a newer kerastune_lite may have written it")
 
-    def with_parameters(self, space: Space) -> Study:
-        """The study with the options of choices as objects again, where its journal had only their labels."""
-        records = {
-            number: dataclasses.replace(trial, values=_resolved(trial.values, space))
-            for number, trial in self.records.items()
-        }
-        return dataclasses.replace(self, space=space, records=records)
+    def with_space(self, space: Space) -> Study:
+        """The study with parameters as build_fn gave them: options are objects where the journal has labels."""
+        return dataclasses.replace(self, space=space)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
         """Every trial, in the order of their numbers."""
-        return tuple(self.records[number] for number in sorted(self.records))
+        return tuple(self.trial(number) for number in sorted(self.records))
+
+    def trial(self, number: int) -> Trial:
+        """The trial of a number; options that are objects stand for their labels where the space has them."""
+        trial = self.records[number]
+        return dataclasses.replace(trial, values=_resolved(trial.values, self.space))
 
     @property
     def best(self) -> Trial:
@@ -186,19 +185,14 @@ class Study:
 
 def values_to_json(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """A setting as the journal keeps it: plain values as they are, other options by index and label."""
-    return {name: _value_to_json(value, space.get(name)) for name, value in values.items()}
+    return {
+        name: parameter.value_to_json(value) if (parameter := space.get(name)) else to_json(value)
+        for name, value in values.items()
+    }
 
 
-def _value_to_json(value: Any, parameter: Parameter | None) -> Any:
-    data = to_json(value)
-    if isinstance(parameter, Choice) and (not is_scalar(value) or isinstance(value, OptionLabel)):
-        label = data if isinstance(data, str) else data.get("label", str(value))
-        return {"choice": parameter.index_of(value), "label": label}
-    return data
-
-
-def _values_from_json(data: Mapping[str, Any], space: Space) -> dict[str, Any]:
-    return _resolved({name: from_json(value) for name, value in data.items()}, space)
+def _values_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: from_json(value) for name, value in data.items()}
 
 
 def _resolved(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
@@ -211,26 +205,27 @@ def _resolved(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
     return resolved
 
 
-def _begun(trial: Trial, event: Event, space: Space) -> Trial:
+def _begun(trial: Trial, event: Event) -> Trial:
     return Trial(
         number=trial.number,
-        values=_values_from_json(event["values"], space),
+        values=_values_from_json(event["values"]),
         started=datetime.fromisoformat(event["time"]),
         attempts=event.get("attempt", 1),
         seed=event.get("seed"),
         notes=tuple(event.get("notes", ())),
+        unseen=event.get("unseen", "random"),
     )
 
 
-def _noted(trial: Trial, event: Event, space: Space) -> Trial:
+def _noted(trial: Trial, event: Event) -> Trial:
     if "values" in event:
-        trial = dataclasses.replace(trial, values=_values_from_json(event["values"], space))
+        trial = dataclasses.replace(trial, values=_values_from_json(event["values"]))
     if "epochs" in event:
         trial = dataclasses.replace(trial, epochs=event["epochs"])
     return trial
 
 
-def _after_epoch(trial: Trial, event: Event, space: Space) -> Trial:
+def _after_epoch(trial: Trial, event: Event) -> Trial:
     run, epoch, logs = event.get("run", 0), event["epoch"], dict(event["logs"])
     curves = [list(curve) for curve in trial.curves]
     curves += [[] for _ in range(len(curves), run + 1)]
@@ -240,13 +235,13 @@ def _after_epoch(trial: Trial, event: Event, space: Space) -> Trial:
     return dataclasses.replace(trial, curves=tuple(tuple(curve) for curve in curves))
 
 
-def _after_end(trial: Trial, event: Event, space: Space) -> Trial:
+def _after_end(trial: Trial, event: Event) -> Trial:
     error = event.get("error")
     started = event.get("started")
     return dataclasses.replace(
         trial,
         state=TrialState(event["state"]),
-        values=_values_from_json(event["values"], space),
+        values=_values_from_json(event["values"]),
         score=event.get("score"),
         best_epoch=event.get("best_epoch"),
         best_run=event.get("best_run", 0),

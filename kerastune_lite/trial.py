@@ -62,10 +62,12 @@ class Trial:
         stop_reason: Why training ended before its last epoch, or None.
         error: Why it failed, or None.
         engine: What trained it.
-        attempts: How many times it was begun.
+        attempts: How many times it was begun; a beginning that the user interrupted isn't counted again.
         seed: What Python, NumPy and Keras were seeded with before the first run's build.
         notes: Remarks of the search, such as "enqueued".
         epochs: How many epochs it was to train for, where that is known.
+        best_run: Which run had the best score.
+        unseen: How parameters were filled that its first values didn't hold: "random" or "first".
     """
 
     number: int
@@ -86,6 +88,7 @@ class Trial:
     notes: tuple[str, ...] = ()
     epochs: int | None = None
     best_run: int = 0
+    unseen: str = "random"
 
     @property
     def curve(self) -> Curve:

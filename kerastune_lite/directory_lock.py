@@ -1,0 +1,73 @@
+"""One search at a time in a study's directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+
+from kerastune_lite.errors import StudyError, StudyLockedError
+
+LOCK_NAME = ".lock"
+OWNER_NAME = ".lock-owner"
+
+
+@contextmanager
+def directory_lock(directory: Path) -> Iterator[None]:
+    """Holds the directory for this process. The operating system lets go of it when the process dies.
+
+    Raises:
+        StudyLockedError: Another search holds it; the message names the process.
+        StudyError: The directory can't be made or written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(directory / LOCK_NAME)
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise StudyLockedError(
+            f"{directory} is in use by {_owner(directory)}. Wait until that search ends, or choose another directory."
+        ) from error
+    except OSError as error:
+        raise StudyError(
+            f"The study's directory {directory} can't be written: {error.strerror or error}. "
+            "Make it writable, or choose another one."
+        ) from error
+    # The lock's own file is emptied by whoever tries it, so its owner is named in another one.
+    owner = directory / OWNER_NAME
+    try:
+        with suppress(OSError):
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            owner.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": started}))
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a search runs in the directory now."""
+    if not (directory / LOCK_NAME).exists():
+        return False
+    lock = filelock.FileLock(directory / LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except (filelock.Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
+def _owner(directory: Path) -> str:
+    try:
+        owner = json.loads((directory / OWNER_NAME).read_text())
+        here = " (this process)" if owner["pid"] == os.getpid() and owner["host"] == socket.gethostname() else ""
+        return f"process {owner['pid']} on {owner['host']}{here}, since {owner['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"

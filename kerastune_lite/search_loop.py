@@ -1,0 +1,337 @@
+"""The loop: ask the strategy, hand the trial to a worker, append what happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerastune_lite.errors import MISTAKES_IN_THE_CALL, JournalError, StudyMismatchError, TooManyFailuresError
+from kerastune_lite.execution.in_process import quick_collection, run_here
+from kerastune_lite.hyperparameters import HyperParameters
+from kerastune_lite.objective import Objective
+from kerastune_lite.seeds import random_value, run_seed, suggestion_rng
+from kerastune_lite.space import UNSET, Parameter, Value, same_value
+from kerastune_lite.strategies.random_search import tried_settings, untried
+from kerastune_lite.strategies.strategy import Pause, Strategy, Suggestion
+from kerastune_lite.study import values_to_json
+from kerastune_lite.study_writer import MODELS_NAME, StudyWriter, mismatch
+from kerastune_lite.training.build import builder_of
+from kerastune_lite.training.callback_copies import CallbackSource
+from kerastune_lite.training.data import TrainingData
+from kerastune_lite.training.keras_internals import reset_layer_names
+from kerastune_lite.training.one_trial import Outcome, Task
+from kerastune_lite.trial import Trial, TrialState, best_first
+
+MAX_ATTEMPTS = 2
+"""A trial whose process died so many times is given up: it may be what kills it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPlan:
+    """What a search was asked to do.
+
+    Attributes:
+        build_fn: The user's function or object.
+        strategy: What chooses settings.
+        data: What to train on; None for a build_fn that trains by itself.
+        callbacks: As the user gave them.
+        enqueued: Settings to try before the strategy's.
+        max_trials: How many trials the study is to hold; None for no bound.
+        max_seconds: How long this search may take; None for no bound.
+        runs: How many times to train each setting.
+        keep_models: How many of the best models stay on disk.
+        max_failures_in_a_row: After how many failures the search is given up.
+    """
+
+    build_fn: Any
+    strategy: Strategy
+    data: TrainingData | None
+    callbacks: CallbackSource
+    enqueued: Sequence[Mapping[str, Value]]
+    max_trials: int | None
+    max_seconds: float | None
+    runs: int
+    keep_models: int
+    max_failures_in_a_row: int
+
+
+class SearchLoop:
+    """Runs trials until the plan is fulfilled. All it knows stands in the journal."""
+
+    def __init__(self, plan: SearchPlan, writer: StudyWriter) -> None:
+        self._plan = plan
+        self._writer = writer
+        self._started = time.monotonic()
+        self._queue = list(plan.enqueued)
+        self._failures: list[Trial] = []
+        self._known_at_start = writer.study.space if writer.is_resumed else None
+
+    def run(self) -> str:
+        """Searches, and says why it ended.
+
+        Raises:
+            TooManyFailuresError: `max_failures_in_a_row` trials failed one after the other.
+            KerastuneError: A mistake in the call that no other setting would mend.
+        """
+        self._tidy_models()
+        self._queue = [values for values in self._queue if self._is_new(values)]
+        for values in self._queue:
+            self._look_at(values)
+        with quick_collection():
+            while True:
+                trial = self._next()
+                if isinstance(trial, str):
+                    return trial
+                self._run(trial)
+
+    @property
+    def _trials(self) -> tuple[Trial, ...]:
+        return self._writer.study.trials
+
+    def _objective(self) -> Objective:
+        objective = self._writer.study.objective
+        assert objective is not None
+        return objective
+
+    def _seed(self) -> int:
+        seed = self._writer.study.seed
+        assert seed is not None
+        return seed
+
+    # What to run next
+
+    def _next(self) -> Trial | str:
+        """The next trial, already begun in the journal, or why there is none."""
+        if self._seconds_left() == 0.0:
+            return "max_time is over"
+        for trial in self._trials:
+            if trial.state is TrialState.INTERRUPTED:
+                return self._begin(trial.number, trial.values, trial.attempts, trial.notes, trial.unseen)
+            if trial.state is TrialState.RUNNING:
+                if trial.attempts < MAX_ATTEMPTS:
+                    return self._begin(trial.number, trial.values, trial.attempts + 1, trial.notes, trial.unseen)
+                self._give_up(trial)
+        number = max(self._writer.study.records, default=-1) + 1
+        if self._plan.max_trials is not None and number >= self._plan.max_trials:
+            return f"{self._plan.max_trials} trials are done"
+        chosen = self._chosen_by_user(number)
+        if chosen is not None:
+            values, note = chosen
+            return self._begin(number, values, 1, (note,), "random")
+        answer = self._ask(number)
+        if isinstance(answer, Pause):
+            return f"the space is used up: {answer.value}"
+        return self._begin(number, answer.values, 1, (), answer.unseen)
+
+    def _ask(self, number: int) -> Suggestion | Pause:
+        study = self._writer.study
+        return self._plan.strategy.suggest(study.space, study.to_minimise(), suggestion_rng(self._seed(), number))
+
+    def _chosen_by_user(self, number: int) -> tuple[dict[str, Value], str] | None:
+        """The setting that a person wants tried now, filled up where it is partial, and a note that says so."""
+        space = self._writer.study.space
+        defaults = {parameter.name: parameter.default for parameter in space if parameter.default is not UNSET}
+        if number == 0 and defaults:
+            return defaults, "defaults"
+        tree = tried_settings(space, self._trials)
+        while self._queue:
+            given = self._queue.pop(0)
+            if self._is_new(given):
+                return untried(space, tree, suggestion_rng(self._seed(), number), given), "enqueued"
+        return None
+
+    def _is_new(self, given: Mapping[str, Value]) -> bool:
+        return not any(
+            all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
+            for trial in self._trials
+        )
+
+    def _look_at(self, given: Mapping[str, Value]) -> None:
+        """Builds an enqueued setting once without training, to refuse what build_fn doesn't ask for or take."""
+        hp = HyperParameters(given, self._writer.study.space)
+        reset_layer_names()
+        try:
+            builder_of(self._plan.build_fn)(hp)
+        except MISTAKES_IN_THE_CALL:
+            raise
+        except Exception:
+            return  # the trial itself will fail, and its record tell why
+        for name in given:
+            if name not in hp.asked:
+                known = ", ".join(parameter.name for parameter in hp.asked)
+                raise KeyError(f"enqueue({dict(given)!r}): build_fn doesn't ask for {name!r}. It asks for: {known}.")
+        self._writer.learn(hp.space)
+
+    def _fill(self, trial: Trial) -> Any:
+        def fill(parameter: Parameter) -> Value:
+            if trial.number == 0 and parameter.default is not UNSET:
+                return parameter.default
+            if trial.unseen == "first":
+                return parameter.grid(2)[0]
+            return random_value(parameter, self._seed(), trial.number)
+
+        return fill
+
+    # Running it
+
+    def _begin(
+        self, number: int, values: Mapping[str, Value], attempt: int, notes: Sequence[str], unseen: str
+    ) -> Trial:
+        self._writer.append(
+            "begin",
+            flush=True,
+            trial=number,
+            values=values_to_json(values, self._writer.study.space),
+            attempt=attempt,
+            seed=run_seed(self._seed(), number),
+            notes=list(notes),
+            unseen=unseen,
+        )
+        return self._writer.study.trial(number)
+
+    def _run(self, trial: Trial) -> None:
+        started = time.monotonic()
+        keeps_model = self._plan.keep_models > 0
+        task = Task(
+            build_fn=self._plan.build_fn,
+            trial=trial,
+            space=self._writer.study.space,
+            fill=self._fill(trial),
+            objective=self._objective(),
+            study_seed=self._seed(),
+            runs=self._plan.runs,
+            data=self._plan.data,
+            callbacks=self._plan.callbacks,
+            seconds_left=self._seconds_left(),
+            model_path=self._model_path(trial.number) if keeps_model else None,
+            score_to_beat=self._score_to_beat(),
+        )
+        try:
+            outcome = run_here(task, _JournalReport(self, trial))
+        except BaseException as error:
+            told = {"type": type(error).__name__, "message": str(error)}
+            with suppress(JournalError):
+                self._end(trial, TrialState.INTERRUPTED, Outcome(), time.monotonic() - started, error=told)
+            raise
+        state = TrialState.COMPLETED if outcome.error is None else TrialState.FAILED
+        failure = outcome.error.__dict__ if outcome.error else None
+        self._end(trial, state, outcome, time.monotonic() - started, error=failure)
+        self._tidy_models()
+        self._count_failures(self._writer.study.trial(trial.number), outcome)
+
+    def after_build(self, trial: Trial, hp: HyperParameters, objective: Objective, epochs: int | None) -> None:
+        """Journals what the first build of a trial has shown."""
+        if self._known_at_start is not None:
+            self._check_same_build_fn(hp)
+            self._known_at_start = None
+        self._writer.learn(hp.space)
+        self._writer.settle(objective)
+        told: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+        if dict(trial.values) != hp.values or list(trial.values) != list(hp.values):
+            told["values"] = values_to_json(hp.values, hp.space)
+        if told:
+            self._writer.append("note", trial=trial.number, **told)
+
+    def after_epoch(self, trial: Trial, run: int, epoch: int, logs: Mapping[str, float]) -> None:
+        """Journals an epoch."""
+        which = {"run": run} if self._plan.runs > 1 else {}
+        self._writer.append("epoch", trial=trial.number, epoch=epoch, **which, logs=dict(logs))
+
+    def _end(self, trial: Trial, state: TrialState, outcome: Outcome, seconds: float, error: Any = None) -> None:
+        known = self._writer.study.trial(trial.number)
+        self._writer.append(
+            "end",
+            flush=True,
+            trial=trial.number,
+            state=state.value,
+            values=values_to_json(known.values, self._writer.study.space),
+            score=outcome.score,
+            best_epoch=outcome.best_epoch,
+            best_run=outcome.best_run,
+            scores=list(outcome.scores),
+            seconds=round(seconds, 3),
+            started=known.started.isoformat() if known.started else None,
+            stop_reason=outcome.stop_reason,
+            error=error,
+            engine="fit",
+            attempts=known.attempts,
+            seed=known.seed,
+            notes=[*known.notes, *outcome.notes],
+            unseen=known.unseen,
+        )
+
+    def _give_up(self, trial: Trial) -> None:
+        error = {"type": "ProcessDied", "message": f"the process died {trial.attempts} times while this trial ran"}
+        self._end(trial, TrialState.FAILED, Outcome(), 0.0, error=error)
+
+    def _count_failures(self, trial: Trial, outcome: Outcome) -> None:
+        if outcome.error is None:
+            self._failures = []
+        elif not outcome.is_rejected:
+            self._failures.append(trial)
+        if len(self._failures) >= self._plan.max_failures_in_a_row:
+            first = self._failures[0]
+            assert first.error is not None
+            raise TooManyFailuresError(
+                f"{len(self._failures)} trials in a row failed (max_failures_in_a_row="
+                f"{self._plan.max_failures_in_a_row}), so the search ends. The first was trial {first.number} with "
+                f"{dict(first.values)}:\n\n{first.error.traceback}"
+            )
+
+    def _check_same_build_fn(self, hp: HyperParameters) -> None:
+        """A resumed directory whose build_fn asks for nothing that it asked for before holds another study."""
+        before = {name for trial in self._trials if trial.state.ended for name in trial.values}
+        asked = [parameter.name for parameter in hp.asked]
+        if before and not before.intersection(asked):
+            raise StudyMismatchError(
+                mismatch(
+                    self._writer.study.directory,
+                    f"its build_fn asked for {', '.join(sorted(before))}, and this one asks for {', '.join(asked)}",
+                )
+            )
+
+    def _seconds_left(self) -> float | None:
+        if self._plan.max_seconds is None:
+            return None
+        return max(self._plan.max_seconds - (time.monotonic() - self._started), 0.0)
+
+    # Models on disk
+
+    def _model_path(self, number: int) -> Path:
+        return self._writer.study.directory / MODELS_NAME / f"{number:04d}.keras"
+
+    def _ranked(self) -> list[Trial]:
+        objective = self._objective()
+        return best_first(self._trials, objective.direction) if objective.direction else []
+
+    def _score_to_beat(self) -> float | None:
+        ranked = self._ranked()
+        if len(ranked) < self._plan.keep_models or self._plan.keep_models == 0:
+            return None
+        return ranked[self._plan.keep_models - 1].score
+
+    def _tidy_models(self) -> None:
+        """Removes the models that are no longer among the best, and what an unfinished write left."""
+        kept = {self._model_path(trial.number).name for trial in self._ranked()[: self._plan.keep_models]}
+        folder = self._writer.study.directory / MODELS_NAME
+        for path in folder.glob("*.keras") if folder.is_dir() else ():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+
+
+class _JournalReport:
+    """What a running trial tells, handed to the loop."""
+
+    def __init__(self, loop: SearchLoop, trial: Trial) -> None:
+        self._loop = loop
+        self._trial = trial
+
+    def built(self, hp: HyperParameters, objective: Objective, epochs: int | None) -> None:
+        self._loop.after_build(self._trial, hp, objective, epochs)
+
+    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> None:
+        self._loop.after_epoch(self._trial, run, epoch, logs)

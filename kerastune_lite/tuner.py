@@ -1,0 +1,323 @@
+"""The tuners: what a person makes, searches with, and asks for the best model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import numpy as np
+
+from kerastune_lite.durations import seconds_of
+from kerastune_lite.errors import DataError, NoResultError, StudyError
+from kerastune_lite.hyperparameters import HyperParameters
+from kerastune_lite.objective import Objective
+from kerastune_lite.seeds import random_state_put_back
+from kerastune_lite.space import Value
+from kerastune_lite.strategies.grid_search import GridStrategy
+from kerastune_lite.strategies.random_search import RandomStrategy
+from kerastune_lite.strategies.strategy import Strategy
+from kerastune_lite.study import Study
+from kerastune_lite.study_writer import MODELS_NAME, StudyWriter
+from kerastune_lite.trial import Trial
+from kerastune_lite.views.progress import Progress
+
+if TYPE_CHECKING:
+    from kerastune_lite.training.callback_copies import CallbackSource
+
+RUNS_FOLDER = "kerastune_runs"
+
+
+class TunerSettings(TypedDict, total=False):
+    """The arguments that every tuner takes besides build_fn and objective; `Tuner` explains them."""
+
+    max_trials: int | None
+    directory: str | Path | None
+    overwrite: bool
+    seed: int | None
+    executions_per_trial: int
+    keep_models: int
+    max_failures_in_a_row: int
+    verbose: int
+
+
+class Tuner:
+    """Searches the settings of a Keras model with any strategy.
+
+    Args:
+        build_fn: A function of `hp` that returns a compiled model, or `(model, fit_arguments)`; an object with
+            `build(hp)` and perhaps `fit(hp, model, *args, **kwargs)`; or a function that trains by itself and returns
+            a number or a dict of metrics.
+        objective: A name out of the model's logs, or an `Objective`. None means val_loss where there is validation
+            data, else loss.
+        strategy: Any object with `suggest(space, trials, rng)`.
+        max_trials: How many trials the study is to hold, resumed ones among them; None for no bound.
+        directory: Where the study is kept. An existing one is resumed. None makes a fresh folder in kerastune_runs/.
+        overwrite: Throw away the study that the directory holds.
+        seed: What every random choice is drawn from; None draws one, which the study keeps.
+        executions_per_trial: How many times each setting is trained, with seeds of its own; the score is the mean.
+        keep_models: How many of the best models stay on disk; 0 for none.
+        max_failures_in_a_row: The search ends with an error after so many failures without a success between them.
+        verbose: 0 prints nothing, 1 a line a trial. What `fit` prints is `verbose=` of `search`, and 0 by default.
+
+    Raises:
+        ValueError: An argument is impossible.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        strategy: Strategy,
+        max_trials: int | None = 10,
+        directory: str | Path | None = None,
+        overwrite: bool = False,
+        seed: int | None = None,
+        executions_per_trial: int = 1,
+        keep_models: int = 1,
+        max_failures_in_a_row: int = 3,
+        verbose: int = 1,
+    ) -> None:
+        if not callable(build_fn) and not callable(getattr(build_fn, "build", None)):
+            raise TypeError(
+                f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}."
+            )
+        if not hasattr(strategy, "suggest"):
+            raise TypeError(f"strategy has to be an object with suggest(space, trials, rng). Received: {strategy!r}.")
+        _check_count("max_trials", max_trials, at_least=1, or_none=True)
+        _check_count("executions_per_trial", executions_per_trial, at_least=1)
+        _check_count("keep_models", keep_models, at_least=0)
+        _check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
+        _check_count("seed", seed, at_least=0, or_none=True)
+        self.build_fn = build_fn
+        self.objective = None if objective is None else Objective.of(objective)
+        self.strategy = strategy
+        self.max_trials = max_trials
+        self.directory = None if directory is None else Path(directory)
+        self.overwrite = overwrite
+        self.seed = seed
+        self.executions_per_trial = executions_per_trial
+        self.keep_models = keep_models
+        self.max_failures_in_a_row = max_failures_in_a_row
+        self.verbose = verbose
+        self._enqueued: list[dict[str, Value]] = []
+
+    def search(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        epochs: int = 1,
+        batch_size: int | None = None,
+        callbacks: CallbackSource = (),
+        max_time: float | str | timedelta | None = None,
+        **fit_arguments: Any,
+    ) -> Study:
+        """Tries settings until `max_trials`, `max_time` or the end of the space; called again, it goes on.
+
+        Args:
+            x: Inputs, as `model.fit` takes them. A generator is passed as a function that makes it.
+            y: Targets.
+            validation_data: As `model.fit` takes it, or a function that makes it.
+            validation_split: The share of the samples, the last ones, to validate on; split once for all trials.
+            epochs: How long to train each setting.
+            batch_size: As in `model.fit`.
+            callbacks: Keras callbacks, copied afresh for each trial, or a function of the trial that returns them.
+            max_time: Seconds, or a text like "90m" or "2h", for this whole search.
+            **fit_arguments: Everything else that `model.fit` takes.
+
+        Returns:
+            The study, which is `tuner.study` too.
+
+        Raises:
+            KerastuneError: See kerastune_lite.errors. Whatever ends a search, the trials that had finished are kept.
+        """
+        from kerastune_lite.search_loop import SearchLoop, SearchPlan
+        from kerastune_lite.training import callback_copies
+        from kerastune_lite.training.data import check_objective, prepare
+
+        max_seconds = None if max_time is None else seconds_of(max_time)
+        fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
+        callback_copies.check(callbacks)
+        data = None
+        if x is not None:
+            data = prepare(x, y, validation_data, validation_split, fit_arguments)
+        elif y is not None or validation_data is not None or validation_split:
+            raise DataError("search() was given targets or validation data, but no x. Call search(x, y, …).")
+        objective = self.objective or Objective("val_loss" if data is not None and data.has_validation else "loss")
+        if data is not None and not hasattr(self.build_fn, "fit"):
+            check_objective(objective, data)
+        plan = SearchPlan(
+            build_fn=self.build_fn,
+            strategy=self.strategy,
+            data=data,
+            callbacks=callbacks,
+            enqueued=self._enqueued,
+            max_trials=self.max_trials,
+            max_seconds=max_seconds,
+            runs=self.executions_per_trial,
+            keep_models=self.keep_models,
+            max_failures_in_a_row=self.max_failures_in_a_row,
+        )
+        from kerastune_lite.directory_lock import directory_lock
+        from kerastune_lite.interrupts import sigterm_raises
+
+        directory = self._settled_directory()
+        progress = Progress(verbose=self.verbose, max_trials=self.max_trials, max_seconds=max_seconds)
+        with directory_lock(directory), random_state_put_back(), sigterm_raises(), progress:
+            writer = StudyWriter(
+                directory,
+                objective,
+                self.seed,
+                fresh_seed=int(np.random.SeedSequence().generate_state(1)[0]),
+                overwrite=self.overwrite,
+                observers=[progress],
+            )
+            self.overwrite = False
+            try:
+                progress.begins(writer.study, writer.remarks)
+                progress.ends(writer.study, SearchLoop(plan, writer).run(), lambda: writer.study)
+            finally:
+                writer.close()
+        return self.study
+
+    @property
+    def study(self) -> Study:
+        """The study of this tuner's directory, as its journal has it now; StudyError before the first search."""
+        if self.directory is None:
+            raise StudyError("This tuner has no study yet: call search() first, or give it a directory that holds one.")
+        return Study.open(self.directory)
+
+    def enqueue(self, values: Mapping[str, Value]) -> None:
+        """Lets the next search try a setting before the strategy's own; what it leaves out is drawn.
+
+        Values outside their range and names that build_fn doesn't ask for are refused when the search begins, before
+        any training. A setting that the study tried already is not tried again.
+        """
+        if not isinstance(values, Mapping) or not values:
+            raise TypeError(f"enqueue takes a dict of values that is not empty. Received: {values!r}.")
+        self._enqueued.append(dict(values))
+
+    def best_model(self) -> Any:
+        """The best trial's model at its best epoch, compiled; its score on the validation data is the trial's."""
+        return self.best_models(1)[0]
+
+    def best_models(self, n: int = 1) -> list[Any]:
+        """The models of the best `n` trials, best first, as far as `keep_models` kept them.
+
+        Raises:
+            NoResultError: None was kept.
+        """
+        from kerastune_lite.training import model_files
+
+        study = self.study
+        ranked = study.leaderboard(n) or (study.best,)
+        kept = [(trial, self._model_path(trial)) for trial in ranked]
+        kept = [(trial, path) for trial, path in kept if path.exists()]
+        if not kept:
+            raise NoResultError(
+                f"No model of the best trials was kept in {study.directory} (keep_models={self.keep_models}). "
+                "tuner.retrain(x, y) trains the best setting again."
+            )
+        return [model_files.load(path, lambda trial=trial: self.build(trial)) for trial, path in kept]
+
+    def build(self, trial_or_values: Trial | Mapping[str, Value]) -> Any:
+        """A fresh, compiled, untrained model of a trial's setting or of any values."""
+        return self._build(trial_or_values)[0]
+
+    def retrain(
+        self, x: Any, y: Any = None, trial: Trial | None = None, epochs: int | None = None, **fit_arguments: Any
+    ) -> Any:
+        """Trains a setting afresh, on all data, and gives back the model.
+
+        Args:
+            x: Inputs.
+            y: Targets.
+            trial: Which trial's setting; the best one's by default.
+            epochs: How long; by default as long as the trial took to its best epoch.
+            **fit_arguments: Everything else that `model.fit` takes.
+        """
+        import keras
+
+        from kerastune_lite.training.data import prepare
+
+        trial = trial or self.study.best
+        with random_state_put_back():
+            if trial.seed is not None:
+                keras.utils.set_random_seed(trial.seed)
+            model, decided = self._build(trial)
+            best_epochs = 1 if trial.best_epoch is None else trial.best_epoch + 1
+            settings = {"verbose": 0, **decided, **fit_arguments, "epochs": epochs or best_epochs}
+            model.fit(**prepare(x, y, settings.pop("validation_data", None), 0.0, settings).arguments())
+        return model
+
+    def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[Any, dict[str, Any]]:
+        from kerastune_lite.training.build import builder_of, interpret
+
+        values = trial_or_values.values if isinstance(trial_or_values, Trial) else trial_or_values
+        built = interpret(builder_of(self.build_fn)(HyperParameters(values)), self.objective or Objective("loss"))
+        if built.model is None:
+            raise NoResultError("build_fn trains by itself and gives back no model.")
+        return built.model, dict(built.fit_arguments or {})
+
+    def _model_path(self, trial: Trial) -> Path:
+        return self.study.directory / MODELS_NAME / f"{trial.number:04d}.keras"
+
+    def _settled_directory(self) -> Path:
+        if self.directory is None:
+            name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            directory, count = Path(RUNS_FOLDER) / name, 1
+            while directory.exists():
+                directory, count = Path(RUNS_FOLDER) / f"{name}_{count}", count + 1
+            self.directory = directory
+        return self.directory
+
+
+class GridSearch(Tuner):
+    """Tries every setting, in the order in which build_fn asks its questions.
+
+    Args:
+        build_fn: As in `Tuner`.
+        objective: As in `Tuner`.
+        points_per_axis: How many values a float without a step gets, ends included.
+        **settings: As in `Tuner`; `max_trials` is None by default: the whole grid.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        points_per_axis: int = 5,
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        settings.setdefault("max_trials", None)
+        super().__init__(build_fn, objective, strategy=GridStrategy(points_per_axis), **settings)
+
+
+class RandomSearch(Tuner):
+    """Draws every setting at random, none twice.
+
+    Args:
+        build_fn: As in `Tuner`.
+        objective: As in `Tuner`.
+        **settings: As in `Tuner`.
+    """
+
+    def __init__(
+        self, build_fn: Any, objective: str | Objective | None = None, **settings: Unpack[TunerSettings]
+    ) -> None:
+        super().__init__(build_fn, objective, strategy=RandomStrategy(), **settings)
+
+
+def _check_count(name: str, value: Any, *, at_least: int, or_none: bool = False) -> None:
+    if value is None and or_none:
+        return
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < at_least:
+        raise ValueError(
+            f"{name} has to be an integer of at least {at_least}{' or None' if or_none else ''}. Received: {value!r}."
+        )

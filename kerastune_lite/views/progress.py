@@ -1,0 +1,130 @@
+"""A line a trial while a search runs, and on a terminal a line that moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.status import Status
+
+from kerastune_lite.durations import duration_text
+from kerastune_lite.journal import Event
+from kerastune_lite.leaderboard import epoch_text, score_text, values_text
+from kerastune_lite.study import Study
+from kerastune_lite.trial import Trial, TrialState
+
+
+class Progress:
+    """Shows a search's events to a person.
+
+    Args:
+        verbose: 0 shows nothing.
+        max_trials: How many trials there will be, where it is bounded.
+        max_seconds: How long the search may take, where it is bounded.
+        console: Where to print.
+    """
+
+    def __init__(
+        self,
+        verbose: int,
+        max_trials: int | None = None,
+        max_seconds: float | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self._console = console or Console(quiet=verbose == 0, soft_wrap=True)
+        self._max_trials = max_trials
+        self._max_seconds = max_seconds
+        self._started = time.monotonic()
+        self._durations: list[float] = []
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.quiet:
+            self._status = self._console.status("starting")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def begins(self, study: Study, remarks: Sequence[str]) -> None:
+        """Says where the study is kept and what was found there."""
+        for remark in remarks:
+            self._print(f"{study.directory}: {remark}")
+        finished = sum(trial.state.ended for trial in study.trials)
+        if study.records:
+            unfinished = len(study.records) - finished
+            again = f", {unfinished} to run again" if unfinished else ""
+            self._print(f"resuming the study in {study.directory}: {finished} finished trials found{again}")
+        else:
+            self._print(f"study in {study.directory}")
+
+    def ends(self, study: Study, reason: str, latest: Callable[[], Study]) -> None:
+        """Says why the search ended and what its best is."""
+        study = latest()
+        states = [trial.state.value for trial in study.trials]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        self._print(f"search ended: {reason} ({counts}, {duration_text(time.monotonic() - self._started)})")
+        for best in study.leaderboard(1):
+            self._print(f"best: trial {best.number} {self._scored(best, study)}  {values_text(best.values)}")
+
+    def __call__(self, event: Event, study: Study) -> None:
+        """Shows one event."""
+        if self._console.quiet or "trial" not in event or event["trial"] not in study.records:
+            return
+        trial = study.trial(event["trial"])
+        if event["event"] == "end":
+            self._durations.append(trial.seconds or 0.0)
+            self._print(self._line(trial, study))
+        elif self._status is not None:
+            self._status.update(self._moving_line(trial, study))
+
+    def _line(self, trial: Trial, study: Study) -> str:
+        of = f"/{self._max_trials}" if self._max_trials else ""
+        parts = [f"trial {trial.number + 1}{of}", trial.state.value]
+        if trial.score is not None:
+            parts.append(self._scored(trial, study))
+        parts.append(duration_text(trial.seconds or 0.0))
+        if trial.error is not None and trial.state is TrialState.FAILED:
+            parts.append(str(trial.error).splitlines()[0][:200])
+        if trial.stop_reason:
+            parts.append(trial.stop_reason)
+        parts.append(values_text(trial.values))
+        parts += [note for note in trial.notes if note.startswith("the model")]
+        return "  ".join([*parts, *self._outlook(study)])
+
+    def _moving_line(self, trial: Trial, study: Study) -> str:
+        of = f"/{self._max_trials}" if self._max_trials else ""
+        epochs = f"/{trial.epochs}" if trial.epochs else ""
+        parts = [f"trial {trial.number + 1}{of}", f"epoch {len(trial.curve)}{epochs}"]
+        name = study.objective.name if study.objective else ""
+        if trial.curve and name in trial.curve[-1]:
+            parts.append(f"{name} {trial.curve[-1][name]:.4g}")
+        return "  ".join([*parts, *self._outlook(study)])
+
+    def _outlook(self, study: Study) -> list[str]:
+        parts = [f"best {score_text(best)} (trial {best.number + 1})" for best in study.leaderboard(1)]
+        left = self._seconds_left(study)
+        return parts if left is None else [*parts, f"{duration_text(left)} left"]
+
+    def _seconds_left(self, study: Study) -> float | None:
+        bounds = []
+        if self._max_trials is not None and self._durations:
+            ended = sum(trial.state.ended for trial in study.records.values())
+            bounds.append((self._max_trials - ended) * sum(self._durations) / len(self._durations))
+        if self._max_seconds is not None:
+            bounds.append(self._max_seconds - (time.monotonic() - self._started))
+        return max(min(bounds), 0.0) if bounds and min(bounds) > 0 else None
+
+    def _scored(self, trial: Trial, study: Study) -> str:
+        name = study.objective.name if study.objective else "score"
+        return f"{name} {score_text(trial)} (epoch {epoch_text(trial)})"
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False)
