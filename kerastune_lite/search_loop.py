@@ -238,7 +238,7 @@ class SearchLoop:
 
     def after_epoch(self, trial: Trial, run: int, epoch: int, logs: Mapping[str, float]) -> None:
         """Journals an epoch."""
-        which = {"run": run} if self._plan.runs > 1 else {}
+        which: dict[str, Any] = {"run": run} if self._plan.runs > 1 else {}
         self._writer.append("epoch", trial=trial.number, epoch=epoch, **which, logs=dict(logs))
 
     def _end(self, trial: Trial, state: TrialState, outcome: Outcome, seconds: float, error: Any = None) -> None:

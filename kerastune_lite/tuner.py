@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -223,7 +224,7 @@ class Tuner:
                 f"No model of the best trials was kept in {study.directory} (keep_models={self.keep_models}). "
                 "tuner.retrain(x, y) trains the best setting again."
             )
-        return [model_files.load(path, lambda trial=trial: self.build(trial)) for trial, path in kept]
+        return [model_files.load(path, partial(self.build, trial)) for trial, path in kept]
 
     def build(self, trial_or_values: Trial | Mapping[str, Value]) -> Any:
         """A fresh, compiled, untrained model of a trial's setting or of any values."""

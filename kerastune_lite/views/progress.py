@@ -86,8 +86,8 @@ class Progress:
             self._status.update(self._moving_line(trial, study))
 
     def _line(self, trial: Trial, study: Study) -> str:
-        of = f"/{self._max_trials}" if self._max_trials else ""
-        parts = [f"trial {trial.number + 1}{of}", trial.state.value]
+        of = f" ({trial.number + 1} of {self._max_trials})" if self._max_trials else ""
+        parts = [f"trial {trial.number}{of}", trial.state.value]
         if trial.score is not None:
             parts.append(self._scored(trial, study))
         parts.append(duration_text(trial.seconds or 0.0))
@@ -100,16 +100,16 @@ class Progress:
         return "  ".join([*parts, *self._outlook(study)])
 
     def _moving_line(self, trial: Trial, study: Study) -> str:
-        of = f"/{self._max_trials}" if self._max_trials else ""
+        of = f" ({trial.number + 1} of {self._max_trials})" if self._max_trials else ""
         epochs = f"/{trial.epochs}" if trial.epochs else ""
-        parts = [f"trial {trial.number + 1}{of}", f"epoch {len(trial.curve)}{epochs}"]
+        parts = [f"trial {trial.number}{of}", f"epoch {len(trial.curve)}{epochs}"]
         name = study.objective.name if study.objective else ""
         if trial.curve and name in trial.curve[-1]:
             parts.append(f"{name} {trial.curve[-1][name]:.4g}")
         return "  ".join([*parts, *self._outlook(study)])
 
     def _outlook(self, study: Study) -> list[str]:
-        parts = [f"best {score_text(best)} (trial {best.number + 1})" for best in study.leaderboard(1)]
+        parts = [f"best {score_text(best)} (trial {best.number})" for best in study.leaderboard(1)]
         left = self._seconds_left(study)
         return parts if left is None else [*parts, f"{duration_text(left)} left"]
 

@@ -1,0 +1,42 @@
+"""What the tests share: quiet TensorFlow, small data, small models, and the search of one setting after the other."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def iris():
+    """150 flowers: x of shape (150, 4), shuffled so that the last ones make a fair validation split, and y."""
+    from sklearn.datasets import load_iris
+
+    x, y = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(x))
+    return x[order].astype("float32"), y[order]
+
+
+@pytest.fixture
+def build_iris():
+    """A build_fn with one choice and one float: a tiny softmax classifier for `iris`."""
+    return build_iris_model
+
+
+def build_iris_model(hp):
+    """A tiny softmax classifier with `units` and `learning_rate` to choose."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.layers.Dense(hp.choice("units", [4, 8, 16]), activation="relu"),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    rate = hp.float("learning_rate", 1e-3, 1e-1, log=True)
+    model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
