@@ -1,7 +1,8 @@
 """The exceptions of this library, and what a search does when it meets each of them.
 
 KerastuneError
-├── SpaceError             a parameter is impossible or was redefined; the search ends at once
+├── SpaceError             a parameter is impossible; the search ends at once
+│   └── RangeChangedError  a name was asked for with two kinds or ranges
 ├── ObjectiveError         the objective is unknown, or the model doesn't report it; the search ends at once
 ├── DataError              the data can't be trained on as given; raised before any training
 ├── CallbackError          a callback can't be used for several trials; raised before any training
@@ -23,7 +24,11 @@ class KerastuneError(Exception):
 
 
 class SpaceError(KerastuneError, ValueError):
-    """A parameter is impossible or was redefined; the search ends at once."""
+    """A parameter is impossible; the search ends at once."""
+
+
+class RangeChangedError(SpaceError):
+    """A name was asked for with two kinds or ranges; the search ends at once."""
 
 
 class ObjectiveError(KerastuneError, ValueError):

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerastune_lite.errors import MISTAKES_IN_THE_CALL, JournalError, StudyMismatchError, TooManyFailuresError
+from kerastune_lite.errors import (
+    MISTAKES_IN_THE_CALL,
+    JournalError,
+    RangeChangedError,
+    StudyMismatchError,
+    TooManyFailuresError,
+)
 from kerastune_lite.execution.in_process import quick_collection, run_here
 from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective
@@ -216,6 +222,8 @@ class SearchLoop:
             told = {"type": type(error).__name__, "message": str(error)}
             with suppress(JournalError):
                 self._end(trial, TrialState.INTERRUPTED, Outcome(), time.monotonic() - started, error=told)
+            if isinstance(error, RangeChangedError) and self._known_at_start is not None:
+                raise StudyMismatchError(mismatch(self._writer.study.directory, str(error))) from error
             raise
         state = TrialState.COMPLETED if outcome.error is None else TrialState.FAILED
         failure = outcome.error.__dict__ if outcome.error else None
@@ -223,18 +231,22 @@ class SearchLoop:
         self._tidy_models()
         self._count_failures(self._writer.study.trial(trial.number), outcome)
 
-    def after_build(self, trial: Trial, hp: HyperParameters, objective: Objective, epochs: int | None) -> None:
-        """Journals what the first build of a trial has shown."""
-        if self._known_at_start is not None:
+    def after_asking(self, trial: Trial, hp: HyperParameters) -> None:
+        """Journals what is new in what a trial has asked for."""
+        if self._known_at_start is not None and hp.values:
             self._check_same_build_fn(hp)
             self._known_at_start = None
         self._writer.learn(hp.space)
+        known = self._writer.study.records[trial.number].values
+        told, known_as = values_to_json(hp.values, hp.space), values_to_json(known, hp.space)
+        if list(told.items()) != list(known_as.items()):
+            self._writer.append("note", trial=trial.number, values=told)
+
+    def after_build(self, trial: Trial, objective: Objective, epochs: int | None) -> None:
+        """Journals what a trial's first model has shown."""
         self._writer.settle(objective)
-        told: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
-        if dict(trial.values) != hp.values or list(trial.values) != list(hp.values):
-            told["values"] = values_to_json(hp.values, hp.space)
-        if told:
-            self._writer.append("note", trial=trial.number, **told)
+        if epochs is not None:
+            self._writer.append("note", trial=trial.number, epochs=epochs)
 
     def after_epoch(self, trial: Trial, run: int, epoch: int, logs: Mapping[str, float]) -> None:
         """Journals an epoch."""
@@ -271,7 +283,7 @@ class SearchLoop:
     def _count_failures(self, trial: Trial, outcome: Outcome) -> None:
         if outcome.error is None:
             self._failures = []
-        elif not outcome.is_rejected:
+        elif not (outcome.is_rejected and trial.values):
             self._failures.append(trial)
         if len(self._failures) >= self._plan.max_failures_in_a_row:
             first = self._failures[0]
@@ -330,8 +342,11 @@ class _JournalReport:
         self._loop = loop
         self._trial = trial
 
-    def built(self, hp: HyperParameters, objective: Objective, epochs: int | None) -> None:
-        self._loop.after_build(self._trial, hp, objective, epochs)
+    def asked(self, hp: HyperParameters) -> None:
+        self._loop.after_asking(self._trial, hp)
+
+    def built(self, objective: Objective, epochs: int | None) -> None:
+        self._loop.after_build(self._trial, objective, epochs)
 
     def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> None:
         self._loop.after_epoch(self._trial, run, epoch, logs)

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from kerastune_lite.errors import SpaceError
+from kerastune_lite.errors import RangeChangedError, SpaceError
 
 Value = Any
 
@@ -175,7 +175,9 @@ class Parameter(ABC):
         return to_json(value)
 
     def __str__(self) -> str:
-        inside = ", ".join(f"{key}={value}" for key, value in self.range().items() if value not in (None, False))
+        inside = ", ".join(
+            f"{key}={value}" for key, value in self.range().items() if value is not None and value is not False
+        )
         return f"{self.kind} {self.name!r} ({inside})"
 
 
@@ -556,12 +558,12 @@ class Space:
         """The space with one more parameter, or with the known one brought up to date.
 
         A name that is asked for under different conditions keeps only those that all of them share.
-        SpaceError where the name is known with another kind or range.
+        RangeChangedError where the name is known with another kind or range.
         """
         known = self._parameters.get(parameter.name)
         if known is not None:
             if known.kind != parameter.kind or known.range() != parameter.range():
-                raise SpaceError(redefinition(known, parameter))
+                raise RangeChangedError(redefinition(known, parameter))
             shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
             default = known.default if parameter.default is UNSET else parameter.default
             parameter = dataclasses.replace(parameter, conditions=shared, default=default)

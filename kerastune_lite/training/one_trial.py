@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 import time
@@ -70,8 +71,11 @@ class Task:
 class Report(Protocol):
     """What a trial tells while it runs."""
 
-    def built(self, hp: HyperParameters, objective: Objective, epochs: int | None) -> None:
-        """The first model is built: what was asked for, the objective with its direction, how long it will train."""
+    def asked(self, hp: HyperParameters) -> None:
+        """What the user's code has asked for until now."""
+
+    def built(self, objective: Objective, epochs: int | None) -> None:
+        """The first model is built: the objective has a direction now, and it is known how long it will train."""
 
     def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> None:
         """An epoch has ended."""
@@ -115,82 +119,111 @@ def run_trial(task: Task, report: Report) -> Outcome:
     An exception of the user's code or of the training fails the trial and is in the outcome. A mistake in the call
     itself, which no other setting would mend, is raised, and so are Ctrl-C and the like.
     """
-    values = task.trial.values
-    runs: list[Run] = []
-    best: Run | None = None
-    objective = task.objective
+    trainings = _Trainings(task, report)
     try:
         for number in range(task.runs):
-            hp = HyperParameters(values, task.space, task.fill)
-            run, objective = _run(task, hp, number, objective, report)
-            values = hp.values
-            runs.append(run)
-            if best is None or objective.better(run.score, than=best.score):
-                best = run
-            elif run.model is not best.model:
-                runs[-1] = Run(score=run.score, best_epoch=run.best_epoch, stop_reason=run.stop_reason)
-        assert best is not None
-        outcome = Outcome(
-            scores=tuple(run.score for run in runs),
-            best_run=next(index for index, run in enumerate(runs) if run is best),
-            best_epoch=best.best_epoch,
-            stop_reason=best.stop_reason,
-        )
-        return _with_model_kept(task, objective, outcome, best)
+            trainings.run(number)
+        return trainings.outcome()
     except MISTAKES_IN_THE_CALL:
         raise
     except Exception as error:
-        return Outcome(
-            scores=tuple(run.score for run in runs),
-            error=_failure(error),
-            is_rejected=isinstance(error, FailedTrial),
+        return Outcome(scores=trainings.scores, error=_failure(error), is_rejected=isinstance(error, FailedTrial))
+
+
+class _Trainings:
+    """The trainings of one trial, one after the other, and the best of them."""
+
+    def __init__(self, task: Task, report: Report) -> None:
+        self._task = task
+        self._report = report
+        self._started = time.monotonic()
+        self._values = task.trial.values
+        self._objective = task.objective
+        self._best: Run | None = None
+        self._best_number = 0
+        self.scores: tuple[float, ...] = ()
+
+    def run(self, number: int) -> None:
+        """Trains once, with a seed of its own."""
+        started = time.monotonic()
+        hp = HyperParameters(self._values, self._task.space, self._task.fill)
+        keras.utils.set_random_seed(run_seed(self._task.study_seed, self._task.trial.number, number))
+        reset_layer_names()
+        try:
+            built = interpret(builder_of(self._task.build_fn)(hp), self._objective)
+            self._report.asked(hp)
+            classes = metric_classes(built.model) if built.model is not None else None
+            self._objective = with_direction(self._objective, classes)
+            run = self._scored(built, number) if built.curve else self._trained(hp, built, number, started)
+        finally:
+            self._report.asked(hp)
+        self._values = hp.values
+        self.scores = (*self.scores, run.score)
+        if self._best is None or self._objective.better(run.score, than=self._best.score):
+            self._best, self._best_number = run, number
+
+    def outcome(self) -> Outcome:
+        """The mean of the scores, with the best run's model kept where it is good enough."""
+        best = self._best
+        assert best is not None
+        outcome = Outcome(
+            scores=self.scores,
+            best_run=self._best_number,
+            best_epoch=best.best_epoch,
+            stop_reason=best.stop_reason,
         )
+        path, score = self._task.model_path, outcome.score
+        if path is None or best.model is None or score is None:
+            return outcome
+        if not self._objective.better(score, than=self._task.score_to_beat):
+            return outcome
+        note = model_files.save(best.model, path)
+        return outcome if note is None else dataclasses.replace(outcome, notes=(note,))
 
-
-def _run(task: Task, hp: HyperParameters, number: int, objective: Objective, report: Report) -> tuple[Run, Objective]:
-    started = time.monotonic()
-    keras.utils.set_random_seed(run_seed(task.study_seed, task.trial.number, number))
-    reset_layer_names()
-    built = interpret(builder_of(task.build_fn)(hp), objective)
-    objective = with_direction(objective, metric_classes(built.model) if built.model is not None else None)
-    if built.curve:
+    def _trained(self, hp: HyperParameters, built: Built, number: int, started: float) -> Run:
+        """Trains the model with the user's callbacks, and gives it back at its best epoch."""
+        task, objective = self._task, self._objective
+        arguments = _fit_arguments(task, built)
         if number == 0:
-            report.built(hp, objective, None)
-        return _scored(built, objective, number, report), objective
-    arguments = _fit_arguments(task, built)
-    if number == 0:
-        report.built(hp, objective, arguments.get("epochs"))
-    user_callbacks = [
-        *callback_copies.for_training(task.callbacks, task.trial, number, task.runs),
-        *callback_copies.for_training(arguments.pop("callbacks", ()), task.trial, number, task.runs),
-    ]
-    elapsed = time.monotonic() - started
-    for callback in user_callbacks:
-        if isinstance(callback, TimeLimit):
-            callback.charge(elapsed)
-    limits = [] if task.seconds_left is None else [TimeLimit(seconds=max(task.seconds_left - elapsed, 1e-3))]
-    recorder = EpochRecorder(
-        objective,
-        lambda epoch, logs: report.epoch(number, epoch, logs),
-        may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
-    )
-    result = _fit(task.build_fn, hp, built.model, arguments, [*user_callbacks, *limits, recorder])
-    if not recorder.curve and result is not None:
-        returned = curve_of(result, objective)
+            self._report.built(objective, arguments.get("epochs"))
+        callbacks = callback_copies.for_training(task.callbacks, task.trial, number, task.runs)
+        callbacks += callback_copies.for_training(arguments.pop("callbacks", ()), task.trial, number, task.runs)
+        for callback in callbacks:
+            if isinstance(callback, TimeLimit):
+                callback.charge(time.monotonic() - started)
+        if task.seconds_left is not None:
+            seconds = task.seconds_left - (time.monotonic() - self._started)
+            callbacks.append(TimeLimit(seconds=max(seconds, 1e-3)))
+        recorder = EpochRecorder(
+            objective,
+            lambda epoch, logs: self._report.epoch(number, epoch, logs),
+            may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
+        )
+        result = _fit(task.build_fn, hp, built.model, arguments, [*callbacks, recorder])
+        returned = curve_of(result, objective) if result is not None and not recorder.curve else None
         if returned:
-            return _scored(Built(built.model, None, returned), objective, number, report), objective
-    reason = callback_copies.stop_reason(user_callbacks)
-    if reason is None and limits and limits[0].stop_reason:
-        reason = "the search's max_time was over"
-    _check_finite(objective, recorder)
-    if recorder.score is None or recorder.best_epoch is None:
-        raise Diverged(_no_score(objective, recorder))
-    if recorder.best_weights is not None:
-        built.model.set_weights(recorder.best_weights)
-    return (
-        Run(score=recorder.score, best_epoch=recorder.best_epoch, stop_reason=reason, model=built.model),
-        objective,
-    )
+            return self._scored(Built(built.model, None, returned), number)
+        best_epoch, score = _best_of(objective, recorder)
+        if recorder.best_weights is not None:
+            built.model.set_weights(recorder.best_weights)
+        reason = callback_copies.stop_reason(callbacks)
+        return Run(score=score, best_epoch=best_epoch, stop_reason=reason, model=built.model)
+
+    def _scored(self, built: Built, number: int) -> Run:
+        """The run of a function that trained by itself."""
+        objective = self._objective
+        if number == 0:
+            self._report.built(objective, len(built.curve))
+        for epoch, logs in enumerate(built.curve):
+            self._report.epoch(number, epoch, logs)
+        name = objective.reported_name(dict.fromkeys(name for logs in built.curve for name in logs))
+        scores = [logs.get(name) for logs in built.curve]
+        best_epoch = objective.best_epoch(scores)
+        if best_epoch is None:
+            raise Diverged(f"The objective {objective.name!r} is {scores[-1]}, not a finite number.")
+        score = scores[best_epoch]
+        assert score is not None
+        return Run(score=score, best_epoch=best_epoch, stop_reason=None, model=built.model)
 
 
 def _fit(build_fn: Any, hp: HyperParameters, model: Any, arguments: dict[str, Any], callbacks: Sequence[Any]) -> Any:
@@ -216,30 +249,20 @@ def _fit_arguments(task: Task, built: Built) -> dict[str, Any]:
     return {**task.data.arguments(), **decided}
 
 
-def _scored(built: Built, objective: Objective, number: int, report: Report) -> Run:
-    """The run of a function that trained by itself."""
-    for epoch, logs in enumerate(built.curve):
-        report.epoch(number, epoch, logs)
-    scores = [logs.get(objective.name) for logs in built.curve]
-    if not any(score is not None for score in scores):
-        objective.reported_name({name for logs in built.curve for name in logs})
-    best_epoch = objective.best_epoch(scores)
-    if best_epoch is None:
-        raise Diverged(f"The objective {objective.name!r} is {scores[-1]}, not a finite number.")
-    score = scores[best_epoch]
-    assert score is not None
-    return Run(score=score, best_epoch=best_epoch, stop_reason=None, model=built.model)
+def _best_of(objective: Objective, recorder: EpochRecorder) -> tuple[int, float]:
+    """The best epoch and its score.
 
-
-def _check_finite(objective: Objective, recorder: EpochRecorder) -> None:
+    Raises:
+        Diverged: The loss became NaN, or the objective was finite in no epoch.
+        ObjectiveError: No epoch reported the objective.
+    """
     if recorder.diverged is not None:
         earlier = "" if recorder.score is None else f"; {objective.name} had been {recorder.score:.5g} before"
         raise Diverged(f"The loss became NaN in epoch {recorder.diverged}{earlier}. A smaller learning rate may help.")
-
-
-def _no_score(objective: Objective, recorder: EpochRecorder) -> str:
+    if recorder.best_epoch is not None and recorder.score is not None:
+        return recorder.best_epoch, recorder.score
     if not recorder.curve:
-        return "No epoch was trained: epochs has to be at least 1, and the data must hold at least one batch."
+        raise Diverged("No epoch was trained: epochs has to be at least 1, and the data must hold at least one batch.")
     seen = [score for score in recorder.scores if score is not None]
     if not seen:
         raise ObjectiveError(
@@ -247,19 +270,7 @@ def _no_score(objective: Objective, recorder: EpochRecorder) -> str:
             "epochs there is no validation. Lower validation_freq or train longer."
         )
     told = "NaN" if all(math.isnan(score) for score in seen) else "not finite"
-    return f"The objective {objective.name!r} was {told} in every epoch."
-
-
-def _with_model_kept(task: Task, objective: Objective, outcome: Outcome, best: Run) -> Outcome:
-    score = outcome.score
-    if task.model_path is None or best.model is None or score is None:
-        return outcome
-    if not objective.better(score, than=task.score_to_beat):
-        return outcome
-    note = model_files.save(best.model, task.model_path)
-    if note is None:
-        return outcome
-    return Outcome(**{**outcome.__dict__, "notes": (*outcome.notes, note)})
+    raise Diverged(f"The objective {objective.name!r} was {told} in every epoch.")
 
 
 def _failure(error: Exception) -> TrialFailure:
