@@ -48,6 +48,9 @@ class TrainingData:
             value = getattr(self, name)
             if value is not None:
                 arguments[name] = value() if _is_factory(value) else value
+        if isinstance(arguments.get("x"), GeneratorType) or hasattr(arguments.get("x"), "element_spec"):
+            # Keras can't shuffle these, and warns of its own default at every fit.
+            arguments.setdefault("shuffle", False)
         return arguments
 
 

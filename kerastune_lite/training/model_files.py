@@ -49,5 +49,6 @@ def load(path: Path, build: Callable[[], Any]) -> Any:
             with zipfile.ZipFile(path) as archive:
                 config = json.loads(archive.read("config.json"))
             model.build_from_config(config["build_config"])
+        model.optimizer.build(model.trainable_variables)  # the file holds its state too
         model.load_weights(path)
         return model

@@ -1,0 +1,64 @@
+"""A search in a process of its own, for the tests that kill it: killed_search.py DIRECTORY MAX_TRIALS STRATEGY."""
+
+import os
+import signal
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from kerastune_lite import GridSearch, RandomSearch
+
+KILL = os.environ.get("KILL_AT", "")
+
+
+class KilledAt(keras.callbacks.Callback):
+    """Kills its own process, with no chance to clean up, at "trial:hook"."""
+
+    def __init__(self, trial):
+        super().__init__()
+        self.trial = trial
+
+    def _look(self, hook):
+        if f"{self.trial}:{hook}" == KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_train_begin(self, logs=None):
+        self._look("train_begin")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._look(f"batch{batch}")
+
+    def on_test_end(self, logs=None):
+        self._look("test_end")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._look(f"epoch{epoch}")
+
+    def on_train_end(self, logs=None):
+        self._look("train_end")
+
+
+def build_fn(hp):
+    units = hp.choice("units", [2, 3, 4])
+    rate = hp.float("rate", 1e-3, 1e-1, log=True)
+    if os.environ.get("SLOW_BUILD"):
+        time.sleep(0.2)
+    model = keras.Sequential([keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(rate), loss="mse")
+    return model
+
+
+def main(directory, max_trials, strategy):
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
+    tuners = {"random": RandomSearch, "grid": GridSearch}
+    tuner = tuners[strategy](build_fn, "val_loss", directory=directory, max_trials=int(max_trials), seed=3, verbose=1)
+    tuner.search(x, x[:, :1], validation_split=0.2, epochs=2, callbacks=lambda trial: [KilledAt(trial.number)])
+    print(f"best model: {tuner.best_model().evaluate(x[48:], x[48:, :1], verbose=0)}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

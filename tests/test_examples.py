@@ -1,0 +1,51 @@
+"""The examples run, and do what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import keras
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_quickstart_leaves_a_model_that_loads_and_is_as_good(tmp_path, capsys):
+    accuracy = example("quickstart").main(directory=tmp_path, max_trials=2, epochs=10)
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_digits(return_X_y=True)
+    _, x_test, _, y_test = train_test_split(x / 16.0, y, test_size=0.2, random_state=0, stratify=y)
+    model = keras.models.load_model(tmp_path / "best.keras")
+
+    assert accuracy > 0.9
+    assert model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"] == pytest.approx(accuracy)
+    assert "leaderboard" in capsys.readouterr().out
+
+
+def test_arguments_of_fit_are_tuned(tmp_path):
+    study = example("tune_fit_arguments").main(directory=tmp_path)
+
+    assert len(study.trials) == 8
+    assert {trial.values["batch_size"] for trial in study.trials} == {8, 32}
+
+
+def test_callbacks_stop_a_plain_fit():
+    assert any(callback.stop_reason for callback in example("callbacks_with_plain_fit").main(epochs=60))
+
+
+def test_a_conditional_space_is_searched(tmp_path):
+    study = example("conditional_space").main(directory=tmp_path, max_trials=4)
+
+    for trial in study.trials:
+        assert ("momentum" in trial.values) == (trial.values["optimizer"] == "sgd")
+        assert sum(name.endswith("units") for name in trial.values) == trial.values["layers"]

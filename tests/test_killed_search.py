@@ -1,0 +1,133 @@
+"""A search that is killed loses at most the trial that ran, and goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kerastune_lite import Study
+
+PROGRAM = Path(__file__).parent / "killed_search.py"
+TRIALS = 4
+
+
+def search(directory, *, strategy="random", max_trials=TRIALS, **environment):
+    return subprocess.run(
+        [sys.executable, PROGRAM, directory, str(max_trials), strategy],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def settings(directory):
+    return [dict(trial.values) for trial in Study.open(directory).trials]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    assert search(directory).returncode == 0
+    return settings(directory)
+
+
+MOMENTS = [
+    "0:train_begin",
+    "0:batch0",
+    "1:batch1",
+    "1:test_end",
+    "1:epoch0",
+    "2:train_begin",
+    "2:epoch1",
+    "2:train_end",
+    "3:batch0",
+    "3:train_end",
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, uninterrupted, moment):
+    assert search(tmp_path, KILL_AT=moment).returncode == -signal.SIGKILL
+    cut = int(moment.split(":")[0])
+    before = Study.open(tmp_path)
+    assert [trial.state.value for trial in before.trials] == ["completed"] * cut + ["running"]
+
+    again = search(tmp_path)
+    after = Study.open(tmp_path)
+
+    assert again.returncode == 0, again.stderr
+    assert f"{cut} finished trials found" in again.stdout
+    assert [trial.state.value for trial in after.trials] == ["completed"] * TRIALS
+    assert after.trials[:cut] == before.trials[:cut]
+    assert [trial.attempts for trial in after.trials] == [1 + (number == cut) for number in range(TRIALS)]
+    assert settings(tmp_path) == uninterrupted
+
+
+def test_a_trial_that_kills_its_process_twice_is_given_up(tmp_path):
+    for _ in range(2):
+        assert search(tmp_path, KILL_AT="1:batch0").returncode == -signal.SIGKILL
+    assert search(tmp_path, KILL_AT="1:batch0").returncode == 0
+    trials = Study.open(tmp_path).trials
+
+    assert [trial.state.value for trial in trials] == ["completed", "failed", "completed", "completed"]
+    assert str(trials[1].error) == "ProcessDied: the process died 2 times while this trial ran"
+
+
+def test_a_killed_grid_goes_on_with_the_same_settings(tmp_path):
+    search(tmp_path / "whole", strategy="grid", max_trials=4)
+    search(tmp_path / "cut", strategy="grid", max_trials=4, KILL_AT="2:batch0")
+    search(tmp_path / "cut", strategy="grid", max_trials=4)
+
+    assert settings(tmp_path / "cut") == settings(tmp_path / "whole")
+    assert len(settings(tmp_path / "whole")) == 4
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+def test_a_search_that_is_told_to_end_records_the_interruption(tmp_path, number, status):
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, tmp_path, "400", "random"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    journal = tmp_path / "journal.jsonl"
+    while not (journal.exists() and b'"epoch"' in journal.read_bytes()):
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=60)
+
+    assert process.returncode in (status, -number)
+    assert Study.open(tmp_path).trials[-1].state.value == "interrupted"
+
+
+def test_a_second_search_in_the_same_directory_names_the_process_that_holds_it(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, tmp_path, "400", "random"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not (tmp_path / "journal.jsonl").exists():
+            time.sleep(0.05)
+        second = search(tmp_path)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert second.returncode == 1
+    assert f"is in use by process {process.pid}" in second.stderr
+
+
+def test_a_journal_cut_by_a_crash_costs_only_the_torn_trial(tmp_path, uninterrupted):
+    search(tmp_path)
+    journal = tmp_path / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-10])
+    (tmp_path / "stray").mkdir()
+    again = search(tmp_path)
+
+    assert "was torn by a crash and was skipped" in again.stdout
+    assert "3 finished trials found, 1 to run again" in again.stdout
+    assert settings(tmp_path) == uninterrupted
