@@ -1,0 +1,91 @@
+"""Resident memory over 40 trials of a small model in one process, against a bare loop with `clear_session`.
+
+    python benchmarks/memory.py [--trials 40]
+
+Each arm runs in a process of its own. TensorFlow itself keeps some megabytes of each traced model; a tuner should add
+nothing to them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ARMS = ("bare loop + clear_session", "kerastune_lite", "KerasTuner")
+
+
+def resident_mb() -> float:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def run(arm: str, trials: int) -> None:
+    """Trains `trials` models and prints the resident memory at the beginning of each."""
+    import keras
+    from sklearn.datasets import load_iris
+
+    x, y = load_iris(return_X_y=True)
+
+    def build(rate):
+        print(f"{resident_mb():.1f}", flush=True)
+        model = keras.Sequential(
+            [keras.layers.Dense(256, activation="relu"), keras.layers.Dense(3, activation="softmax")]
+        )
+        model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy")
+        return model
+
+    with tempfile.TemporaryDirectory() as directory:
+        if arm == "kerastune_lite":
+            from kerastune_lite import RandomSearch
+
+            tuner = RandomSearch(
+                lambda hp: build(hp.float("rate", 1e-4, 1e-2)),
+                "loss",
+                max_trials=trials,
+                directory=directory,
+                verbose=0,
+            )
+            tuner.search(x, y, epochs=1)
+        elif arm == "KerasTuner":
+            import keras_tuner
+
+            tuner = keras_tuner.RandomSearch(
+                lambda hp: build(hp.Float("rate", 1e-4, 1e-2)),
+                objective=keras_tuner.Objective("loss", "min"),
+                max_trials=trials,
+                directory=directory,
+            )
+            tuner.search(x, y, epochs=1, verbose=0)
+        else:
+            for index in range(trials):
+                keras.utils.clear_session()
+                build(1e-3 + 1e-5 * index).fit(x, y, epochs=1, verbose=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--arm", choices=ARMS)
+    options = parser.parse_args()
+    if options.arm:
+        run(options.arm, options.trials)
+        return
+    print(f"{'':28s}{'MB at trial 10':>16s}{f'at trial {options.trials}':>14s}{'MB a trial':>12s}")
+    for arm in ARMS:
+        command = [sys.executable, __file__, "--arm", arm, "--trials", str(options.trials)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        marks = [float(line) for line in done.stdout.splitlines() if line.replace(".", "", 1).isdigit()]
+        if done.returncode:
+            print(f"{arm:28s}  not run: {done.stderr.strip().splitlines()[-1]}")
+            continue
+        growth = (marks[-1] - marks[9]) / (len(marks) - 10)
+        print(f"{arm:28s}{marks[9]:16.0f}{marks[-1]:14.0f}{growth:12.2f}")
+
+
+if __name__ == "__main__":
+    main()
