@@ -1,11 +1,12 @@
 """What a tuner adds to a trial, against a bare loop of `build_fn` and `model.fit` with the same settings.
 
-    python benchmarks/trial_overhead.py [--rounds 4] [--trials 10] [--epochs 5]
+    python benchmarks/trial_overhead.py [--rounds 3] [--trials 12] [--epochs 5]
 
-In every round the same settings are trained by the bare loop and by each tuner, in turn, in one process. A trial is
-timed from the moment at which its build_fn is called to the same moment of the next, so that all that a tuner does
-between two trainings is counted. Printed are medians over all trials and what the tuner added to the bare loop. Peers
-that aren't installed are left out (pip install "kerastune_lite[benchmark]").
+Each tuner runs in a process of its own, and before each of its trials the same setting is trained by a bare `build_fn`
+and `model.fit`, so that a drift of the machine falls on both. A trial is timed from the moment at which build_fn is
+called to the same moment of the next, the bare trial left out, so that all that a tuner does between two trainings is
+counted. Printed are medians over all trials, of the seconds and of what each trial took longer than its bare one.
+Peers that aren't installed are left out (pip install "kerastune_lite[benchmark]").
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ import contextlib
 import gc
 import io
 import itertools
+import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
@@ -56,85 +59,84 @@ class OneAfterTheOther:
         return Suggestion(self.values[len(trials)])
 
 
-class Stopwatch:
-    """Seconds between the ends of consecutive trials, as build_fn sees them begin."""
+class PairedTimes:
+    """Seconds of a tuner's trials, and of a bare training of the same setting just before each."""
 
-    def __init__(self) -> None:
-        self.begins: list[float] = []
+    def __init__(self, values: list[dict[str, float]], arguments: dict) -> None:
+        self._values = iter(values)
+        self._arguments = arguments
+        self._resumed: float | None = None
+        self.bare: list[float] = []
+        self.tuner: list[float] = []
 
-    def begin(self) -> None:
-        self.begins.append(time.perf_counter())
+    def next_model(self) -> keras.Model:
+        """Ends the trial before, trains the next setting barely, and builds it for the tuner's own trial."""
+        self.end()
+        value = next(self._values)
+        gc.collect()
+        begin = time.perf_counter()
+        build(value["units"], value["rate"]).fit(**self._arguments, verbose=0)
+        self.bare.append(time.perf_counter() - begin)
+        gc.collect()
+        self._resumed = time.perf_counter()
+        return build(value["units"], value["rate"])
 
-    def seconds(self, end: float) -> list[float]:
-        marks = [*self.begins, end]
-        return [after - before for before, after in itertools.pairwise(marks)]
+    def end(self) -> None:
+        if self._resumed is not None:
+            self.tuner.append(time.perf_counter() - self._resumed)
+            self._resumed = None
 
 
-def time_bare(values, arguments, *, clear: bool) -> list[float]:
-    watch = Stopwatch()
-    for value in values:
-        watch.begin()
-        if clear:
-            keras.utils.clear_session()
-        build(value["units"], value["rate"]).fit(**arguments, verbose=0)
-    return watch.seconds(time.perf_counter())
+def run_clearing_loop(times: PairedTimes, values, arguments) -> None:
+    for _ in values:
+        times.next_model().fit(**arguments, verbose=0)
+        keras.utils.clear_session()
+        times.end()
 
 
-def time_ours(values, arguments) -> list[float]:
-    watch = Stopwatch()
-
+def run_ours(times: PairedTimes, values, arguments) -> None:
     def build_fn(hp):
-        watch.begin()
-        return build(hp.int("units", 1, 512), hp.float("rate", 1e-5, 1.0))
+        hp.int("units", 1, 512)
+        hp.float("rate", 1e-5, 1.0)
+        return times.next_model()
 
-    with tempfile.TemporaryDirectory() as directory:
-        tuner = Tuner(
-            build_fn,
-            "val_accuracy",
-            strategy=OneAfterTheOther(values),
-            directory=directory,
-            max_trials=len(values),
-            verbose=1,
-            seed=0,
+    with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
+        strategy = OneAfterTheOther(values)
+        Tuner(build_fn, "val_accuracy", strategy=strategy, directory=directory, max_trials=len(values), seed=0).search(
+            **arguments
         )
-        with contextlib.redirect_stdout(io.StringIO()):
-            tuner.search(**arguments)
-        return watch.seconds(time.perf_counter())
+        times.end()
 
 
-def time_keras_tuner(values, arguments) -> list[float]:
+def run_keras_tuner(times: PairedTimes, values, arguments) -> None:
     import keras_tuner
 
-    watch = Stopwatch()
-    rounds = iter([values[0], *values])  # it builds once before its first trial
+    builds = itertools.count()
 
     def build_model(hp):
         hp.Choice("round", list(range(len(values))))
-        watch.begin()
-        value = next(rounds)
-        return build(value["units"], value["rate"])
+        if next(builds) == 0:  # before its first trial, to learn the space
+            return build(**values[0])
+        return times.next_model()
 
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
         tuner = keras_tuner.GridSearch(
             build_model, objective="val_accuracy", max_trials=len(values), directory=directory, project_name="p"
         )
-        watch.begins.clear()
         tuner.search(**arguments, verbose=0)
-        return watch.seconds(time.perf_counter())
+        times.end()
 
 
-def time_optuna(values, arguments) -> list[float]:
+def run_optuna(times: PairedTimes, values, arguments) -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    watch = Stopwatch()
 
     def objective(trial):
-        watch.begin()
-        keras.utils.clear_session()
-        value = values[trial.suggest_int("round", 0, len(values) - 1)]
-        callback = optuna_pruning(trial)
-        history = build(value["units"], value["rate"]).fit(**arguments, callbacks=[callback], verbose=0).history
+        trial.suggest_int("round", 0, len(values) - 1)
+        model = times.next_model()
+        history = model.fit(**arguments, callbacks=[reporting_to(trial)], verbose=0).history
+        keras.utils.clear_session()  # as Optuna's own Keras example does
         return max(history["val_accuracy"])
 
     with tempfile.TemporaryDirectory() as directory:
@@ -144,10 +146,10 @@ def time_optuna(values, arguments) -> list[float]:
             sampler=optuna.samplers.GridSampler({"round": list(range(len(values)))}, seed=0),
         )
         study.optimize(objective, n_trials=len(values))
-        return watch.seconds(time.perf_counter())
+        times.end()
 
 
-def optuna_pruning(trial) -> keras.callbacks.Callback:
+def reporting_to(trial) -> keras.callbacks.Callback:
     """What Optuna's own integration does: report each epoch's value to the study."""
 
     class Reporting(keras.callbacks.Callback):
@@ -158,50 +160,54 @@ def optuna_pruning(trial) -> keras.callbacks.Callback:
 
 
 ARMS = {
-    "bare loop": lambda values, arguments: time_bare(values, arguments, clear=False),
-    "bare loop + clear_session": lambda values, arguments: time_bare(values, arguments, clear=True),
-    "kerastune_lite": time_ours,
-    "KerasTuner": time_keras_tuner,
-    "Optuna": time_optuna,
+    "loop + clear_session": run_clearing_loop,
+    "kerastune_lite": run_ours,
+    "KerasTuner": run_keras_tuner,
+    "Optuna": run_optuna,
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=4, help="how often every arm is run, in turn")
-    parser.add_argument("--trials", type=int, default=10, help="trials an arm and round; the first two are not counted")
+    parser = argparse.ArgumentParser(description="What a tuner adds to a trial.")
+    parser.add_argument("--rounds", type=int, default=3, help="how often every arm is run, in turn")
+    parser.add_argument("--trials", type=int, default=12, help="trials an arm and round; the first two are not counted")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--arm", choices=ARMS, help="run only this one, and print its seconds as JSON")
     options = parser.parse_args()
-    x, y = load_digits(return_X_y=True)
-    arguments = {"x": (x / 16.0).astype("float32"), "y": y, "validation_split": 0.2, "epochs": options.epochs}
-    values = settings(options.trials)
-    seconds: dict[str, list[float]] = {name: [] for name in ARMS}
-    for round_number in range(options.rounds):
-        names = list(ARMS)
-        # Each round begins with another arm, so that a drift of the machine falls on all of them.
-        for name in names[round_number % len(names) :] + names[: round_number % len(names)]:
-            gc.collect()
-            try:
-                seconds[name] += ARMS[name](values, arguments)[WARM_UP:]
-            except ImportError:
-                seconds.pop(name, None)
-                ARMS.pop(name, None)
-                print(f"{name} is not installed")
-    report(seconds)
+    if options.arm:
+        x, y = load_digits(return_X_y=True)
+        arguments = {"x": (x / 16.0).astype("float32"), "y": y, "validation_split": 0.2, "epochs": options.epochs}
+        values = settings(options.trials)
+        times = PairedTimes(values, arguments)
+        ARMS[options.arm](times, values, arguments)
+        print(json.dumps(list(zip(times.bare, times.tuner, strict=True))[WARM_UP:]))
+        return
+    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in ARMS}
+    for _ in range(options.rounds):
+        for name in list(pairs):
+            command = [sys.executable, __file__, "--arm", name, "--trials", str(options.trials)]
+            command += ["--epochs", str(options.epochs)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{name} is left out: {done.stderr.strip().splitlines()[-1]}")
+                pairs.pop(name)
+            else:
+                pairs[name] += json.loads(done.stdout.strip().splitlines()[-1])
+    report(pairs)
 
 
-def report(seconds: dict[str, list[float]]) -> None:
+def report(pairs: dict[str, list[tuple[float, float]]]) -> None:
     versions = f"Keras {keras.__version__}, TensorFlow {tf.__version__}, Python {platform.python_version()}"
-    print(f"\n{time.strftime('%Y-%m-%d')}, {versions}, {os.cpu_count()} cores, {platform.machine()}")
-    bare = statistics.median(seconds["bare loop"])
-    print(f"{'':28s}{'median s':>10s}{'quartiles':>18s}{'ratio':>8s}{'added ms':>10s}")
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        low, _, high = statistics.quantiles(times, n=4)
-        added = 1000 * (median - bare)
-        print(f"{name:28s}{median:10.3f}{f'{low:.3f} - {high:.3f}':>18s}{median / bare:8.3f}{added:10.1f}")
+    print(f"{time.strftime('%Y-%m-%d')}, {versions}, {os.cpu_count()} cores, {platform.machine()}")
+    print(f"{'':22s}{'trials':>8s}{'bare s':>9s}{'tuner s':>9s}{'added ms':>10s}{'quartiles':>18s}{'added %':>9s}")
+    for name, both in pairs.items():
+        bare = statistics.median(bare for bare, _ in both)
+        tuner = statistics.median(tuner for _, tuner in both)
+        low, added, high = statistics.quantiles((1000 * (tuner - bare) for bare, tuner in both), n=4)
+        share = 0.1 * added / bare
+        quartiles = f"{low:.0f} to {high:.0f}"
+        print(f"{name:22s}{len(both):8d}{bare:9.3f}{tuner:9.3f}{added:10.0f}{quartiles:>18s}{share:9.1f}")
 
 
 if __name__ == "__main__":
-    np.random.seed(0)
     main()

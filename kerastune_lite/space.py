@@ -80,6 +80,10 @@ def label_of(value: Value) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
+def _short_label(value: Value) -> str:
+    return repr(value) if isinstance(value, str) and not isinstance(value, OptionLabel) else label_of(value)
+
+
 def same_value(one: Value, other: Value) -> bool:
     """Whether two values are the same option: True is not 1, but 2.0 is 2."""
     if one is other:
@@ -248,6 +252,9 @@ class Choice(Parameter):
     def range(self) -> dict[str, Any]:
         """The options: scalars and tuples of them as they are, other objects by their label."""
         return {"options": [to_json(option) for option in self.options]}
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r} (one of {', '.join(map(_short_label, self.options))})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -513,7 +520,10 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
     common: dict[str, Any] = {"name": name, "default": default, "conditions": conditions}
     match kind:
         case "choice":
-            return Choice(options=tuple(from_json(o, i) for i, o in enumerate(data["options"])), **common)
+            options = tuple(from_json(option, index) for index, option in enumerate(data["options"]))
+            if isinstance(default, OptionLabel):
+                common["default"] = options[default.place]
+            return Choice(options=options, **common)
         case "boolean":
             return Boolean(**common)
         case "fixed":

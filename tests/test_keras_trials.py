@@ -394,6 +394,11 @@ def test_an_objective_that_is_not_reported_ends_the_search_after_one_epoch(tmp_p
     assert epochs == [0]
 
 
+def test_a_misspelt_objective_is_told_the_nearest_name(tmp_path, iris):
+    with pytest.raises(ObjectiveError, match=r"'val_acuracy'. It reports: .*Did you mean 'val_accuracy'"):
+        RandomSearch(build_one, "val_acuracy", directory=tmp_path, **QUIET).search(*iris, validation_split=0.2)
+
+
 def test_a_heads_metric_is_named_when_the_objective_lacks_its_prefix(tmp_path, iris):
     x, y = iris
 

@@ -27,15 +27,26 @@ def reset_layer_names() -> None:
     keras.config.set_dtype_policy(policy)  # pragma: no cover
 
 
+def metric_names(model: Any) -> set[str]:
+    """The names of everything that a model was compiled to measure, heads' prefixes not counted."""
+    return {_name(metric) for metric in _compiled_metrics(model)}
+
+
 def metric_classes(model: Any) -> dict[str, str]:
     """Class names of the metric objects that a model was compiled with, by the metrics' names.
 
     Metrics given as strings and functions are not among them: their names are all there is to know.
     """
-    found: dict[str, str] = {}
+    metrics = _compiled_metrics(model)
+    return {metric.name: type(metric).__name__ for metric in metrics if isinstance(metric, keras.metrics.Metric)}
+
+
+def _compiled_metrics(model: Any) -> list[Any]:
     with contextlib.suppress(AttributeError):
         compiled = model._compile_metrics
-        for metric in keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics]):
-            if isinstance(metric, keras.metrics.Metric):
-                found[metric.name] = type(metric).__name__
-    return found
+        return list(keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics]))
+    return []
+
+
+def _name(metric: Any) -> str:
+    return metric if isinstance(metric, str) else getattr(metric, "name", getattr(metric, "__name__", ""))

@@ -30,7 +30,7 @@ from kerastune_lite.space import Parameter, Space, Value
 from kerastune_lite.training import callback_copies, model_files
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
 from kerastune_lite.training.data import TrainingData
-from kerastune_lite.training.keras_internals import metric_classes, reset_layer_names
+from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
 from kerastune_lite.training.recorder import EpochRecorder
 from kerastune_lite.trial import Trial, TrialFailure
 
@@ -152,8 +152,7 @@ class _Trainings:
         try:
             built = interpret(builder_of(self._task.build_fn)(hp), self._objective)
             self._report.asked(hp)
-            classes = metric_classes(built.model) if built.model is not None else None
-            self._objective = with_direction(self._objective, classes)
+            self._objective = self._with_direction(built.model)
             run = self._scored(built, number) if built.curve else self._trained(hp, built, number, started)
         finally:
             self._report.asked(hp)
@@ -179,6 +178,16 @@ class _Trainings:
             return outcome
         note = model_files.save(best.model, path)
         return outcome if note is None else dataclasses.replace(outcome, notes=(note,))
+
+    def _with_direction(self, model: Any) -> Objective:
+        classes, names = (metric_classes(model), metric_names(model)) if model is not None else ({}, set())
+        try:
+            return with_direction(self._objective, classes)
+        except ObjectiveError:
+            if model is None or self._objective.name.removeprefix("val_") in names:
+                raise
+            # The name may be misspelt: the first epoch shows which ones there are.
+            return self._objective
 
     def _trained(self, hp: HyperParameters, built: Built, number: int, started: float) -> Run:
         """Trains the model with the user's callbacks, and gives it back at its best epoch."""
