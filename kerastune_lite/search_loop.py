@@ -259,6 +259,8 @@ class SearchLoop:
             "end",
             flush=True,
             trial=trial.number,
+            objective=self._objective().name,
+            direction=self._objective().direction,
             state=state.value,
             values=values_to_json(known.values, self._writer.study.space),
             score=outcome.score,

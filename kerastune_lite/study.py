@@ -89,7 +89,11 @@ class Study:
             case "begin" | "epoch" | "end":
                 trial = self.records.get(event["trial"]) or Trial(number=event["trial"])
                 trial = _TRANSITIONS[event["event"]](trial, event)
-                return dataclasses.replace(self, records={**self.records, trial.number: trial})
+                objective = self.objective
+                if event.get("direction") and (objective is None or objective.direction is None):
+                    # An end says again what a damaged study line may have said.
+                    objective = Objective(event["objective"], event["direction"])
+                return dataclasses.replace(self, objective=objective, records={**self.records, trial.number: trial})
             case "note":
                 if "trial" not in event or event["trial"] not in self.records:
                     return self
