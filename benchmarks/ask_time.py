@@ -1,0 +1,80 @@
+"""How long the Bayesian strategy takes to choose a setting, from nothing but the trials.
+
+    python benchmarks/ask_time.py [--rounds 3]
+
+Ten parameters: floats, logarithmic floats, integers, categories and a declared condition. The numerical libraries are
+held to one thread. Nothing is kept between two questions, so the first one of a resumed search takes as long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+import numpy as np
+
+from kerastune_lite.space import Choice, Condition, Float, Int, Space
+from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+from kerastune_lite.trial import Trial, TrialState
+
+LIMITS = {50: 0.1, 500: 0.4, 2000: 2.0}
+
+SPACE = Space(
+    [
+        Choice(name="optimizer", options=("sgd", "adam", "rmsprop")),
+        Float(name="learning_rate", low=1e-5, high=1.0, log=True),
+        Float(name="momentum", low=0.0, high=0.99, conditions=(Condition("optimizer", ("sgd",)),)),
+        Int(name="layers", low=1, high=6),
+        Int(name="units", low=8, high=1024, log=True),
+        Choice(name="activation", options=("relu", "tanh", "gelu", "elu")),
+        Float(name="dropout", low=0.0, high=0.6),
+        Float(name="weight_decay", low=1e-7, high=1e-2, log=True),
+        Float(name="smoothing", low=0.0, high=0.3),
+        Int(name="batch_size", low=16, high=256, step=2, log=True),
+    ]
+)
+
+
+def score(values, rng: np.random.Generator) -> float:
+    """A bowl with some noise."""
+    point = SPACE.encode(values)
+    return float(np.sum((point - 0.4) ** 2) + 0.1 * np.sin(9 * point).sum() + 0.01 * rng.standard_normal())
+
+
+def trials(count: int, seed: int) -> list[Trial]:
+    """A history that gets better with time, as that of a search does."""
+    rng = np.random.default_rng(seed)
+    history = []
+    for number in range(count):
+        around = 0.4 + 0.25 * rng.standard_normal(len(SPACE))
+        point = rng.random(len(SPACE)) if number % 2 else np.clip(around, 0.0, 0.999)
+        values = SPACE.decode(point)
+        history.append(Trial(number=number, values=values, state=TrialState.COMPLETED, score=score(values, rng)))
+    return history
+
+
+def ask(count: int, seed: int) -> float:
+    history = trials(count, seed)
+    start = time.perf_counter()
+    BayesianStrategy(seed=seed).suggest(SPACE, history, np.random.default_rng([seed, count]))
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    ask(20, seed=0)
+    print("trials  median s  slowest s  limit s")
+    for count in (10, 50, 100, 200, 500, 1000, 2000):
+        seconds = [ask(count, seed) for seed in range(rounds)]
+        limit = LIMITS.get(count, "")
+        print(f"{count:6d}  {statistics.median(seconds):8.3f}  {max(seconds):9.3f}  {limit!s:>7}")
+
+
+if __name__ == "__main__":
+    main()

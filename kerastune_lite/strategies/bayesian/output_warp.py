@@ -1,0 +1,116 @@
+"""Scores made fit for a Gaussian process, and back: the better half keeps its shape, the worse half only its order.
+
+Arrays of float64 only. Symbols:
+
+    y    (n,) scores to minimise; NaN where a trial failed
+    m    the median of the finite scores
+    s    √mean((m - y)²) over the scores that are at most m
+    u    (y - m)/s where that is at most 0; above, the Gaussian quantile of (rank + ½)/n
+    t    u standardised: what the process is fitted to
+
+The half-rank warp is Vizier's (Song et al. 2024, arXiv:2408.11527). Equal scores share the mean of their ranks.
+Failures take no part in m, s, the ranks and the standardisation, so they can't distort the scale of the others, however
+many there are; each counts as the worst score that was seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from kerastune_lite.strategies.bayesian.arrays import Floats
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """The map from scores to outputs, kept to lead predictions back.
+
+    Attributes:
+        median: m.
+        scale: s; 0 where the better half of the scores are all equal.
+        shift: The mean of u.
+        spread: The standard deviation of u.
+        knots_u: (k,) u of the worse half, rising, beginning with 0.
+        knots_y: (k,) its scores, rising, beginning with m.
+    """
+
+    median: float
+    scale: float
+    shift: float
+    spread: float
+    knots_u: Floats
+    knots_y: Floats
+
+    @property
+    def slope(self) -> float:
+        """How many units of the score one unit of t is worth in the better half."""
+        return min(self.scale * self.spread, LARGEST)
+
+    def scores(self, t: Floats) -> Floats:
+        """Scores of outputs, of t's shape: straight on below the best score, never above the worst."""
+        u = t * self.spread + self.shift
+        # Scores beside the largest float can't be extended beyond it.
+        with np.errstate(over="ignore"):
+            better = np.clip(self.median + np.minimum(u, 0.0) * self.scale, -LARGEST, LARGEST)
+        place = np.interp(u, self.knots_u, np.arange(len(self.knots_u), dtype=float))
+        left = place.astype(np.intp)
+        right = np.minimum(left + 1, len(self.knots_y) - 1)
+        # A weighted sum, since the difference of two scores may be infinite.
+        worse = (1.0 - (place - left)) * self.knots_y[left] + (place - left) * self.knots_y[right]
+        return np.where(u <= 0.0, better, worse)
+
+
+def warped(y: Floats) -> tuple[Floats, Warp] | None:
+    """Outputs t, (n,), and the way back; None where there is nothing to learn: no two different outcomes.
+
+    With one finite score, or all of them equal, only failures differ: t is then 0 and 1, standardised.
+    """
+    fine = np.isfinite(y)
+    good = y[fine]
+    if not len(good):
+        return None
+    if good.min() == good.max():
+        failed = float(np.mean(~fine))
+        if failed == 0.0:
+            return None
+        spread = math.sqrt(failed * (1.0 - failed))
+        only = Warp(float(good[0]), 0.0, failed, spread, np.zeros(1), good[:1])
+        return (np.where(fine, 0.0, 1.0) - failed) / spread, only
+
+    median, scale = median_and_scale(good)
+    u = half_rank(good, median, scale)
+    shift, spread = float(u.mean()), float(u.std())
+    t = np.full(len(y), (u.max() - shift) / spread)
+    t[fine] = (u - shift) / spread
+    worse, first = np.unique(good, return_index=True)
+    above = worse > median
+    knots_u, knots_y = np.r_[0.0, u[first[above]]], np.r_[median, worse[above]]
+    return t, Warp(median, scale, shift, spread, knots_u, knots_y)
+
+
+def median_and_scale(y: Floats) -> tuple[float, float]:
+    """m and s of finite scores (n,)."""
+    ordered = np.sort(y)
+    # Halves throughout, and squares of ratios: scores may be as far apart as floats can be.
+    median = 0.5 * float(ordered[(len(y) - 1) // 2]) + 0.5 * float(ordered[len(y) // 2])
+    below = 0.5 * median - 0.5 * ordered[ordered <= median]
+    widest = float(below.max(initial=0.0))
+    if widest == 0.0:
+        return median, 0.0
+    return median, min(2.0 * widest * math.sqrt(float(np.mean((below / widest) ** 2))), LARGEST)
+
+
+def half_rank(y: Floats, median: float, scale: float) -> Floats:
+    """u, (n,), of finite scores (n,)."""
+    n = len(y)
+    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - 0.5 * (counts + 1))[place]
+    is_worse = y > median
+    better = np.where(is_worse, median, y)
+    u = (0.5 * better - 0.5 * median) / (0.5 * scale) if scale > 0.0 else np.zeros(n)
+    return np.where(is_worse, ndtri((ranks + 0.5) / n), u)

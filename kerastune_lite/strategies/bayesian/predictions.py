@@ -1,0 +1,159 @@
+"""What the model of a study expects, in the objective's units.
+
+Pure functions of a space and its trials, with scores to be minimised. The model is the one that the strategy
+searches with. It is fitted to warped scores (output_warp.py): a normal output t with mean μ and deviation σ stands
+for the score g(t), g being the warp turned around: straight in the better half, through the scores seen in the worse
+half, and never worse than the worst. The mean and deviation of g(t) are taken by quadrature, over all posteriors
+alike, so they are those of the score and not of its warp. The deviation is that of the underlying function: how sure
+the model is of the mean, not how far a single noisy trial may lie from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerastune_lite.seeds import suggestion_rng
+from kerastune_lite.space import Space, Value
+from kerastune_lite.strategies.bayesian.acquisition import log_expected_improvement
+from kerastune_lite.strategies.bayesian.arrays import Flags, Floats
+from kerastune_lite.strategies.bayesian.columns import features
+from kerastune_lite.strategies.bayesian.gaussian_process import predict as predict_outputs
+from kerastune_lite.strategies.bayesian.output_warp import LARGEST, Warp, warped
+from kerastune_lite.strategies.bayesian.rows import Table, rows_of, table_of
+from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy, surrogate_of
+from kerastune_lite.strategies.bayesian.surrogate import Surrogate
+from kerastune_lite.strategies.strategy import Pause
+from kerastune_lite.trial import Trial, best_first
+
+NODES = 32
+"""Nodes of the Gauss-Hermite quadrature."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model expects of a setting.
+
+    Attributes:
+        mean: The expected score.
+        deviation: Its standard deviation, without the noise of a single trial.
+        expected_improvement: By how much the setting is expected to fall below the best expected score of a tried
+            one, counting 0 where it doesn't.
+    """
+
+    mean: float
+    deviation: float
+    expected_improvement: float
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """A setting that the search would try next, and why.
+
+    Attributes:
+        values: The setting.
+        prediction: What the model expects of it; None while there is no model.
+    """
+
+    values: Mapping[str, Value]
+    prediction: Prediction | None
+
+
+def predict(space: Space, trials: Sequence[Trial], values: Mapping[str, Value]) -> Prediction | None:
+    """What the model expects of one setting; None while no two trials ended differently."""
+    predictions = predict_all(space, trials, [values])
+    return None if predictions is None else predictions[0]
+
+
+def predict_all(
+    space: Space, trials: Sequence[Trial], settings: Sequence[Mapping[str, Value]]
+) -> list[Prediction] | None:
+    """What the model expects of each of some settings; None while no two trials ended differently."""
+    model = _Model.of(space, trials)
+    return None if model is None else model.predictions(settings)
+
+
+def suggestions(space: Space, trials: Sequence[Trial], count: int, strategy: BayesianStrategy) -> list[Prospect]:
+    """The settings that would be tried next if their trials all ran at once; fewer where the space ends.
+
+    The first is the one that a search with the strategy's seed tries next.
+    """
+    ahead = list(trials)
+    prospects = []
+    for _ in range(count):
+        number = max((trial.number for trial in ahead), default=-1) + 1
+        answer = strategy.suggest(space, ahead, suggestion_rng(strategy.seed, number))
+        if isinstance(answer, Pause):
+            break
+        prospects.append(Prospect(answer.values, predict(space, ahead, answer.values)))
+        ahead.append(Trial(number=number, values=answer.values))
+    return prospects
+
+
+def recommended(space: Space, trials: Sequence[Trial]) -> Trial | None:
+    """The scored trial of the best expected score; the best one while there is no model; None without a score.
+
+    Under noise the best score is partly luck, and the model, which has seen the neighbours, knows better.
+    """
+    scored = best_first([t for t in trials if t.score is not None and math.isfinite(t.score)], "min")
+    model = _Model.of(space, trials)
+    if model is None or not scored:
+        return scored[0] if scored else None
+    means, _ = model.outputs_of(model.table.z, model.table.on)
+    expected = dict(zip((trial.number for trial in model.table.tried), means.mean(axis=0).tolist(), strict=True))
+    return min(scored, key=lambda trial: expected[trial.number])
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """A study's table, its model, and the way from outputs to scores."""
+
+    table: Table
+    surrogate: Surrogate
+    warp: Warp
+
+    @classmethod
+    def of(cls, space: Space, trials: Sequence[Trial]) -> _Model | None:
+        table = table_of(space, trials)
+        # Asked twice, the same study has to get the same answer, so the draws are always the same.
+        surrogate = surrogate_of(table, np.random.default_rng(0))
+        outputs = warped(table.scores)
+        return None if surrogate is None or outputs is None else cls(table, surrogate, outputs[1])
+
+    def outputs_of(self, z: Floats, on: Flags) -> tuple[Floats, Floats]:
+        """Mean and deviation of outputs at rows (m, d) under each of q posteriors, (q, m) each."""
+        embedded = features(self.table.columns, z, on)
+        means, variances = zip(*(predict_outputs(post, embedded) for post in self.surrogate.posteriors), strict=True)
+        return np.array(means), np.sqrt(np.array(variances))
+
+    def predictions(self, settings: Sequence[Mapping[str, Value]]) -> list[Prediction]:
+        means, deviations = self.outputs_of(*rows_of(self.table, settings))
+        score_means, score_deviations = scores_of(means, deviations, self.warp)
+        improvements = np.zeros(means.shape[1])
+        for post, mean, deviation in zip(self.surrogate.posteriors, means, deviations, strict=True):
+            best = float(post.fitted[: self.surrogate.observed].min())
+            improvements += np.exp(log_expected_improvement(mean, deviation, best)[0]) / len(means)
+        return [
+            # The warp is straight where improvements lie, so they only change their unit.
+            Prediction(mean, deviation, min(improvement * self.warp.slope, LARGEST))
+            for mean, deviation, improvement in zip(
+                score_means.tolist(), score_deviations.tolist(), improvements.tolist(), strict=True
+            )
+        ]
+
+
+def scores_of(means: Floats, deviations: Floats, warp: Warp) -> tuple[Floats, Floats]:
+    """Mean and deviation, (m,) each, of the scores of outputs that are an equal mixture of q normals, (q, m) each."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    weights = weights / (weights.sum() * len(means))
+    # (q, m, NODES) scores, each with its share of the whole
+    scores = warp.scores(means[:, :, None] + deviations[:, :, None] * nodes)
+    centre = np.einsum("qmk,k->m", scores, weights)
+    # Distances in halves and in units of the largest, since scores may be as far apart as floats can be.
+    apart = 0.5 * scores - 0.5 * centre[:, None]
+    widest = np.maximum(np.abs(apart).max(axis=(0, 2)), np.finfo(np.float64).tiny)
+    share = np.sqrt(np.einsum("qmk,k->m", np.square(apart / widest[:, None]), weights))
+    return centre, np.minimum(share * widest, 0.5 * LARGEST) * 2.0

@@ -1,0 +1,102 @@
+"""Scores made outputs and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from kerastune_lite.strategies.bayesian.output_warp import half_rank, median_and_scale, warped
+
+SCORES = np.array([3.0, 1.0, 100.0, 2.0, 1e9])
+
+
+def test_the_better_half_keeps_its_shape():
+    t, _ = warped(SCORES)
+
+    # 1, 2 and the median 3 stay evenly apart.
+    assert t[3] - t[1] == pytest.approx(t[0] - t[3])
+
+
+def test_the_worse_half_keeps_only_its_order():
+    t, _ = warped(SCORES)
+    tamer, _ = warped(np.array([3.0, 1.0, 4.0, 2.0, 5.0]))
+
+    np.testing.assert_allclose(t, tamer)
+
+
+def test_the_worse_half_gets_gaussian_quantiles_of_its_ranks():
+    u = half_rank(SCORES, *median_and_scale(SCORES))
+
+    np.testing.assert_allclose(u[[2, 4]], norm.ppf([3.5 / 5, 4.5 / 5]))
+
+
+def test_equal_scores_get_equal_outputs():
+    t, _ = warped(np.array([1.0, 5.0, 2.0, 5.0, 5.0]))
+
+    assert len(set(t[[1, 3, 4]])) == 1
+
+
+def test_outputs_are_standardised():
+    t, _ = warped(SCORES)
+
+    assert t.mean() == pytest.approx(0.0, abs=1e-12)
+    assert t.std() == pytest.approx(1.0)
+
+
+def test_a_failure_counts_as_the_worst_score():
+    t, _ = warped(np.array([1.0, np.nan, 2.0, 7.0]))
+
+    assert t[1] == t[3]
+
+
+def test_failures_leave_the_outputs_of_the_others_alone():
+    alone, _ = warped(SCORES)
+
+    beside, _ = warped(np.concatenate([SCORES, np.full(50, np.nan)]))
+
+    np.testing.assert_array_equal(beside[:5], alone)
+
+
+def test_the_warp_leads_back_to_the_scores():
+    scores = np.random.default_rng(0).standard_normal(40) ** 3
+
+    t, warp = warped(scores)
+
+    np.testing.assert_allclose(warp.scores(t), scores, atol=1e-12)
+
+
+def test_no_score_is_predicted_worse_than_the_worst_and_better_ones_go_straight_on():
+    _, warp = warped(SCORES)
+
+    assert warp.scores(np.array([50.0])) == pytest.approx([1e9])
+    steps = np.diff(warp.scores(np.array([-9.0, -8.0, -7.0])))
+    np.testing.assert_allclose(steps, warp.slope)
+
+
+@pytest.mark.parametrize("scores", [[], [1.0], [2.0, 2.0, 2.0], [np.nan, np.nan]])
+def test_nothing_is_learnt_from_outcomes_that_are_all_alike(scores):
+    assert warped(np.array(scores)) is None
+
+
+def test_one_score_and_a_failure_are_told_apart():
+    t, _ = warped(np.array([4.0, np.nan, 4.0]))
+
+    assert t[0] == t[2] < t[1]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [1e300, 1e-300, 2e-300],
+        [1.7e308, -1.7e308, 1.7e308, -1.7e308, 0.0],
+        [0.0, 5e-324],
+        [1e308, 1e308, -1e308, np.nan],
+        [1.0, 1.0 + 2**-52],
+    ],
+)
+def test_scores_at_the_ends_of_the_floats_stay_finite_both_ways(scores):
+    t, warp = warped(np.array(scores))
+
+    assert np.isfinite(t).all()
+    assert np.isfinite(warp.scores(np.linspace(-9.0, 9.0, 50))).all()
