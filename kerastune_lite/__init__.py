@@ -29,9 +29,10 @@ from kerastune_lite.objective import Objective
 from kerastune_lite.strategies.strategy import Pause, Suggestion
 from kerastune_lite.study import Study
 from kerastune_lite.trial import Trial, TrialState
-from kerastune_lite.tuner import GridSearch, RandomSearch, Tuner
+from kerastune_lite.tuner import BayesianOptimization, GridSearch, RandomSearch, Tuner
 
 __all__ = [
+    "BayesianOptimization",
     "BuildError",
     "CallbackError",
     "DataError",

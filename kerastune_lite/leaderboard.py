@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kerastune_lite.objective import Objective
@@ -24,19 +24,12 @@ class Leaderboard(tuple[Trial, ...]):
     def rows(self) -> list[list[str]]:
         """The table's cells, its head first."""
         name = self.objective.name if self.objective else "score"
-        head = ["rank", "trial", name, "epoch", "seconds", "values"]
-        body = [
-            [
-                str(rank),
-                str(trial.number),
-                score_text(trial),
-                epoch_text(trial),
-                seconds_text(trial),
-                values_text(trial.values),
-            ]
-            for rank, trial in enumerate(self, start=1)
-        ]
-        return [head, *body]
+        columns: dict[str, Callable[[Trial], str]] = {"trial": lambda trial: str(trial.number), name: score_text}
+        if any(trial.confirmations for trial in self):
+            columns["confirmed"] = confirmed_text
+        columns |= {"epoch": epoch_text, "seconds": seconds_text, "values": lambda trial: values_text(trial.values)}
+        body = [[str(rank), *(text(trial) for text in columns.values())] for rank, trial in enumerate(self, start=1)]
+        return [["rank", *columns], *body]
 
     def __str__(self) -> str:
         if not self:
@@ -54,7 +47,14 @@ def score_text(trial: Trial) -> str:
     """The score, with its spread over runs where there were several."""
     if trial.score is None:
         return "-"
-    return f"{trial.score:.5g}" + (f" ± {trial.spread:.2g}" if trial.spread is not None else "")
+    return _mean_text(trial.score, trial.spread)
+
+
+def confirmed_text(trial: Trial) -> str:
+    """The mean of the confirmations, with their spread and how many there are."""
+    if trial.confirmed is None:
+        return "-"
+    return f"{_mean_text(trial.confirmed, trial.confirmed_spread)} of {len(trial.confirmations)}"
 
 
 def epoch_text(trial: Trial) -> str:
@@ -67,6 +67,10 @@ def epoch_text(trial: Trial) -> str:
 def seconds_text(trial: Trial) -> str:
     """How long the trial took."""
     return "-" if trial.seconds is None else f"{trial.seconds:.1f}"
+
+
+def _mean_text(mean: float, spread: float | None) -> str:
+    return f"{mean:.5g}" + ("" if spread is None else f" ± {spread:.2g}")
 
 
 def values_text(values: Mapping[str, Any]) -> str:

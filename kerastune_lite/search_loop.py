@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class SearchPlan:
 
     Attributes:
         build_fn: The user's function or object.
-        strategy: What chooses settings.
+        strategy: What chooses settings, or a function of the study's seed that makes it.
         data: What to train on; None for a build_fn that trains by itself.
         callbacks: As the user gave them.
         enqueued: Settings to try before the strategy's.
@@ -54,7 +54,7 @@ class SearchPlan:
     """
 
     build_fn: Any
-    strategy: Strategy
+    strategy: Strategy | Callable[[int], Strategy]
     data: TrainingData | None
     callbacks: CallbackSource
     enqueued: Sequence[Mapping[str, Value]]
@@ -75,6 +75,7 @@ class SearchLoop:
         self._queue = list(plan.enqueued)
         self._failures: list[Trial] = []
         self._known_at_start = writer.study.space if writer.is_resumed else None
+        self._strategy = plan.strategy if isinstance(plan.strategy, Strategy) else plan.strategy(self._seed())
 
     def run(self) -> str:
         """Searches, and says why it ended.
@@ -135,7 +136,7 @@ class SearchLoop:
 
     def _ask(self, number: int) -> Suggestion | Pause:
         study = self._writer.study
-        return self._plan.strategy.suggest(study.space, study.to_minimise(), suggestion_rng(self._seed(), number))
+        return self._strategy.suggest(study.space, study.to_minimise(), suggestion_rng(self._seed(), number))
 
     def _chosen_by_user(self, number: int) -> tuple[dict[str, Value], str] | None:
         """The setting that a person wants tried now, filled up where it is partial, and a note that says so."""

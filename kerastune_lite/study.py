@@ -30,6 +30,8 @@ from kerastune_lite.trial import Trial, TrialFailure, TrialState, best_first
 if TYPE_CHECKING:
     import pandas
 
+    from kerastune_lite.strategies.bayesian.predictions import Prediction, Prospect
+
 
 @dataclass(frozen=True)
 class Study:
@@ -135,8 +137,7 @@ class Study:
 
     def to_minimise(self) -> tuple[Trial, ...]:
         """Every trial, with scores turned so that less is better: what a strategy is asked with."""
-        sign = self.objective.sign if self.objective and self.objective.direction else 1
-        if sign == 1:
+        if self._sign == 1:
             return self.trials
         return tuple(
             dataclasses.replace(
@@ -163,6 +164,67 @@ class Study:
                 "Without it, study.trials holds the same records."
             ) from error
         return pandas.DataFrame([self._row(trial) for trial in self.trials], columns=self._columns())
+
+    # What the Gaussian process knows. It is imported where it is asked: half a second that showing a study needn't pay.
+
+    def predict(self, values: Mapping[str, Any]) -> Prediction | None:
+        """What the model of the trials expects of a setting: mean and deviation in the objective's units.
+
+        The deviation is the model's doubt about the mean, without the noise of a single trial. None while no two
+        trials ended differently.
+        """
+        from kerastune_lite.strategies.bayesian.predictions import predict
+
+        prediction = predict(self.space, self.to_minimise(), values)
+        return None if prediction is None else self._in_own_units(prediction)
+
+    def suggestions(self, n: int = 5) -> list[Prospect]:
+        """What a Bayesian search would try next, and what it expects of each: mean, deviation, improvement."""
+        from kerastune_lite.strategies.bayesian.predictions import suggestions
+        from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+
+        prospects = suggestions(self.space, self.to_minimise(), n, BayesianStrategy(seed=self.seed or 0))
+        return [
+            dataclasses.replace(prospect, prediction=prospect.prediction and self._in_own_units(prospect.prediction))
+            for prospect in prospects
+        ]
+
+    @property
+    def recommended(self) -> Trial:
+        """The trial to trust: the best by its confirmations, or else the one of which the model expects most.
+
+        Under noise the best score is partly luck; the model has seen the neighbours too. NoResultError where no trial
+        has a score.
+        """
+        confirmed = self.confirmed()
+        return confirmed[0] if confirmed else self.finalists(1)[0]
+
+    def finalists(self, n: int = 5) -> Leaderboard:
+        """The `n` scored trials of which the model expects most, and with `n` above 1 the best-scored one in any case.
+
+        Raises:
+            NoResultError: No trial has a score.
+        """
+        from kerastune_lite.strategies.bayesian.predictions import best_expected_first
+
+        best = self.best
+        ranked = [self.trial(trial.number) for trial in best_expected_first(self.space, self.to_minimise())]
+        chosen = ranked[:n]
+        if n > 1 and all(trial.number != best.number for trial in chosen):
+            chosen[-1] = best
+        return Leaderboard(chosen, self.objective)
+
+    def confirmed(self) -> Leaderboard:
+        """The trials that `tuner.confirm` trained again, the best mean of those scores first."""
+        again = [trial for trial in self._ranked() if trial.confirmations]
+        return Leaderboard(sorted(again, key=lambda trial: self._sign * (trial.confirmed or 0.0)), self.objective)
+
+    @property
+    def _sign(self) -> int:
+        return self.objective.sign if self.objective and self.objective.direction else 1
+
+    def _in_own_units(self, prediction: Prediction) -> Prediction:
+        return dataclasses.replace(prediction, mean=self._sign * prediction.mean)
 
     _RECORD = ("number", "state", "score", "spread", "best_epoch", "epochs", "seconds", "started", "ended")
     _REMARKS = ("stop_reason", "error", "engine", "attempts", "seed")
@@ -226,6 +288,8 @@ def _noted(trial: Trial, event: Event) -> Trial:
         trial = dataclasses.replace(trial, values=_values_from_json(event["values"]))
     if "epochs" in event:
         trial = dataclasses.replace(trial, epochs=event["epochs"])
+    if "confirmed" in event:
+        trial = dataclasses.replace(trial, confirmations=tuple(event["confirmed"]))
     return trial
 
 

@@ -66,6 +66,7 @@ class Trial:
         seed: What Python, NumPy and Keras were seeded with before the first run's build.
         notes: Remarks of the search, such as "enqueued".
         epochs: How many epochs it was to train for, where that is known.
+        confirmations: Scores of later runs with new seeds (`tuner.confirm`); they don't change the score.
         best_run: Which run had the best score.
         unseen: How parameters were filled that its first values didn't hold: "random" or "first".
     """
@@ -87,6 +88,7 @@ class Trial:
     seed: int | None = None
     notes: tuple[str, ...] = ()
     epochs: int | None = None
+    confirmations: tuple[float, ...] = ()
     best_run: int = 0
     unseen: str = "random"
 
@@ -99,6 +101,16 @@ class Trial:
     def spread(self) -> float | None:
         """The standard deviation of the scores over runs; None with fewer than two."""
         return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+    @property
+    def confirmed(self) -> float | None:
+        """The mean of the confirmations; None where there are none."""
+        return statistics.fmean(self.confirmations) if self.confirmations else None
+
+    @property
+    def confirmed_spread(self) -> float | None:
+        """The standard deviation of the confirmations; None with fewer than two."""
+        return statistics.stdev(self.confirmations) if len(self.confirmations) > 1 else None
 
 
 def best_first(trials: Iterable[Trial], direction: Direction) -> list[Trial]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from kerastune_lite.durations import seconds_of
 from kerastune_lite.errors import DataError, NoResultError, StudyError
 from kerastune_lite.hyperparameters import HyperParameters
+from kerastune_lite.leaderboard import Leaderboard, score_text, values_text
 from kerastune_lite.objective import Objective
 from kerastune_lite.seeds import random_state_put_back
 from kerastune_lite.space import Value
@@ -25,6 +27,7 @@ from kerastune_lite.trial import Trial
 from kerastune_lite.views.progress import Progress
 
 if TYPE_CHECKING:
+    from kerastune_lite.search_loop import SearchPlan
     from kerastune_lite.training.callback_copies import CallbackSource
 
 RUNS_FOLDER = "kerastune_runs"
@@ -52,7 +55,7 @@ class Tuner:
             a number or a dict of metrics.
         objective: A name out of the model's logs, or an `Objective`. None means val_loss where there is validation
             data, else loss.
-        strategy: Any object with `suggest(space, trials, rng)`.
+        strategy: Any object with `suggest(space, trials, rng)`, or a function of the study's seed that makes one.
         max_trials: How many trials the study is to hold, resumed ones among them; None for no bound.
         directory: Where the study is kept. An existing one is resumed. None makes a fresh folder in kerastune_runs/.
         overwrite: Throw away the study that the directory holds.
@@ -71,7 +74,7 @@ class Tuner:
         build_fn: Any,
         objective: str | Objective | None = None,
         *,
-        strategy: Strategy,
+        strategy: Strategy | Callable[[int], Strategy],
         max_trials: int | None = 10,
         directory: str | Path | None = None,
         overwrite: bool = False,
@@ -85,8 +88,11 @@ class Tuner:
             raise TypeError(
                 f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}."
             )
-        if not hasattr(strategy, "suggest"):
-            raise TypeError(f"strategy has to be an object with suggest(space, trials, rng). Received: {strategy!r}.")
+        if not isinstance(strategy, Strategy) and not callable(strategy):
+            raise TypeError(
+                "strategy has to be an object with suggest(space, trials, rng), or a function of the seed that makes "
+                f"one. Received: {strategy!r}."
+            )
         _check_count("max_trials", max_trials, at_least=1, or_none=True)
         _check_count("executions_per_trial", executions_per_trial, at_least=1)
         _check_count("keep_models", keep_models, at_least=0)
@@ -104,6 +110,7 @@ class Tuner:
         self.max_failures_in_a_row = max_failures_in_a_row
         self.verbose = verbose
         self._enqueued: list[dict[str, Value]] = []
+        self._latest_plan: SearchPlan | None = None
 
     def search(
         self,
@@ -164,11 +171,59 @@ class Tuner:
             keep_models=self.keep_models,
             max_failures_in_a_row=self.max_failures_in_a_row,
         )
+        progress = Progress(verbose=self.verbose, max_trials=self.max_trials, max_seconds=max_seconds)
+        with self._writing(objective, progress) as writer:
+            progress.begins(writer.study, writer.remarks)
+            self._latest_plan = plan
+            reason = SearchLoop(plan, writer).run()
+            progress.ends(writer.study, reason)
+            remark = self._closing_remark(writer.study)
+            if remark is not None:
+                progress.adds(remark)
+        return self.study
+
+    def confirm(self, n: int = 5, repeats: int = 3) -> Leaderboard:
+        """Trains the finalists of the latest search again with new seeds: which of them is truly better.
+
+        The finalists are the trials of which the model of the study expects most, with the best-scored one among
+        them. Their own scores stay as they are; `study.recommended` and the "confirmed" column of a leaderboard go by
+        the new ones. Called again, it runs only what is missing.
+
+        Args:
+            n: How many finalists.
+            repeats: How many new trainings each of them is to have. The score that made a setting a finalist is not
+                among them: it was chosen for being good.
+
+        Returns:
+            The confirmed trials, best mean first; printed, a table with mean and spread.
+
+        Raises:
+            StudyError: There was no search before in this process, whose data to train on.
+            NoResultError: No trial has a score.
+        """
+        from kerastune_lite.confirmation import confirm
+
+        _check_count("n", n, at_least=1)
+        _check_count("repeats", repeats, at_least=1)
+        if self._latest_plan is None:
+            raise StudyError(
+                "confirm() trains on the data of the latest search: call search(x, y, …) first. "
+                "On a study that has all its trials that trains nothing."
+            )
+        objective = self.study.objective
+        assert objective is not None
+        progress = Progress(verbose=self.verbose)
+        with self._writing(objective, progress) as writer:
+            confirm(self._latest_plan, writer, writer.study.finalists(n), repeats)
+        return self.study.confirmed()
+
+    @contextmanager
+    def _writing(self, objective: Objective, progress: Progress) -> Iterator[StudyWriter]:
+        """The study, opened for writing by this process alone, with the user's random state kept as it is."""
         from kerastune_lite.directory_lock import directory_lock
         from kerastune_lite.interrupts import sigterm_raises
 
         directory = self._settled_directory()
-        progress = Progress(verbose=self.verbose, max_trials=self.max_trials, max_seconds=max_seconds)
         with directory_lock(directory), random_state_put_back(), sigterm_raises(), progress:
             writer = StudyWriter(
                 directory,
@@ -180,11 +235,13 @@ class Tuner:
             )
             self.overwrite = False
             try:
-                progress.begins(writer.study, writer.remarks)
-                progress.ends(writer.study, SearchLoop(plan, writer).run(), lambda: writer.study)
+                yield writer
             finally:
                 writer.close()
-        return self.study
+
+    def _closing_remark(self, study: Study) -> str | None:
+        """What else a person should know at the end of a search."""
+        return None
 
     @property
     def study(self) -> Study:
@@ -313,6 +370,49 @@ class RandomSearch(Tuner):
         self, build_fn: Any, objective: str | Objective | None = None, **settings: Unpack[TunerSettings]
     ) -> None:
         super().__init__(build_fn, objective, strategy=RandomStrategy(), **settings)
+
+
+class BayesianOptimization(Tuner):
+    """Tries what a Gaussian process of the trials so far expects most improvement from: fewest trials of all.
+
+    See kerastune_lite/strategies/bayesian for the algorithm. `study.predict(values)` and `study.suggestions()` show
+    what it believes.
+
+    Args:
+        build_fn: As in `Tuner`.
+        objective: As in `Tuner`.
+        initial_trials: How many trials are spread evenly over the space before the model takes over.
+        **settings: As in `Tuner`.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        initial_trials: int = 8,
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        _check_count("initial_trials", initial_trials, at_least=1)
+
+        def strategy(seed: int) -> Strategy:
+            from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+
+            return BayesianStrategy(seed=seed, design=initial_trials)
+
+        super().__init__(build_fn, objective, strategy=strategy, **settings)
+
+    def _closing_remark(self, study: Study) -> str | None:
+        if not study.leaderboard(1):
+            return None
+        best, recommended = study.best, study.recommended
+        if recommended.number == best.number:
+            return None
+        return (
+            f"recommended: trial {recommended.number} {score_text(recommended)}  {values_text(recommended.values)}\n"
+            f"  By the neighbours' scores it is the better setting, and trial {best.number}'s score partly luck. "
+            "tuner.confirm(n=5, repeats=3) trains the finalists again and settles it."
+        )
 
 
 def _check_count(name: str, value: Any, *, at_least: int, or_none: bool = False) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Pause(Enum):
 Answer = Suggestion | Pause
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """Decides what to try next from what the trials say, and from nothing else."""
 

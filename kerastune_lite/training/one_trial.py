@@ -47,6 +47,7 @@ class Task:
         objective: What is optimised; its direction may still be unknown.
         study_seed: What the seeds of the runs are derived from.
         runs: How many times to train.
+        first_run: How many times the trial was trained before; each run of a trial has a seed of its own.
         data: What to train on; None for a build_fn that trains by itself.
         callbacks: As the user gave them.
         seconds_left: The time that is left for the whole search, or None.
@@ -61,6 +62,7 @@ class Task:
     objective: Objective
     study_seed: int
     runs: int = 1
+    first_run: int = 0
     data: TrainingData | None = None
     callbacks: callback_copies.CallbackSource = ()
     seconds_left: float | None = None
@@ -121,7 +123,7 @@ def run_trial(task: Task, report: Report) -> Outcome:
     """
     trainings = _Trainings(task, report)
     try:
-        for number in range(task.runs):
+        for number in range(task.first_run, task.first_run + task.runs):
             trainings.run(number)
         return trainings.outcome()
     except MISTAKES_IN_THE_CALL:
@@ -195,8 +197,9 @@ class _Trainings:
         arguments = _fit_arguments(task, built)
         if number == 0:
             self._report.built(objective, arguments.get("epochs"))
-        callbacks = callback_copies.for_training(task.callbacks, task.trial, number, task.runs)
-        callbacks += callback_copies.for_training(arguments.pop("callbacks", ()), task.trial, number, task.runs)
+        runs = task.first_run + task.runs
+        callbacks = callback_copies.for_training(task.callbacks, task.trial, number, runs)
+        callbacks += callback_copies.for_training(arguments.pop("callbacks", ()), task.trial, number, runs)
         for callback in callbacks:
             if isinstance(callback, TimeLimit):
                 callback.charge(time.monotonic() - started)

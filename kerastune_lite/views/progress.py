@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,9 +12,9 @@ from rich.status import Status
 
 from kerastune_lite.durations import duration_text
 from kerastune_lite.journal import Event
-from kerastune_lite.leaderboard import epoch_text, score_text, values_text
+from kerastune_lite.leaderboard import confirmed_text, epoch_text, score_text, values_text
 from kerastune_lite.study import Study
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.trial import Trial, TrialFailure, TrialState
 
 
 class Progress:
@@ -65,14 +65,17 @@ class Progress:
         else:
             self._print(f"study in {study.directory}")
 
-    def ends(self, study: Study, reason: str, latest: Callable[[], Study]) -> None:
+    def ends(self, study: Study, reason: str) -> None:
         """Says why the search ended and what its best is."""
-        study = latest()
         states = [trial.state.value for trial in study.trials]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         self._print(f"search ended: {reason} ({counts}, {duration_text(time.monotonic() - self._started)})")
         for best in study.leaderboard(1):
             self._print(f"best: trial {best.number} {self._scored(best, study)}  {values_text(best.values)}")
+
+    def adds(self, remark: str) -> None:
+        """Says one thing more."""
+        self._print(remark)
 
     def __call__(self, event: Event, study: Study) -> None:
         """Shows one event."""
@@ -82,6 +85,11 @@ class Progress:
         if event["event"] == "end":
             self._durations.append(trial.seconds or 0.0)
             self._print(self._line(trial, study))
+        elif "confirmed" in event:
+            self._print(f"trial {trial.number} again: {event['confirmed'][-1]:.5g}, so far {confirmed_text(trial)}")
+        elif "confirmation_failed" in event:
+            error = TrialFailure(**event["confirmation_failed"])
+            self._print(f"trial {trial.number} again: failed  {str(error).splitlines()[0][:200]}")
         elif self._status is not None:
             self._status.update(self._moving_line(trial, study))
 

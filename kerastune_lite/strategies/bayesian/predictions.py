@@ -93,18 +93,18 @@ def suggestions(space: Space, trials: Sequence[Trial], count: int, strategy: Bay
     return prospects
 
 
-def recommended(space: Space, trials: Sequence[Trial]) -> Trial | None:
-    """The scored trial of the best expected score; the best one while there is no model; None without a score.
+def best_expected_first(space: Space, trials: Sequence[Trial]) -> list[Trial]:
+    """The scored trials, the best expected score first; by their own scores while there is no model.
 
     Under noise the best score is partly luck, and the model, which has seen the neighbours, knows better.
     """
     scored = best_first([t for t in trials if t.score is not None and math.isfinite(t.score)], "min")
     model = _Model.of(space, trials)
     if model is None or not scored:
-        return scored[0] if scored else None
+        return scored
     means, _ = model.outputs_of(model.table.z, model.table.on)
     expected = dict(zip((trial.number for trial in model.table.tried), means.mean(axis=0).tolist(), strict=True))
-    return min(scored, key=lambda trial: expected[trial.number])
+    return sorted(scored, key=lambda trial: expected[trial.number])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,69 @@
+"""Training finished trials again with new seeds, to tell a good setting from a lucky score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kerastune_lite.execution.in_process import quick_collection, run_here
+from kerastune_lite.hyperparameters import HyperParameters
+from kerastune_lite.objective import Objective
+from kerastune_lite.search_loop import SearchPlan
+from kerastune_lite.seeds import random_value
+from kerastune_lite.space import Parameter, Value
+from kerastune_lite.study_writer import StudyWriter
+from kerastune_lite.training.one_trial import Task
+from kerastune_lite.trial import Trial
+
+
+def confirm(plan: SearchPlan, writer: StudyWriter, trials: Sequence[Trial], repeats: int) -> None:
+    """Trains each trial until it has `repeats` confirmations; every score is journaled as soon as it is there.
+
+    All trials are trained once before any is trained twice, so that an interruption leaves them comparable. A run that
+    fails is journaled too, and not tried again by this call.
+    """
+    with quick_collection():
+        for repeat in range(repeats):
+            for trial in trials:
+                if len(trial.confirmations) <= repeat:
+                    _run_again(plan, writer, writer.study.trial(trial.number))
+
+
+def _run_again(plan: SearchPlan, writer: StudyWriter, trial: Trial) -> None:
+    study = writer.study
+    assert study.objective is not None
+    assert study.seed is not None
+    seed = study.seed
+
+    def fill(parameter: Parameter) -> Value:
+        return random_value(parameter, seed, trial.number)
+
+    task = Task(
+        build_fn=plan.build_fn,
+        trial=trial,
+        space=study.space,
+        fill=fill,
+        objective=study.objective,
+        study_seed=seed,
+        first_run=max(len(trial.scores), 1) + len(trial.confirmations),
+        data=plan.data,
+        callbacks=plan.callbacks,
+    )
+    outcome = run_here(task, _Silence())
+    if outcome.score is None:
+        error = outcome.error.__dict__ if outcome.error else None
+        writer.append("note", flush=True, trial=trial.number, confirmation_failed=error)
+    else:
+        writer.append("note", flush=True, trial=trial.number, confirmed=[*trial.confirmations, outcome.score])
+
+
+class _Silence:
+    """A confirmation's curve isn't kept: the trial has its own."""
+
+    def asked(self, hp: HyperParameters) -> None:
+        pass
+
+    def built(self, objective: Objective, epochs: int | None) -> None:
+        pass
+
+    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> None:
+        pass
