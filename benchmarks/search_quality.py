@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import importlib.util
 import io
 import itertools
@@ -44,6 +45,7 @@ from scipy.stats import rankdata
 
 from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Choice, Condition, Float, Int, Parameter, Space
+from kerastune_lite.strategies.bayesian.predictions import best_expected_first
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Pause, Strategy
@@ -371,6 +373,7 @@ class Run:
     scores: list[float] = field(default_factory=list)
     settings: list[Values] = field(default_factory=list)
     seconds: float = 0.0
+    recommended: dict[int, float] = field(default_factory=dict)
 
     def __call__(self, values: Values) -> float | None:
         """The score that the search is told; None for a failure. Noise depends on the seed and the trial alone."""
@@ -383,33 +386,51 @@ class Run:
         self.seconds += time.perf_counter() - start
         return score if math.isfinite(score) else None
 
+    def recommend(self, values: Values) -> None:
+        """Keeps the noise-free value of the setting that a search would hand out after so many trials."""
+        start = time.perf_counter()
+        self.recommended[len(self.scores)] = self.truth(values)
+        self.seconds += time.perf_counter() - start
+
     def steps(self) -> list[tuple[int, float]]:
         """Trial, counted from 1, and noise-free value of each new setting with the best score."""
         best, steps = math.inf, []
         for trial, (score, values) in enumerate(zip(self.scores, self.settings, strict=True), start=1):
             if math.isfinite(score) and score < best:
                 best = score
-                with np.errstate(all="ignore"):
-                    steps.append((trial, float(f"{self.problem.truth(values):.6g}")))
+                steps.append((trial, self.truth(values)))
         return steps
+
+    def truth(self, values: Values) -> float:
+        with np.errstate(all="ignore"):
+            return float(f"{self.problem.truth(values):.6g}")
 
 
 # ---- peers: each searches a space with a seed
 
 
-Search = Callable[[Sequence[Parameter], Evaluate, int, int], None]
+Search = Callable[[Sequence[Parameter], Run, int, int], None]
 
 
-def by_strategy(make: Callable[[int], Strategy]) -> Search:
-    def search(space: Sequence[Parameter], evaluate: Evaluate, trials: int, seed: int) -> None:
-        strategy, known, told = make(seed), Space(space), []
-        for index in range(trials):
-            answer = strategy.suggest(known, told, suggestion_rng(seed, index))
-            if isinstance(answer, Pause):
-                return
-            score = evaluate(answer.values)
-            state = TrialState.FAILED if score is None else TrialState.COMPLETED
-            told.append(Trial(number=index, values=answer.values, score=score, state=state))
+def by_strategy(make: Callable[[int], Strategy], at_once: int = 1, recommends: bool = False) -> Search:
+    """A strategy's search with so many trials always running, the oldest of which ends next."""
+
+    def search(space: Sequence[Parameter], evaluate: Run, trials: int, seed: int) -> None:
+        strategy, known = make(seed), Space(space)
+        told: list[Trial] = []
+        for index in range(trials + at_once - 1):
+            if index < trials:
+                answer = strategy.suggest(known, told, suggestion_rng(seed, index))
+                if isinstance(answer, Pause):
+                    return
+                told.append(Trial(number=index, values=answer.values))
+            ended = index - at_once + 1
+            if ended >= 0:
+                score = evaluate(told[ended].values)
+                state = TrialState.FAILED if score is None else TrialState.COMPLETED
+                told[ended] = dataclasses.replace(told[ended], score=score, state=state)
+                if recommends and ended + 1 in CHECKPOINTS:
+                    evaluate.recommend(best_expected_first(known, told)[0].values)
 
     return search
 
@@ -620,8 +641,11 @@ def by_scikit_optimize() -> Search:
     return search
 
 
+FOUR = "ours, 4 running"
+"""Not a peer: the price of asking before three trials have ended."""
 PEERS: dict[str, Callable[[], Search]] = {
-    "ours": lambda: by_strategy(lambda seed: BayesianStrategy(seed=seed)),
+    "ours": lambda: by_strategy(lambda seed: BayesianStrategy(seed=seed), recommends=True),
+    FOUR: lambda: by_strategy(lambda seed: BayesianStrategy(seed=seed), at_once=4),
     "random": lambda: by_strategy(lambda seed: RandomStrategy()),
     "optuna tpe": lambda: by_optuna("TPESampler"),
     "optuna gp": lambda: by_optuna("GPSampler"),
@@ -682,7 +706,9 @@ def run_missing(problem: str, peers: Mapping[str, Search], seeds: Sequence[int],
                 search(PROBLEMS[problem].space, run, trials, seed)
             ask = (time.perf_counter() - start - run.seconds) / max(len(run.scores), 1)
             steps = run.steps()
-            record = {"steps": steps, "trials": trials, "ask": round(ask, 5)}
+            record: Record = {"steps": steps, "trials": trials, "ask": round(ask, 5)}
+            if run.recommended:
+                record["recommended"] = run.recommended
             records.setdefault(peer, {})[str(seed)] = record
             save(problem, which, records)
             print(f"{problem}, {peer}, seed {seed}: {steps[-1:]} after {time.perf_counter() - start:.1f} s", flush=True)
@@ -720,6 +746,7 @@ def print_tables(problems: Sequence[str], seeds: Sequence[int], trials: int, whi
     for problem in problems:
         records = load(problem, which)
         found = curves(records, seeds, trials)
+        four = found.pop(FOUR, None)
         if not found:
             continue
         shown += 1
@@ -735,6 +762,8 @@ def print_tables(problems: Sequence[str], seeds: Sequence[int], trials: int, whi
             row = "".join(f"{medians[mark - 1]:>11.4g}" for mark in marks)
             print(f"{peer:<18}{row}{rank.mean():>11.2f}{1e3 * ask:>9.1f}")
         matches += compare(found, trials)
+        if "ours" in found:
+            print_beside(four, [records["ours"][str(seed)] for seed in seeds], marks)
     print(f"\nMean rank over {shown} problems" + "".join(f"{mark:>7}" for mark in marks) + f"{'all':>7}{'ask ms':>9}")
     for peer in sorted(ranks, key=lambda peer: float(np.mean([row[-1] for row in ranks[peer]]))):
         if len(ranks[peer]) < shown:
@@ -744,6 +773,16 @@ def print_tables(problems: Sequence[str], seeds: Sequence[int], trials: int, whi
         print(f"{peer:<29}{row}{1e3 * statistics.median(asks[peer]):>9.1f}")
     if trials >= 50:
         print(f"Ours reaches by trial 25 what the best peer holds at 50 on {matches} of {shown} problems.")
+
+
+def print_beside(four: np.ndarray | None, records: Sequence[Record], marks: Sequence[int]) -> None:
+    """Prints medians of what isn't ranked: with four trials running, and of the recommended instead of the best."""
+    rows = {} if four is None else {"  (4 running)": np.median(four, axis=0)[np.array(marks) - 1]}
+    if all("recommended" in record for record in records):
+        table = [[record["recommended"].get(str(mark), math.nan) for mark in marks] for record in records]
+        rows["  (recommended)"] = np.median(np.array(table), axis=0)
+    for name, medians in rows.items():
+        print(f"{name:<18}" + "".join(f"{median:>11.4g}" for median in medians))
 
 
 def compare(found: Mapping[str, np.ndarray], trials: int) -> bool:

@@ -7,7 +7,7 @@ from kerastune_lite.callbacks import EarlyStopping, TimeLimit
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from kerastune_lite import RandomSearch
+from kerastune_lite import BayesianOptimization
 
 
 def build_fn(hp):
@@ -28,12 +28,12 @@ def build_fn(hp):
     return model
 
 
-def main(directory=None, max_trials=12, epochs=20):
+def main(directory=None, max_trials=25, epochs=20):
     images, labels = load_digits(return_X_y=True)
     x, x_test, y, y_test = train_test_split(
         images.astype("float32") / 16.0, labels, test_size=0.2, random_state=0, stratify=labels
     )
-    tuner = RandomSearch(build_fn, objective="val_accuracy", max_trials=max_trials, directory=directory, seed=0)
+    tuner = BayesianOptimization(build_fn, objective="val_accuracy", max_trials=max_trials, directory=directory, seed=0)
     study = tuner.search(
         x,
         y,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kerastune_lite import (
+    BayesianOptimization,
     CallbackError,
     FailedTrial,
     GridSearch,
@@ -24,7 +25,7 @@ from kerastune_lite import (
 )
 
 QUIET = {"verbose": 0, "seed": 0}
-BOTH = pytest.mark.parametrize("tuner", [RandomSearch, GridSearch])
+EVERY_TUNER = pytest.mark.parametrize("tuner", [RandomSearch, GridSearch, BayesianOptimization])
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def number_of(values):
     return float(sum(len(str(value)) for value in values))
 
 
-@BOTH
+@EVERY_TUNER
 @pytest.mark.parametrize("declared", [False, True])
 def test_a_child_of_a_condition_is_recorded_where_it_was_asked_for(tmp_path, tuner, declared):
     """keras-tuner#614: KeyError for the child of a conditional hyperparameter."""
@@ -75,7 +76,7 @@ def test_a_child_of_a_condition_is_recorded_where_it_was_asked_for(tmp_path, tun
     assert all(trial.state is TrialState.COMPLETED for trial in study.trials)
 
 
-@BOTH
+@EVERY_TUNER
 def test_every_kind_works_under_a_condition(tmp_path, tuner):
     """keras-tuner#341: inside a conditional scope only Choice worked."""
 
@@ -143,7 +144,7 @@ def test_a_wrong_objective_is_told_with_the_names_that_exist_before_more_trials(
     assert len(Study.open(tmp_path).trials) == 1
 
 
-@BOTH
+@EVERY_TUNER
 def test_the_step_of_a_float_is_kept(tmp_path, tuner):
     """keras-tuner#61."""
 
@@ -157,7 +158,7 @@ def test_the_step_of_a_float_is_kept(tmp_path, tuner):
     assert sorted(trial.score for trial in study.trials) == [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
-@BOTH
+@EVERY_TUNER
 @pytest.mark.parametrize(
     ("ask", "expected"),
     [
@@ -193,7 +194,7 @@ def test_booleans_stay_booleans_everywhere(tmp_path):
     assert '"flag": true' in (tmp_path / "journal.jsonl").read_text()
 
 
-@BOTH
+@EVERY_TUNER
 def test_a_space_of_one_setting_takes_one_trial(tmp_path, tuner):
     """keras-tuner#606, #237."""
 
@@ -230,6 +231,25 @@ def test_a_training_loop_of_ones_own_may_report_the_objective(tmp_path, iris):
     study = tuner.search(*iris, validation_split=0.2)
 
     assert np.isfinite(study.best.score)
+
+
+def test_scores_that_are_not_finite_fail_their_trial_and_never_reach_the_model(tmp_path, diabetes):
+    """keras-tuner#367, #1032, autokeras#1091: NaN or infinity made the Bayesian search crash, hours later."""
+    x, y = diabetes
+
+    def build_fn(hp):
+        model = keras.Sequential([keras.layers.Dense(hp.int("units", 1, 8)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(hp.choice("rate", [1e-3, 1e30])), loss="mse")
+        return model
+
+    tuner = BayesianOptimization(build_fn, max_trials=12, max_failures_in_a_row=12, directory=tmp_path, **QUIET)
+    study = tuner.search(x, y, validation_split=0.2)
+    failed = {trial.values["rate"] for trial in study.trials if trial.state is TrialState.FAILED}
+
+    assert len(study.trials) == 12
+    assert failed == {1e30}
+    assert np.isfinite(study.best.score)
+    assert study.best.values["rate"] == 1e-3
 
 
 def test_settings_that_cannot_be_built_fail_and_the_rest_run(tmp_path):
