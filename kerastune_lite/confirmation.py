@@ -11,6 +11,7 @@ from kerastune_lite.search_loop import SearchPlan
 from kerastune_lite.seeds import random_value
 from kerastune_lite.space import Parameter, Value
 from kerastune_lite.study_writer import StudyWriter
+from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.one_trial import Task
 from kerastune_lite.trial import Trial
 
@@ -21,14 +22,15 @@ def confirm(plan: SearchPlan, writer: StudyWriter, trials: Sequence[Trial], repe
     All trials are trained once before any is trained twice, so that an interruption leaves them comparable. A run that
     fails is journaled too, and not tried again by this call.
     """
+    engine = Engine(plan.engine)
     with quick_collection():
         for repeat in range(repeats):
             for trial in trials:
                 if len(trial.confirmations) <= repeat:
-                    _run_again(plan, writer, writer.study.trial(trial.number))
+                    _run_again(plan, writer, engine, writer.study.trial(trial.number))
 
 
-def _run_again(plan: SearchPlan, writer: StudyWriter, trial: Trial) -> None:
+def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Trial) -> None:
     study = writer.study
     assert study.objective is not None
     assert study.seed is not None
@@ -47,6 +49,7 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, trial: Trial) -> None:
         first_run=max(len(trial.scores), 1) + len(trial.confirmations),
         data=plan.data,
         callbacks=plan.callbacks,
+        engine=engine,
     )
     outcome = run_here(task, _Silence())
     if outcome.score is None:

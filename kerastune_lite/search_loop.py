@@ -28,6 +28,7 @@ from kerastune_lite.study_writer import MODELS_NAME, StudyWriter, mismatch
 from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.callback_copies import CallbackSource
 from kerastune_lite.training.data import TrainingData
+from kerastune_lite.training.engine.engine import Engine, EngineName
 from kerastune_lite.training.keras_internals import reset_layer_names
 from kerastune_lite.training.one_trial import Outcome, Task
 from kerastune_lite.trial import Trial, TrialState, best_first
@@ -49,6 +50,7 @@ class SearchPlan:
         max_trials: How many trials the study is to hold; None for no bound.
         max_seconds: How long this search may take; None for no bound.
         runs: How many times to train each setting.
+        engine: What trains: "auto" or "fit".
         keep_models: How many of the best models stay on disk.
         max_failures_in_a_row: After how many failures the search is given up.
     """
@@ -61,17 +63,24 @@ class SearchPlan:
     max_trials: int | None
     max_seconds: float | None
     runs: int
+    engine: EngineName
     keep_models: int
     max_failures_in_a_row: int
 
 
 class SearchLoop:
-    """Runs trials until the plan is fulfilled. All it knows stands in the journal."""
+    """Runs trials until the plan is fulfilled. All it decides by stands in the journal.
+
+    Attributes:
+        seconds_saved: How long the trials of this loop would have traced what the engine had traced before.
+    """
 
     def __init__(self, plan: SearchPlan, writer: StudyWriter) -> None:
         self._plan = plan
         self._writer = writer
         self._started = time.monotonic()
+        self._engine = Engine(plan.engine)
+        self.seconds_saved = 0.0
         self._queue = list(plan.enqueued)
         self._failures: list[Trial] = []
         self._known_at_start = writer.study.space if writer.is_resumed else None
@@ -213,6 +222,7 @@ class SearchLoop:
             runs=self._plan.runs,
             data=self._plan.data,
             callbacks=self._plan.callbacks,
+            engine=self._engine,
             seconds_left=self._seconds_left(),
             model_path=self._model_path(trial.number) if keeps_model else None,
             score_to_beat=self._score_to_beat(),
@@ -228,6 +238,7 @@ class SearchLoop:
             raise
         state = TrialState.COMPLETED if outcome.error is None else TrialState.FAILED
         failure = outcome.error.__dict__ if outcome.error else None
+        self.seconds_saved += outcome.seconds_saved
         self._end(trial, state, outcome, time.monotonic() - started, error=failure)
         self._tidy_models()
         self._count_failures(self._writer.study.trial(trial.number), outcome)
@@ -272,7 +283,7 @@ class SearchLoop:
             started=known.started.isoformat() if known.started else None,
             stop_reason=outcome.stop_reason,
             error=error,
-            engine="fit",
+            engine=outcome.engine,
             attempts=known.attempts,
             seed=known.seed,
             notes=[*known.notes, *outcome.notes],

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class TunerSettings(TypedDict, total=False):
     overwrite: bool
     seed: int | None
     executions_per_trial: int
+    engine: Literal["auto", "fit"]
     keep_models: int
     max_failures_in_a_row: int
     verbose: int
@@ -61,6 +62,8 @@ class Tuner:
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
         executions_per_trial: How many times each setting is trained, with seeds of its own; the score is the mean.
+        engine: "auto" trains by compiled epochs that trials share, where that gives a plain fit's numbers, and by a
+            plain `fit` elsewhere; `trial.engine` tells which. "fit" is always a plain `fit`.
         keep_models: How many of the best models stay on disk; 0 for none.
         max_failures_in_a_row: The search ends with an error after so many failures without a success between them.
         verbose: 0 prints nothing, 1 a line a trial. What `fit` prints is `verbose=` of `search`, and 0 by default.
@@ -80,6 +83,7 @@ class Tuner:
         overwrite: bool = False,
         seed: int | None = None,
         executions_per_trial: int = 1,
+        engine: Literal["auto", "fit"] = "auto",
         keep_models: int = 1,
         max_failures_in_a_row: int = 3,
         verbose: int = 1,
@@ -95,6 +99,8 @@ class Tuner:
             )
         _check_count("max_trials", max_trials, at_least=1, or_none=True)
         _check_count("executions_per_trial", executions_per_trial, at_least=1)
+        if engine not in ("auto", "fit"):
+            raise ValueError(f"engine has to be 'auto' or 'fit'. Received: {engine!r}.")
         _check_count("keep_models", keep_models, at_least=0)
         _check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
         _check_count("seed", seed, at_least=0, or_none=True)
@@ -106,6 +112,7 @@ class Tuner:
         self.overwrite = overwrite
         self.seed = seed
         self.executions_per_trial = executions_per_trial
+        self.engine: Literal["auto", "fit"] = engine
         self.keep_models = keep_models
         self.max_failures_in_a_row = max_failures_in_a_row
         self.verbose = verbose
@@ -126,6 +133,9 @@ class Tuner:
         **fit_arguments: Any,
     ) -> Study:
         """Tries settings until `max_trials`, `max_time` or the end of the space; called again, it goes on.
+
+        Arrays are shuffled anew every epoch, by an order drawn from the trial's seed, whichever engine trains. (Keras's
+        own `fit` on TensorFlow repeats one order in all epochs once a seed is set.)
 
         Args:
             x: Inputs, as `model.fit` takes them. A generator is passed as a function that makes it.
@@ -168,6 +178,7 @@ class Tuner:
             max_trials=self.max_trials,
             max_seconds=max_seconds,
             runs=self.executions_per_trial,
+            engine=self.engine,
             keep_models=self.keep_models,
             max_failures_in_a_row=self.max_failures_in_a_row,
         )
@@ -175,8 +186,9 @@ class Tuner:
         with self._writing(objective, progress) as writer:
             progress.begins(writer.study, writer.remarks)
             self._latest_plan = plan
-            reason = SearchLoop(plan, writer).run()
-            progress.ends(writer.study, reason)
+            loop = SearchLoop(plan, writer)
+            reason = loop.run()
+            progress.ends(writer.study, reason, loop.seconds_saved)
             remark = self._closing_remark(writer.study)
             if remark is not None:
                 progress.adds(remark)
@@ -302,6 +314,7 @@ class Tuner:
         import keras
 
         from kerastune_lite.training.data import prepare
+        from kerastune_lite.training.engine.engine import Engine
 
         trial = trial or self.study.best
         with random_state_put_back():
@@ -310,7 +323,8 @@ class Tuner:
             model, decided = self._build(trial)
             best_epochs = 1 if trial.best_epoch is None else trial.best_epoch + 1
             settings = {"verbose": 0, **decided, **fit_arguments, "epochs": epochs or best_epochs}
-            model.fit(**prepare(x, y, settings.pop("validation_data", None), 0.0, settings).arguments())
+            arguments = prepare(x, y, settings.pop("validation_data", None), 0.0, settings).arguments()
+            Engine("fit").fit(model, arguments, seed=trial.seed or 0)
         return model
 
     def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[Any, dict[str, Any]]:

@@ -169,14 +169,14 @@ def test_the_end_of_a_search_recommends_nothing_where_model_and_score_agree(tmp_
 def test_confirming_trains_finalists_with_new_seeds_and_leaves_their_scores(tmp_path, iris, build_iris):
     x, y = iris
     searched = tuner(build_iris, tmp_path, objective="val_loss", max_trials=4)
-    before = searched.search(x, y, validation_split=0.3, epochs=2)
+    before = searched.search(x, y, validation_split=0.3, epochs=2, shuffle=False)
     confirmed = searched.confirm(n=2, repeats=2)
     trial = confirmed[0]
 
     def trained(run):
         keras.utils.set_random_seed(run_seed(0, trial.number, run))
         model = searched.build(trial)
-        history = model.fit(x[:105], y[:105], validation_data=(x[105:], y[105:]), epochs=2, verbose=0)
+        history = model.fit(x[:105], y[:105], validation_data=(x[105:], y[105:]), epochs=2, shuffle=False, verbose=0)
         return min(history.history["val_loss"])
 
     assert trial.confirmations == pytest.approx([trained(1), trained(2)], rel=1e-5)

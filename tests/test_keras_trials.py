@@ -70,7 +70,13 @@ def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path, iris):
 
 def test_a_trial_trains_as_a_plain_fit_with_its_seed_does(tmp_path, iris, build_iris):
     x, y = iris
-    arguments = {"epochs": 2, "batch_size": 16, "validation_split": 0.2, "class_weight": {0: 5.0, 1: 1.0, 2: 0.5}}
+    arguments = {
+        "epochs": 2,
+        "batch_size": 16,
+        "validation_split": 0.2,
+        "shuffle": False,
+        "class_weight": {0: 5.0, 1: 1.0, 2: 0.5},
+    }
     tuner = RandomSearch(build_iris, "val_loss", max_trials=2, directory=tmp_path, **QUIET)
     trial = tuner.search(x, y, **arguments).trials[1]
     keras.utils.set_random_seed(trial.seed)
@@ -84,9 +90,11 @@ def test_sample_weights_count_as_in_a_plain_fit(tmp_path, iris, build_iris):
     x, y = iris
     weights = np.where(y == 1, 0.0, 1.0).astype("float32")
     tuner = RandomSearch(build_iris, "loss", max_trials=1, directory=tmp_path, **QUIET)
-    trial = tuner.search(x, y, sample_weight=weights).trials[0]
+    trial = tuner.search(x, y, sample_weight=weights, shuffle=False).trials[0]
     keras.utils.set_random_seed(trial.seed)
-    history = build_iris(HyperParameters(trial.values)).fit(x, y, sample_weight=weights, verbose=0).history
+    history = (
+        build_iris(HyperParameters(trial.values)).fit(x, y, sample_weight=weights, shuffle=False, verbose=0).history
+    )
 
     assert trial.score == history["loss"][0]
 

@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ from kerastune_lite.space import Parameter, Space, Value
 from kerastune_lite.training import callback_copies, model_files
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
 from kerastune_lite.training.data import TrainingData
+from kerastune_lite.training.engine.engine import Engine, Fitted, ProgramError
 from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
 from kerastune_lite.training.recorder import EpochRecorder
 from kerastune_lite.trial import Trial, TrialFailure
@@ -50,6 +51,7 @@ class Task:
         first_run: How many times the trial was trained before; each run of a trial has a seed of its own.
         data: What to train on; None for a build_fn that trains by itself.
         callbacks: As the user gave them.
+        engine: What trains; its data and programs are shared by the trials of a search.
         seconds_left: The time that is left for the whole search, or None.
         model_path: Where to keep the model, or None.
         score_to_beat: The score that the model has to beat to be kept; None keeps any.
@@ -65,6 +67,7 @@ class Task:
     first_run: int = 0
     data: TrainingData | None = None
     callbacks: callback_copies.CallbackSource = ()
+    engine: Engine = field(default_factory=Engine)
     seconds_left: float | None = None
     model_path: Path | None = None
     score_to_beat: float | None = None
@@ -90,17 +93,33 @@ class Run:
     score: float
     best_epoch: int
     stop_reason: str | None
+    engine: str = "fit"
+    seconds_saved: float = 0.0
     model: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a trial came to: scores, or the error that failed it."""
+    """What a trial came to: scores, or the error that failed it.
+
+    Attributes:
+        scores: One a run.
+        best_run: Which run had the best score.
+        best_epoch: Its best epoch.
+        stop_reason: Why it ended early, or None.
+        engine: How the last run was trained, as `trial.engine` has it.
+        seconds_saved: How long the engine would have traced what it had traced before.
+        error: Why the trial failed, or None.
+        is_rejected: Whether the user's code gave the setting up.
+        notes: Remarks for the trial's record.
+    """
 
     scores: tuple[float, ...] = ()
     best_run: int = 0
     best_epoch: int | None = None
     stop_reason: str | None = None
+    engine: str = "fit"
+    seconds_saved: float = 0.0
     error: TrialFailure | None = None
     is_rejected: bool = False
     notes: tuple[str, ...] = ()
@@ -129,7 +148,12 @@ def run_trial(task: Task, report: Report) -> Outcome:
     except MISTAKES_IN_THE_CALL:
         raise
     except Exception as error:
-        return Outcome(scores=trainings.scores, error=_failure(error), is_rejected=isinstance(error, FailedTrial))
+        return Outcome(
+            scores=trainings.scores,
+            engine=trainings.engine,
+            error=_failure(error),
+            is_rejected=isinstance(error, FailedTrial),
+        )
 
 
 class _Trainings:
@@ -143,10 +167,26 @@ class _Trainings:
         self._objective = task.objective
         self._best: Run | None = None
         self._best_number = 0
+        self._notes: tuple[str, ...] = ()
+        self.engine = "fit"
+        self.seconds_saved = 0.0
         self.scores: tuple[float, ...] = ()
 
     def run(self, number: int) -> None:
         """Trains once, with a seed of its own."""
+        try:
+            run = self._run(number, self._task.engine)
+        except ProgramError as error:
+            # A plain fit tells whether the model is at fault: then it fails too, in Keras's own words.
+            run = self._run(number, Engine("fit"))
+            self._notes = (f"trained by a plain fit, since its program failed: {error}"[:300],)
+        self.engine = run.engine
+        self.seconds_saved += run.seconds_saved
+        self.scores = (*self.scores, run.score)
+        if self._best is None or self._objective.better(run.score, than=self._best.score):
+            self._best, self._best_number = run, number
+
+    def _run(self, number: int, engine: Engine) -> Run:
         started = time.monotonic()
         hp = HyperParameters(self._values, self._task.space, self._task.fill)
         keras.utils.set_random_seed(run_seed(self._task.study_seed, self._task.trial.number, number))
@@ -155,13 +195,11 @@ class _Trainings:
             built = interpret(builder_of(self._task.build_fn)(hp), self._objective)
             self._report.asked(hp)
             self._objective = self._with_direction(built.model)
-            run = self._scored(built, number) if built.curve else self._trained(hp, built, number, started)
+            run = self._scored(built, number) if built.curve else self._trained(hp, built, number, started, engine)
         finally:
             self._report.asked(hp)
         self._values = hp.values
-        self.scores = (*self.scores, run.score)
-        if self._best is None or self._objective.better(run.score, than=self._best.score):
-            self._best, self._best_number = run, number
+        return run
 
     def outcome(self) -> Outcome:
         """The mean of the scores, with the best run's model kept where it is good enough."""
@@ -172,6 +210,9 @@ class _Trainings:
             best_run=self._best_number,
             best_epoch=best.best_epoch,
             stop_reason=best.stop_reason,
+            engine=self.engine,
+            seconds_saved=self.seconds_saved,
+            notes=self._notes,
         )
         path, score = self._task.model_path, outcome.score
         if path is None or best.model is None or score is None:
@@ -179,7 +220,7 @@ class _Trainings:
         if not self._objective.better(score, than=self._task.score_to_beat):
             return outcome
         note = model_files.save(best.model, path)
-        return outcome if note is None else dataclasses.replace(outcome, notes=(note,))
+        return outcome if note is None else dataclasses.replace(outcome, notes=(*self._notes, note))
 
     def _with_direction(self, model: Any) -> Objective:
         classes, names = (metric_classes(model), metric_names(model)) if model is not None else ({}, set())
@@ -191,7 +232,7 @@ class _Trainings:
             # The name may be misspelt: the first epoch shows which ones there are.
             return self._objective
 
-    def _trained(self, hp: HyperParameters, built: Built, number: int, started: float) -> Run:
+    def _trained(self, hp: HyperParameters, built: Built, number: int, started: float, engine: Engine) -> Run:
         """Trains the model with the user's callbacks, and gives it back at its best epoch."""
         task, objective = self._task, self._objective
         arguments = _fit_arguments(task, built)
@@ -211,15 +252,23 @@ class _Trainings:
             lambda epoch, logs: self._report.epoch(number, epoch, logs),
             may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
         )
-        result = _fit(task.build_fn, hp, built.model, arguments, [*callbacks, recorder])
-        returned = curve_of(result, objective) if result is not None and not recorder.curve else None
+        seed = run_seed(task.study_seed, task.trial.number, number)
+        fitted = _fit(task.build_fn, hp, built.model, {**arguments, "callbacks": [*callbacks, recorder]}, engine, seed)
+        returned = curve_of(fitted.history, objective) if fitted.history is not None and not recorder.curve else None
         if returned:
             return self._scored(Built(built.model, None, returned), number)
         best_epoch, score = _best_of(objective, recorder)
         if recorder.best_weights is not None:
             built.model.set_weights(recorder.best_weights)
         reason = callback_copies.stop_reason(callbacks)
-        return Run(score=score, best_epoch=best_epoch, stop_reason=reason, model=built.model)
+        return Run(
+            score=score,
+            best_epoch=best_epoch,
+            stop_reason=reason,
+            engine=fitted.how,
+            seconds_saved=fitted.seconds_saved,
+            model=built.model,
+        )
 
     def _scored(self, built: Built, number: int) -> Run:
         """The run of a function that trained by itself."""
@@ -238,13 +287,15 @@ class _Trainings:
         return Run(score=score, best_epoch=best_epoch, stop_reason=None, model=built.model)
 
 
-def _fit(build_fn: Any, hp: HyperParameters, model: Any, arguments: dict[str, Any], callbacks: Sequence[Any]) -> Any:
+def _fit(
+    build_fn: Any, hp: HyperParameters, model: Any, arguments: dict[str, Any], engine: Engine, seed: int
+) -> Fitted:
     own_fit = getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
-    arguments = {"verbose": 0, **arguments, "callbacks": list(callbacks)}
+    arguments = {"verbose": 0, **arguments}
     if own_fit is None:
-        return model.fit(**arguments)
+        return engine.fit(model, arguments, seed)
     positional = [arguments.pop(name) for name in ("x", "y") if name in arguments]
-    return own_fit(hp, model, *positional, **arguments)
+    return Fitted(own_fit(hp, model, *positional, **arguments), "fit: build_fn has its own fit")
 
 
 def _fit_arguments(task: Task, built: Built) -> dict[str, Any]:

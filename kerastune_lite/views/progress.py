@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -65,11 +66,15 @@ class Progress:
         else:
             self._print(f"study in {study.directory}")
 
-    def ends(self, study: Study, reason: str) -> None:
-        """Says why the search ended and what its best is."""
+    def ends(self, study: Study, reason: str, seconds_saved: float = 0.0) -> None:
+        """Says why the search ended, how its trials were trained, and what its best is."""
         states = [trial.state.value for trial in study.trials]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         self._print(f"search ended: {reason} ({counts}, {duration_text(time.monotonic() - self._started)})")
+        engines = Counter(trial.engine for trial in study.trials if trial.engine)
+        if engines.keys() - {"fit"}:
+            saved = f"  (some {duration_text(seconds_saved)} of tracing saved)" if seconds_saved >= 1.0 else ""
+            self._print("trained by: " + ", ".join(f"{n} {how}" for how, n in engines.most_common()) + saved)
         for best in study.leaderboard(1):
             self._print(f"best: trial {best.number} {self._scored(best, study)}  {values_text(best.values)}")
 

@@ -1,0 +1,85 @@
+"""Which fits can be compiled, and which callbacks have to look between their batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kerastune_lite.training.keras_internals import engine_missing, overridden_trainer_method
+
+BATCH_HOOKS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
+EPOCH_CALLBACKS = (
+    "EarlyStopping",
+    "History",
+    "LearningRateScheduler",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "CSVLogger",
+)
+"""Callbacks of Keras whose batch hooks, where they have any, do nothing for a training."""
+WITHIN_EPOCHS = ("ModelCheckpoint", "BackupAndRestore")
+"""Callbacks of Keras that look at batches only where they save by batches."""
+
+
+def why_keras_orders_samples(model: Any, arguments: Mapping[str, Any]) -> str | None:
+    """Why a fit has to be left as it is, with Keras's own order of samples; None where the order can be ours.
+
+    The engine that was asked for plays no part: a trial's score must not depend on it.
+    """
+    missing = engine_missing()
+    if missing is not None:
+        return missing
+    if overridden_trainer_method(type(model)) == "fit":
+        return "the model has its own fit"
+    if type(model.distribute_strategy).__name__ != "_DefaultDistributionStrategy" or keras.distribution.distribution():
+        return "the model is distributed"
+    for name in ("steps_per_epoch", "validation_steps"):
+        if arguments.get(name):
+            return f"{name} is given"
+    if arguments.get("shuffle", True) not in (True, False):
+        return f"shuffle={arguments['shuffle']!r}"
+    if keras.config.max_steps_per_epoch():
+        return "Keras limits the steps of an epoch"
+    return None
+
+
+def why_not_compiled(model: Any) -> str | None:
+    """Why a fit can't run its epochs as programs; None where it can."""
+    method = overridden_trainer_method(type(model))
+    if method is not None:
+        return f"the model has its own {method}"
+    if model.run_eagerly:
+        return "the model runs eagerly"
+    if model.steps_per_execution != 1:
+        return "the model was compiled with steps_per_execution"
+    return None
+
+
+def watches_batches(callback: Any) -> bool:
+    """Whether a callback has to be called after every single batch."""
+    if getattr(callback, "allows_chunks", False):
+        return False
+    kind = type(callback)
+    if kind.__module__.partition(".")[0] == "keras":
+        if kind.__name__ in WITHIN_EPOCHS:
+            return getattr(callback, "save_freq", "epoch") != "epoch"
+        return kind.__name__ not in EPOCH_CALLBACKS
+    return any(
+        getattr(kind, hook, None) is not getattr(keras.callbacks.Callback, hook) or hook in vars(callback)
+        for hook in BATCH_HOOKS
+    )
+
+
+def between_chunks(callbacks: Sequence[Any]) -> list[Any]:
+    """The callbacks that have to look now and then, though not after every batch."""
+    return [callback for callback in callbacks if getattr(callback, "allows_chunks", False)]

@@ -1,0 +1,279 @@
+"""Which models are the same computation with other numbers in it.
+
+A fingerprint is what can be seen of a model: the classes, attributes, wiring, and the code, defaults, closures and
+globals of every function in it. It walks the objects themselves, since a configuration hides closures and attributes
+that were changed later. What it doesn't understand, it refuses: NotShareableError. Left out are the values of
+variables, the initializers and seeds that made them, and lifted numbers (lifted.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastune_lite.training.engine.audit import NotShareableError
+from kerastune_lite.training.engine.lifted import LIFTED_ATTRIBUTES
+from kerastune_lite.training.keras_internals import (
+    BOOKKEEPING,
+    SIGN_ONLY,
+    excludes_from_weight_decay,
+    global_switches,
+    graph_of,
+    is_functional,
+    is_unbuilt,
+    tensor_origin,
+    variable_identity,
+)
+
+LARGEST_ARRAY = 1 << 20
+"""Bytes up to which an array that a model holds is part of its fingerprint."""
+MOST_OBJECTS = 200_000
+PURE = ("keras", "tensorflow", "numpy", "ml_dtypes", "kerastune_lite")
+"""Packages whose own code is known not to change and not to look at anything but its arguments."""
+PURE_MODULES = frozenset(
+    ["builtins", "math", "cmath", "functools", "collections", "itertools", "operator", "re", "typing", "abc", "enum"]
+)
+ATOMS = (type(None), bool, int, str, bytes, complex)
+KERAS_PARTS = (
+    keras.layers.Layer,
+    keras.losses.Loss,
+    keras.metrics.Metric,
+    keras.optimizers.Optimizer,
+    keras.optimizers.schedules.LearningRateSchedule,
+    keras.regularizers.Regularizer,
+    keras.constraints.Constraint,
+)
+HEAP_TYPE = 1 << 9
+"""The flag of classes that were made by a class statement."""
+
+
+@dataclass(frozen=True)
+class LiftedNumber:
+    """A number that was left out of a fingerprint."""
+
+    owner: Any
+    attribute: str
+    value: float
+
+
+def fingerprint(model: Any, variables: Sequence[Any], *, lift: bool) -> tuple[Any, list[LiftedNumber]]:
+    """A hashable key that equal computations share, and the numbers left out of it.
+
+    Args:
+        model: A model that is built, with all its state.
+        variables: All variables of the model, its optimizer and metrics.
+        lift: Whether numbers may be left out.
+
+    Raises:
+        NotShareableError: Something in the model can't be understood.
+    """
+    walk = _Walk(variables, lift)
+    try:
+        key = (global_switches(), model.jit_compile, walk(model), tuple(walk(variable) for variable in variables))
+    except RecursionError as error:
+        raise NotShareableError("the model is nested too deeply") from error
+    return key, walk.lifted
+
+
+class _Walk:
+    """A walk through everything that can be reached from a model; objects met again are told by their place."""
+
+    def __init__(self, variables: Sequence[Any], lift: bool) -> None:
+        self._place = {id(variable): place for place, variable in enumerate(variables)}
+        self._met: dict[int, int] = {}
+        self._kept: list[Any] = []  # so that no object that is made on the way gets the place of another
+        self._lift = lift
+        self.lifted: list[LiftedNumber] = []
+
+    def __call__(self, thing: Any) -> Any:
+        if isinstance(thing, ATOMS):
+            return (type(thing).__name__, thing)
+        if isinstance(thing, float):
+            return ("float", thing.hex())
+        if isinstance(thing, (np.generic, np.dtype, tf.DType, tf.TensorShape, range, slice, re.Pattern)):
+            return (type(thing).__name__, repr(thing))
+        if isinstance(thing, np.ndarray):
+            if thing.dtype == object or thing.nbytes > LARGEST_ARRAY:
+                raise NotShareableError("it holds a large array or one of objects")
+            return ("array", thing.dtype.str, thing.shape, thing.tobytes())
+        if id(thing) in self._met:
+            return ("met", self._met[id(thing)])
+        self._met[id(thing)] = len(self._met)
+        self._kept.append(thing)
+        if len(self._met) > MOST_OBJECTS:
+            raise NotShareableError("it holds too many objects")
+        return self._new(thing)
+
+    def _new(self, thing: Any) -> Any:
+        kind = type(thing)
+        if isinstance(thing, keras.Variable):
+            return self._variable(thing)
+        if isinstance(thing, (tf.Variable, tf.Tensor)):
+            raise NotShareableError("it holds a tensor or variable of TensorFlow")
+        if isinstance(thing, keras.initializers.Initializer) and _is_pure(kind.__module__):
+            return ("initializer",)
+        if isinstance(thing, keras.KerasTensor):
+            return ("symbol", tuple(thing.shape), str(thing.dtype), bool(getattr(thing, "sparse", False)))
+        if isinstance(thing, (list, tuple)):
+            return (kind.__name__, len(thing), *map(self, thing))
+        if isinstance(thing, dict):
+            return (kind.__name__, len(thing), *((self(key), self(value)) for key, value in thing.items()))
+        if isinstance(thing, (set, frozenset)):
+            if not all(isinstance(item, ATOMS) for item in thing):
+                raise NotShareableError("it holds a set of objects")
+            return (kind.__name__, *sorted(map(repr, thing)))
+        if isinstance(thing, type):
+            return self._class(thing)
+        if isinstance(thing, types.MethodType):
+            return ("method", self(thing.__func__), self(thing.__self__))
+        if isinstance(thing, types.FunctionType):
+            return self._function(thing)
+        if isinstance(thing, types.BuiltinFunctionType):
+            return ("builtin", thing)
+        if isinstance(thing, types.ModuleType):
+            return self._module(thing, frozenset())
+        if isinstance(thing, inspect.Signature):
+            return ("signature", str(thing))
+        if isinstance(thing, functools.partial):
+            return ("partial", self(thing.func), self(thing.args), self(thing.keywords))
+        if not hasattr(thing, "__dict__") or getattr(kind, "__slots__", None):
+            raise NotShareableError(f"it holds a {kind.__module__}.{kind.__qualname__}")
+        if not (_is_pure(kind.__module__) or isinstance(thing, KERAS_PARTS) or _is_of_the_user(kind)):
+            raise NotShareableError(f"it holds a {kind.__module__}.{kind.__qualname__}")
+        return self._instance(thing)
+
+    def _variable(self, variable: Any) -> Any:
+        if id(variable) not in self._place:
+            raise NotShareableError(f"it uses the variable {variable.path}, which isn't its own")
+        regularizer, constraint = self(variable.regularizer), self(variable.constraint)
+        return ("variable", self._place[id(variable)], *variable_identity(variable), regularizer, constraint)
+
+    def _instance(self, thing: Any) -> Any:
+        kind = type(thing)
+        is_pure = _is_pure(kind.__module__)
+        found: list[Any] = [self(kind)]
+        lifted = LIFTED_ATTRIBUTES.get(kind, ()) if self._lift else ()
+        for name, value in vars(thing).items():
+            if name in BOOKKEEPING or name.startswith("_self_"):
+                continue
+            if is_pure and name == "seed" and isinstance(value, (int, type(None))):
+                continue
+            if name in lifted and isinstance(value, float) and value > 0.0:
+                self.lifted.append(LiftedNumber(thing, name, value))
+                found.append((name, "lifted"))
+            elif name in SIGN_ONLY.get(kind.__name__, ()) and is_pure:
+                found.append((name, value > 0))
+            else:
+                found.append((name, self(value)))
+        if is_unbuilt(thing):
+            raise NotShareableError("it is not built")
+        if is_functional(thing):
+            found.append(self._wiring(thing))
+        if excludes_from_weight_decay(thing):
+            raise NotShareableError("its optimizer excludes variables from weight decay")
+        return tuple(found)
+
+    def _wiring(self, functional: Any) -> Any:
+        """How the layers of a functional model are joined: every call of a layer, and where its arguments come from."""
+        operations, calls, ends = graph_of(functional)
+        places = {id(operation): place for place, operation in enumerate(operations)}
+
+        def source(argument: Any) -> Any:
+            origin = tensor_origin(argument)
+            if origin is None:
+                return self(argument)
+            operation, node, tensor = origin
+            return ("from", places.get(id(operation), -1), node, tensor)
+
+        layers = tuple(map(self, operations))
+        joined = tuple((*place, repr(keras.tree.map_structure(source, arguments))) for place, arguments in calls)
+        return (layers, joined, repr(keras.tree.map_structure(source, ends)))
+
+    def _class(self, kind: type) -> Any:
+        if _is_pure(kind.__module__) or kind.__module__ in PURE_MODULES:
+            return kind
+        found: list[Any] = [kind]
+        for base in kind.__mro__:
+            if _is_pure(base.__module__) or base.__module__ in PURE_MODULES:
+                continue
+            for name, value in vars(base).items():
+                if name in ("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__") or name.startswith(
+                    "_abc"
+                ):
+                    continue
+                if isinstance(value, property):
+                    found.append((name, *(self(part) for part in (value.fget, value.fset) if part is not None)))
+                elif isinstance(value, (classmethod, staticmethod)):
+                    found.append((name, self(value.__func__)))
+                else:
+                    found.append((name, self(value)))
+        return tuple(found)
+
+    def _function(self, function: Any) -> Any:
+        is_pure = _is_pure(function.__module__)
+        if is_pure and function.__closure__ is None:
+            return function
+        wrapped = getattr(function, "__wrapped__", None)
+        if is_pure and isinstance(wrapped, types.FunctionType):
+            return ("wrapped", function.__code__, self(wrapped))
+        found = [function.__code__, self(function.__defaults__), self(function.__kwdefaults__)]
+        for cell in function.__closure__ or ():
+            try:
+                found.append(self(cell.cell_contents))
+            except ValueError:  # a cell that was never filled
+                continue
+        if not is_pure:
+            found += self._globals(function)
+        return ("function", *found)
+
+    def _globals(self, function: Any) -> Iterator[Any]:
+        names = frozenset(_names(function.__code__))
+        for name in sorted(names & function.__globals__.keys()):
+            value = function.__globals__[name]
+            if isinstance(value, types.ModuleType):
+                yield (name, self._module(value, names))
+            else:
+                yield (name, self(value))
+        for name in sorted(names & {"open", "input", "eval", "exec", "globals", "vars", "__import__"}):
+            if name not in function.__globals__:
+                raise NotShareableError(f"its code calls {name}()")
+
+    def _module(self, module: types.ModuleType, names: frozenset[str]) -> Any:
+        """A module by its name, and of one of the user's, everything in it that code names."""
+        root = module.__name__.partition(".")[0]
+        if root == "numpy" and ("random" in names or module.__name__.startswith("numpy.random")):
+            raise NotShareableError("its code uses numpy.random")
+        if root in PURE or module.__name__ in PURE_MODULES:
+            return ("module", module.__name__)
+        if root in sys.stdlib_module_names:
+            raise NotShareableError(f"its code uses the module {module.__name__}")
+        inside = [(name, self(vars(module)[name])) for name in sorted(names & vars(module).keys())]
+        return ("module", module.__name__, *inside)
+
+
+def _is_pure(module: str | None) -> bool:
+    return bool(module) and str(module).partition(".")[0] in PURE
+
+
+def _is_of_the_user(kind: type) -> bool:
+    """Whether a class was written in Python by neither the standard library nor Keras."""
+    root = kind.__module__.partition(".")[0]
+    return bool(kind.__flags__ & HEAP_TYPE) and (root == "__main__" or root not in sys.stdlib_module_names)
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """The names of globals and attributes in a function's code and the functions inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)

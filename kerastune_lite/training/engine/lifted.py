@@ -1,0 +1,138 @@
+"""Numbers that may differ between the models that share a program.
+
+While a step is traced, a lifted number stands in the model for a plain one. It answers comparisons with the value of
+the model that is traced; arithmetic with plain numbers stays in Python's double precision, as Keras does it, and is
+noted, to be done again for each later model; only where it meets a tensor does it become the read of a variable. So a
+later model's numbers enter the program rounded exactly as they would have been traced.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import keras
+import tensorflow as tf
+
+Rule = Callable[[float], float]
+
+LIFTED_ATTRIBUTES: dict[type, tuple[str, ...]] = {
+    keras.layers.Dropout: ("rate",),
+    keras.layers.SpatialDropout1D: ("rate",),
+    keras.layers.SpatialDropout2D: ("rate",),
+    keras.regularizers.L1: ("l1",),
+    keras.regularizers.L2: ("l2",),
+    keras.regularizers.L1L2: ("l1", "l2"),
+    keras.optimizers.Adam: ("weight_decay", "beta_1", "beta_2", "epsilon"),
+    keras.optimizers.AdamW: ("weight_decay", "beta_1", "beta_2", "epsilon"),
+    keras.optimizers.SGD: ("momentum", "weight_decay"),
+    keras.optimizers.RMSprop: ("rho", "weight_decay"),
+}
+"""The attributes that are lifted, where they are positive floats: at 0 the classes leave the computation out."""
+
+
+class LiftError(TypeError):
+    """A lifted number was used in a way that needs its value while the step is traced."""
+
+
+class Slot:
+    """The variables that one lifted number has become in a program, and how each follows from the number."""
+
+    def __init__(self) -> None:
+        self._variables: dict[str, tuple[tf.Variable, Rule]] = {}
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The variables made so far."""
+        return [variable for variable, _ in self._variables.values()]
+
+    def set(self, value: float) -> None:
+        """Gives the variables the values that follow from a number."""
+        for variable, rule in self._variables.values():
+            variable.assign(rule(value))
+
+    def variable(self, expression: str, rule: Rule, value: float) -> tf.Variable:
+        """The variable of an expression of the number, made where it is missing."""
+        if expression not in self._variables:
+            with tf.init_scope():  # outside of the program that is being traced
+                self._variables[expression] = (tf.Variable(rule(value), trainable=False, dtype=tf.float32), rule)
+        return self._variables[expression][0]
+
+
+class Lifted:
+    """A number while a step is traced; see the module's description."""
+
+    dtype = "float32"
+
+    def __init__(self, slot: Slot, origin: float, rule: Rule = lambda value: value, expression: str = "v") -> None:
+        self._slot = slot
+        self._origin = origin
+        self._rule = rule
+        self._expression = expression
+
+    @property
+    def value(self) -> float:
+        """What it is in the model that is traced."""
+        return self._rule(self._origin)
+
+    def tensor(self, dtype: Any = tf.float32) -> tf.Tensor:
+        """The read of its variable."""
+        if dtype != tf.float32:
+            raise LiftError(f"a lifted number meets {dtype}")
+        return self._slot.variable(self._expression, self._rule, self._origin).read_value()
+
+    def then(self, rule: Rule, expression: str) -> Lifted:
+        """The number after one more step of Python arithmetic."""
+        before = self._rule
+        return Lifted(self._slot, self._origin, lambda value: rule(before(value)), expression)
+
+    def __neg__(self) -> Lifted:
+        return self.then(lambda value: -value, f"-({self._expression})")
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise LiftError("a lifted number was turned into a plain one")
+
+    __float__ = __int__ = __index__ = __array__ = _refuse
+
+
+def _arithmetic(name: str) -> Callable[[Lifted, Any], Any]:
+    of_float = getattr(float, name)
+
+    def operator(self: Lifted, other: Any) -> Any:
+        if isinstance(other, (int, float)):
+            operand = float(other)
+            expression = f"{name}({self._expression},{operand.hex()})"
+            return self.then(lambda value: of_float(value, operand), expression)
+        if tf.is_tensor(other):
+            return getattr(self.tensor(other.dtype), name)(other)
+        return NotImplemented
+
+    return operator
+
+
+def _comparison(name: str) -> Callable[[Lifted, Any], Any]:
+    of_float = getattr(float, name)
+
+    def operator(self: Lifted, other: Any) -> Any:
+        return of_float(self.value, float(other)) if isinstance(other, (int, float)) else NotImplemented
+
+    return operator
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
+    setattr(Lifted, f"__{_name}__", _arithmetic(f"__{_name}__"))
+for _name in ("gt", "lt", "ge", "le", "eq", "ne"):
+    setattr(Lifted, f"__{_name}__", _comparison(f"__{_name}__"))
+
+# Keras and TensorFlow take it as one of their own kinds of numbers.
+numbers.Real.register(Lifted)
+tf.register_tensor_conversion_function(
+    Lifted, lambda number, dtype=None, name=None, as_ref=False: number.tensor(dtype or tf.float32), priority=1
+)
