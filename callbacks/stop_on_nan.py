@@ -21,6 +21,9 @@ class StopOnNaN(keras.callbacks.Callback):
         stop_reason: Why training was stopped, or None.
     """
 
+    allows_chunks = True
+    """A search that trains by compiled epochs calls it every tenth of a second, or every batch where one takes longer."""
+
     def __init__(self, monitor: str = "loss") -> None:
         super().__init__()
         self.monitor = monitor

@@ -29,6 +29,9 @@ class TimeLimit(keras.callbacks.Callback):
         ValueError: The sum is not a positive number.
     """
 
+    allows_chunks = True
+    """A search that trains by compiled epochs calls it every tenth of a second, or every batch where one takes longer."""
+
     def __init__(
         self,
         seconds: float = 0.0,

@@ -60,6 +60,7 @@ try:
     from keras.src.trainers.data_adapters import array_slicing as _array_slicing
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as _ArrayDataAdapter
     from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
+    from tensorflow.python.eager import context as _tf_context
     from tensorflow.python.framework import config as _tf_config
     from tensorflow.python.framework import op_def_registry as _op_def_registry
 
@@ -98,7 +99,7 @@ def converted_arrays(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> t
         adapter = _ArrayDataAdapter(x, y, sample_weight=sample_weight, class_weight=class_weight, batch_size=1)
         arrays = _array_slicing.convert_to_sliceable(adapter._inputs, target_backend="tensorflow")
     except ValueError as error:
-        raise TypeError(str(error)) from error
+        raise TypeError(f"x is a {type(x).__name__}, or other data that Keras doesn't take as arrays") from error
     return keras.tree.lists_to_tuples(arrays), adapter._num_samples
 
 
@@ -112,6 +113,12 @@ def made_by_keras(model: Any, kind: str) -> Any:
         return getattr(model, name)
     finally:
         setattr(model, name, ours)
+
+
+def tensorflow_seed() -> int | None:
+    """TensorFlow's global seed; None where none is set."""
+    seed = _tf_context.global_seed()
+    return None if seed is None else int(seed)
 
 
 def is_stateful_op(name: str) -> bool:

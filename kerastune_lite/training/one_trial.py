@@ -178,7 +178,7 @@ class _Trainings:
             run = self._run(number, self._task.engine)
         except ProgramError as error:
             # A plain fit tells whether the model is at fault: then it fails too, in Keras's own words.
-            run = self._run(number, Engine("fit"))
+            run = dataclasses.replace(self._run(number, Engine("fit")), engine="fit: its program failed")
             self._notes = (f"trained by a plain fit, since its program failed: {error}"[:300],)
         self.engine = run.engine
         self.seconds_saved += run.seconds_saved

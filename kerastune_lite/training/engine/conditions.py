@@ -43,7 +43,7 @@ def why_keras_orders_samples(model: Any, arguments: Mapping[str, Any]) -> str | 
         return "the model has its own fit"
     if type(model.distribute_strategy).__name__ != "_DefaultDistributionStrategy" or keras.distribution.distribution():
         return "the model is distributed"
-    for name in ("steps_per_epoch", "validation_steps"):
+    for name in ("steps_per_epoch", "validation_steps", "validation_split"):
         if arguments.get(name):
             return f"{name} is given"
     if arguments.get("shuffle", True) not in (True, False):

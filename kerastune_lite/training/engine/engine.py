@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from kerastune_lite.training.engine.conditions import (
 from kerastune_lite.training.engine.programs import SharedPrograms
 from kerastune_lite.training.engine.runner import EpochRunner, ProgramError
 from kerastune_lite.training.engine.samples import Epochs, FollowEpochs, Order, Samples, in_order, reshuffled
+from kerastune_lite.training.engine.self_check import kept_verdict
 
 EngineName = Literal["auto", "fit"]
 
@@ -49,12 +51,17 @@ class Fitted:
 class Engine:
     """Trains the models of one search. Data and programs are kept for as long as it lives.
 
+    Attributes:
+        distrust: Why nothing is compiled with this Keras and TensorFlow, or None.
+
     Args:
         name: "auto" compiles what can be compiled, "fit" nothing.
+        is_trusted: Whether "auto" needs no check that programs give a plain fit's numbers here.
     """
 
-    def __init__(self, name: EngineName = "auto") -> None:
+    def __init__(self, name: EngineName = "auto", *, is_trusted: bool = False) -> None:
         self.name: EngineName = name
+        self.distrust = None if is_trusted or name == "fit" else why_not_trusted()
         self._programs = SharedPrograms()
         self._samples: OrderedDict[tuple[Any, ...], tuple[Any, Samples]] = OrderedDict()
 
@@ -83,7 +90,7 @@ class Engine:
         if order is None:
             is_shuffled = arguments.get("shuffle", True)
             order = reshuffled(samples.count, seed) if is_shuffled else in_order(samples.count)
-        reason = "" if self.name == "fit" else why_not_compiled(model)
+        reason = "" if self.name == "fit" else self.distrust or why_not_compiled(model)
         if reason is not None:
             epochs = Epochs(samples, arguments.get("batch_size"), order, as_batches=True)
             return Fitted(model.fit(**_arguments_with(epochs, arguments)), self._as_fit(reason))
@@ -129,6 +136,13 @@ class Engine:
 
     def _as_fit(self, reason: str) -> str:
         return f"fit: {reason}" if reason and self.name == "auto" else "fit"
+
+
+@functools.cache
+def why_not_trusted() -> str | None:
+    """Why trainings by programs can't be trusted in this process; None where they can."""
+    engine = Engine(is_trusted=True)
+    return kept_verdict(lambda model, arguments: engine.fit(model, arguments, seed=0).history)
 
 
 def _arguments_with(epochs: Epochs, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,8 +135,6 @@ def by(engine, told=None, **arguments):
     def fit(model):
         x = arguments["x"]
         count = len(next(iter(x.values())) if isinstance(x, dict) else x)
-        if arguments.get("validation_split"):
-            count = int(count * (1.0 - arguments["validation_split"]))
         order = keras_order(count) if arguments.get("shuffle", True) else None
         fitted = engine.fit(model, {"verbose": 0, **arguments}, seed=1, order=order)
         if told is not None:

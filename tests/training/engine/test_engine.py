@@ -1,0 +1,235 @@
+"""When the engine compiles, what it says where it doesn't, and what it does when it fails."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from engine_models import data, model_of
+from kerastune_lite.callbacks import StopOnNaN, TimeLimit
+
+from kerastune_lite import GridSearch, RandomSearch, TrialState
+from kerastune_lite.training.engine import engine as engine_module
+from kerastune_lite.training.engine import runner, self_check
+from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.engine.programs import SharedPrograms
+
+X, Y = data("mlp")
+
+
+def how(model, **arguments):
+    given = {"x": X, "y": Y, "verbose": 0} | arguments
+    return Engine().fit(model, {name: value for name, value in given.items() if value is not None}, seed=1).how
+
+
+class OwnFit(keras.Sequential):
+    def fit(self, *arguments, **named):
+        return super().fit(*arguments, **named)
+
+
+class OwnTrainFunction(keras.Sequential):
+    def make_train_function(self, force=False):
+        return super().make_train_function(force)
+
+
+def dense(kind=keras.Sequential, **compile_arguments):
+    model = kind([keras.layers.Dense(3)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **compile_arguments)
+    return model
+
+
+def batches():
+    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+
+
+LEFT_TO_KERAS = {
+    "the model runs eagerly": lambda: how(dense(run_eagerly=True)),
+    "the model was compiled with steps_per_execution": lambda: how(dense(steps_per_execution=2)),
+    "the model has its own fit": lambda: how(dense(OwnFit)),
+    "the model has its own make_train_function": lambda: how(dense(OwnTrainFunction)),
+    "steps_per_epoch is given": lambda: how(dense(), steps_per_epoch=2),
+    "shuffle='batch'": lambda: how(dense(), shuffle="batch"),
+    "x is a": lambda: how(dense(), x=batches(), y=None, shuffle=False),
+}
+
+
+@pytest.mark.parametrize("reason", LEFT_TO_KERAS)
+def test_what_cannot_be_compiled_is_a_plain_fit_and_says_why(reason):
+    assert LEFT_TO_KERAS[reason]().startswith(f"fit: {reason}")
+
+
+def test_an_engine_that_only_fits_gives_no_reason():
+    fitted = Engine("fit").fit(dense(), {"x": X, "y": Y, "verbose": 0}, seed=1)
+
+    assert fitted.how == "fit"
+
+
+def test_data_that_is_too_large_for_the_device_stays_where_it_is(monkeypatch):
+    monkeypatch.setattr(engine_module, "_free_memory", lambda: 1000.0)
+
+    assert how(dense()).startswith("fit: the data (0 MiB) is too large")
+
+
+def test_a_dataset_to_validate_on_does_not_keep_training_from_being_compiled():
+    fitted = Engine().fit(dense(), {"x": X, "y": Y, "validation_data": batches(), "verbose": 0}, seed=1)
+
+    assert fitted.how == "compiled"
+    assert "val_loss" in fitted.history.history
+
+
+@pytest.mark.parametrize("name", ["turbo", None, True])
+def test_an_engine_that_does_not_exist_is_refused(name):
+    with pytest.raises(ValueError, match="engine has to be 'auto' or 'fit'"):
+        RandomSearch(dense, engine=name)
+
+
+def build_iris(hp):
+    model = keras.Sequential([keras.layers.Dense(6, activation="relu"), keras.layers.Dropout(0.1)])
+    model.add(keras.layers.Dense(3, activation="softmax"))
+    model.compile(keras.optimizers.Adam(hp.choice("rate", [0.01, 0.1, 0.05])), "sparse_categorical_crossentropy")
+    return model
+
+
+def search(directory, iris, build_fn=build_iris, **settings):
+    fit = {"epochs": 3, "validation_split": 0.2}
+    return GridSearch(build_fn, "val_loss", directory=directory, seed=0, **({"verbose": 0} | settings)).search(
+        *iris, **fit
+    )
+
+
+def test_a_trial_tells_how_it_was_trained_and_its_score_does_not_depend_on_it(tmp_path, iris):
+    auto, fit = (search(tmp_path / name, iris, engine=name) for name in ("auto", "fit"))
+
+    assert [trial.engine for trial in auto.trials] == ["compiled", "shared", "shared"]
+    assert [trial.engine for trial in fit.trials] == ["fit", "fit", "fit"]
+    assert [trial.curve for trial in auto.trials] == [trial.curve for trial in fit.trials]
+
+
+def test_the_end_of_a_search_counts_how_its_trials_were_trained(tmp_path, iris, capsys):
+    search(tmp_path, iris, verbose=1)
+
+    assert "trained by: 2 shared, 1 compiled" in capsys.readouterr().out
+
+
+def test_a_trial_whose_program_fails_is_trained_by_a_plain_fit(tmp_path, iris, monkeypatch):
+    expected = search(tmp_path / "fit", iris, engine="fit")
+
+    def failing(*_):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(runner, "traced_epoch", failing)
+    study = search(tmp_path / "auto", iris)
+
+    assert [trial.score for trial in study.trials] == [trial.score for trial in expected.trials]
+    assert study.trials[0].engine == "fit: its program failed"
+    assert "no such kernel" in study.trials[0].notes[-1]
+
+
+def test_a_model_that_cannot_be_trained_fails_in_keras_own_words(tmp_path, iris):
+    def build_fn(hp):
+        hp.choice("units", [1])
+        model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+        model.compile("adam", keras.losses.CategoricalCrossentropy())
+        return model
+
+    trials = [search(tmp_path / name, iris, build_fn, engine=name).trials[0] for name in ("auto", "fit")]
+
+    assert [trial.state for trial in trials] == [TrialState.FAILED, TrialState.FAILED]
+    assert trials[0].error.type == trials[1].error.type
+    assert trials[0].error.message == trials[1].error.message
+
+
+def test_a_time_limit_ends_within_a_batch_of_slow_ones():
+    class Slow(keras.layers.Layer):
+        def call(self, x):
+            def wait(values):
+                clock[0] += 1.0
+                return values
+
+            return tf.ensure_shape(tf.py_function(wait, [x], tf.float32), x.shape)
+
+    clock = [0.0]
+    model = keras.Sequential([keras.layers.Input((16,)), Slow(), keras.layers.Dense(3)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    limit = TimeLimit(seconds=5.5, clock=lambda: clock[0])
+    Engine().fit(model, {"x": X, "y": Y, "batch_size": 2, "epochs": 9, "verbose": 0, "callbacks": [limit]}, seed=1)
+
+    assert limit.stop_reason is not None
+    assert clock[0] <= 16.0
+
+
+def test_a_loss_that_is_no_number_stops_within_an_epoch():
+    model = dense()
+    stop = StopOnNaN()
+    x = np.where(np.arange(len(X))[:, None] == 5, np.nan, X).astype("float32")
+    arguments = {"x": x, "y": Y, "batch_size": 4, "epochs": 9, "verbose": 0, "shuffle": False, "callbacks": [stop]}
+    history = Engine().fit(model, arguments, seed=1).history
+
+    assert stop.stop_reason.startswith("StopOnNaN: loss became nan in batch")
+    assert len(history.history["loss"]) == 1
+
+
+def test_programs_are_kept_for_the_latest_signatures_only():
+    programs = SharedPrograms(most_kept=2)
+    engine = Engine()
+    engine._programs = programs
+    told = []
+    for rate in (0.0, 0.1, None, 0.1, 0.0):
+        middle = [] if rate is None else [keras.layers.Dropout(rate)]
+        model = keras.Sequential([keras.layers.Input((16,)), *middle, keras.layers.Dense(3)])
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        told.append(engine.fit(model, {"x": X, "y": Y, "verbose": 0}, seed=1).how)
+
+    assert len(programs) == 2
+    assert [how.partition(":")[0] for how in told] == ["compiled", "compiled", "compiled", "shared", "compiled"]
+
+
+def test_a_program_does_not_keep_the_model_that_it_was_traced_with():
+    engine = Engine()
+    model = model_of("mlp")
+    engine.fit(model, {"x": X, "y": Y, "validation_data": (X, Y), "verbose": 0}, seed=1)
+    watched = weakref.ref(model)
+    del model
+    gc.collect()
+
+    assert watched() is None
+
+
+def test_the_check_of_the_engine_finds_other_numbers():
+    def slightly_wrong(model, arguments):
+        history = model.fit(**arguments)
+        model.set_weights([weight + 1e-6 for weight in model.get_weights()])
+        return history
+
+    assert self_check.verdict_on(slightly_wrong).startswith("a training by programs differs")
+
+
+def test_the_check_of_the_engine_finds_what_fails():
+    def failing(model, arguments):
+        raise AttributeError("_trainable_variables_indices")
+
+    assert "fails with this Keras and TensorFlow (AttributeError" in self_check.verdict_on(failing)
+
+
+def test_a_verdict_is_kept_and_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    verdicts = iter(["wrong", None])
+    monkeypatch.setattr(self_check, "verdict_on", lambda by_programs: next(verdicts))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kept = [self_check.kept_verdict(None) for _ in range(2)]
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+    assert kept == ["wrong", "wrong"]
+    assert self_check.kept_verdict(None) is None
+
+
+def test_an_engine_that_is_not_trusted_compiles_nothing_and_says_so(tmp_path, iris, monkeypatch, capsys):
+    monkeypatch.setattr(engine_module, "why_not_trusted", lambda: "a training by programs differs from a plain fit")
+    study = search(tmp_path, iris, verbose=1)
+
+    assert {trial.engine for trial in study.trials} == {"fit: a training by programs differs from a plain fit"}
+    assert "trained by: 3 fit: a training by programs differs" in capsys.readouterr().out

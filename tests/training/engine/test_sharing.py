@@ -1,0 +1,529 @@
+"""No two models share a program wrongly, wherever the difference between them hides.
+
+Every case is built with its parameter at 1, 1.5 and 1 again and trained through one engine; each time history, weights
+and the optimizer's state have to be those of a plain fit.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from engine_models import by, differences, plain, trained
+from keras import layers, ops
+
+from kerastune_lite.training.engine.engine import Engine
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 8)).astype("float32")
+Y = RNG.integers(0, 3, 60).astype("int32")
+FACTOR = 1.0
+SETTINGS = {"factor": 1.0}
+CROSSENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def classifier(*middle, loss=None, optimizer=None, metrics=("accuracy",), **compile_arguments):
+    model = keras.Sequential([layers.Input((8,)), layers.Dense(8, activation="relu"), *middle, layers.Dense(3)])
+    model.compile(
+        optimizer=optimizer or keras.optimizers.Adam(1e-2),
+        loss=loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=list(metrics),
+        **compile_arguments,
+    )
+    return model
+
+
+def functional(wire):
+    """A model that `wire` makes of eight inputs."""
+    inputs = layers.Input((8,))
+    model = keras.Model(inputs, layers.Dense(3)(wire(inputs)))
+    model.compile("adam", CROSSENTROPY, metrics=["accuracy"])
+    return model
+
+
+class Scale(layers.Layer):
+    shared = 1.0
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor * type(self).shared
+
+
+class ScaleByProperty(layers.Layer):
+    def __init__(self, factor):
+        super().__init__()
+        self.get = lambda: factor
+
+    @property
+    def factor(self):
+        return self.get()
+
+    def call(self, x):
+        return x * self.factor
+
+
+class ScaleByGlobal(layers.Layer):
+    def call(self, x):
+        return x * FACTOR
+
+
+class ScaleBySettings(layers.Layer):
+    def call(self, x):
+        return x * SETTINGS["factor"]
+
+
+class Noise(layers.Layer):
+    def call(self, x, training=False):
+        return x + keras.random.normal(ops.shape(x)) if training else x
+
+
+class TensorFlowNoise(layers.Layer):
+    def call(self, x, training=False):
+        return x + tf.random.normal(tf.shape(x)) if training else x
+
+
+class RawVariable(layers.Layer):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = tf.Variable(float(factor))
+
+    def call(self, x):
+        return x * self.factor
+
+
+class Counting(layers.Layer):
+    """Draws a number from Python while it is traced."""
+
+    def call(self, x):
+        return x * (1.0 + random.random())
+
+
+class NumPyDraw(layers.Layer):
+    """Draws a number from NumPy while it is traced."""
+
+    def call(self, x):
+        return x * (1.0 + np.random.random())
+
+
+class Subclassed(keras.Model):
+    def __init__(self, factor):
+        super().__init__()
+        self.hidden, self.out = layers.Dense(8, activation="relu"), layers.Dense(3)
+        self.drop = layers.Dropout(0.1 * factor)
+        self.factor = factor
+
+    def call(self, x, training=False):
+        return self.out(self.drop(self.hidden(x), training=training)) * self.factor
+
+
+def of_global(a):
+    global FACTOR
+    FACTOR = a
+    return classifier(ScaleByGlobal())
+
+
+def of_settings(a):
+    SETTINGS["factor"] = a
+    return classifier(ScaleBySettings())
+
+
+def of_class_attribute(a):
+    Scale.shared = a
+    return classifier(Scale(1.0))
+
+
+def of_local_class(a):
+    class Local(layers.Layer):
+        def call(self, x):
+            return x * a
+
+    return classifier(Local())
+
+
+def of_frozen_layer(a):
+    model = classifier()
+    model.layers[0].trainable = a > 1
+    model.compile("adam", CROSSENTROPY, metrics=["accuracy"])
+    return model
+
+
+def of_undecayed(a):
+    optimizer = keras.optimizers.AdamW(1e-2, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias"] if a > 1 else ["kernel"])
+    return classifier(optimizer=optimizer)
+
+
+def of_undecayed_variables(a):
+    optimizer = keras.optimizers.AdamW(1e-2, weight_decay=0.1)
+    model = classifier(optimizer=optimizer)
+    optimizer.exclude_from_weight_decay(var_list=model.layers[0 if a > 1 else 1].trainable_variables)
+    return model
+
+
+def of_tensor_in_loss(a):
+    weights = tf.constant([1.0, a, 2.0])
+
+    def loss(y, predicted):
+        each = keras.losses.sparse_categorical_crossentropy(y, predicted, from_logits=True)
+        return tf.reduce_mean(tf.gather(weights, tf.cast(tf.reshape(y, [-1]), "int32")) * each)
+
+    return classifier(loss=loss)
+
+
+def of_patched_call(a):
+    model = classifier(layers.Activation("linear"))
+    model.layers[1].call = lambda x: x * a
+    return model
+
+
+def of_loss_weights(a):
+    inputs = layers.Input((8,))
+    hidden = layers.Dense(8, activation="relu")(inputs)
+    model = keras.Model(inputs, {name: layers.Dense(3, name=name)(hidden) for name in "pq"})
+    model.compile(
+        "adam", {"p": CROSSENTROPY, "q": CROSSENTROPY}, loss_weights={"p": 1.0, "q": a}, metrics={"p": ["accuracy"]}
+    )
+    return model
+
+
+def of_sharing_a_layer(a):
+    one, other = layers.Dense(8), layers.Dense(8)
+
+    def wire(x):
+        hidden = one(x)
+        return one(hidden) + 0 * other(hidden) if a > 1 else other(hidden)
+
+    return functional(wire)
+
+
+def of_operands(a):
+    def wire(x):
+        one, other = layers.Dense(8)(x), layers.Dense(8)(x)
+        return ops.subtract(one, other) if a > 1 else ops.subtract(other, one)
+
+    return functional(wire)
+
+
+def of_layer_order(a):
+    pair = [layers.Dense(8, activation="tanh"), layers.Dense(8, activation="tanh")]
+    return functional(lambda x: pair[1](pair[0](x)) if a > 1 else pair[0](pair[1](x)))
+
+
+def of_call_argument(a):
+    return functional(lambda x: ops.multiply(layers.Dense(8)(x), a))
+
+
+def of_training_argument(a):
+    return functional(lambda x: layers.Dropout(0.5)(layers.Dense(8)(x), training=a > 1))
+
+
+def of_instance_of_own_class(a):
+    class_of_user = type("Holder", (), {"__init__": lambda self, factor: setattr(self, "factor", factor)})
+    holder = class_of_user(a)
+    return classifier(layers.Lambda(lambda x: x * holder.factor))
+
+
+def of_iterator(a):
+    numbers = itertools.count(a)
+    return classifier(loss=lambda y, predicted: CROSSENTROPY(y, predicted) * next(numbers))
+
+
+def of_changed_list(a):
+    factors = [1.0]
+    model = classifier(layers.Lambda(lambda x: x * factors[0]))
+    factors[0] = a
+    return model
+
+
+def of_late_attribute(a):
+    model = classifier(layers.LeakyReLU(0.1))
+    model.layers[1].negative_slope = 0.1 * a
+    return model
+
+
+def of_epsilon(a):
+    keras.config.set_epsilon(1e-7 * a**20)
+    return classifier(layers.Softmax(), loss="sparse_categorical_crossentropy")
+
+
+def of_method(a):
+    class_ = Scale(a)
+    return classifier(layers.Lambda(class_.call, output_shape=(8,)))
+
+
+def of_default_argument(a):
+    def scaled(x, factor=a):
+        return x * factor
+
+    return classifier(layers.Lambda(scaled))
+
+
+def of_keyword_default(a):
+    def scaled(x, *, factor=a):
+        return x * factor
+
+    return classifier(layers.Lambda(scaled))
+
+
+def of_two_optimizers(a):
+    class Two(Subclassed):
+        def train_step(self, batch):
+            logs = super().train_step(batch)
+            self.second.apply([0.1 * a * tf.ones_like(self.out.bias)], [self.out.bias])
+            return logs
+
+    model = Two(1.0)
+    model.second = keras.optimizers.SGD(0.1 * a)
+    model.build((None, 8))
+    model.second.build([model.out.bias])
+    model.compile("adam", CROSSENTROPY, metrics=["accuracy"])
+    return model
+
+
+CASES = {
+    "Lambda's closure": lambda a: classifier(layers.Lambda(lambda x: x * a)),
+    "loss's closure": lambda a: classifier(loss=lambda y, predicted: a * CROSSENTROPY(y, predicted)),
+    "layer's attribute": lambda a: classifier(Scale(a)),
+    "activation's closure": lambda a: classifier(layers.Dense(8, activation=lambda x: ops.tanh(a * x))),
+    "global": of_global,
+    "global dict": of_settings,
+    "class attribute": of_class_attribute,
+    "frozen layer": of_frozen_layer,
+    "local class": of_local_class,
+    "metric's closure": lambda a: classifier(metrics=[lambda y, predicted: ops.mean(predicted) * a]),
+    "schedule": lambda a: classifier(
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.5 / a))
+    ),
+    "momentum of normalisation": lambda a: classifier(layers.BatchNormalization(momentum=0.9 / a)),
+    "epsilon of normalisation": lambda a: classifier(layers.LayerNormalization(epsilon=0.01 * a)),
+    "noise without a seed": lambda a: classifier(Noise()),
+    "noise of TensorFlow": lambda a: classifier(TensorFlowNoise()),
+    "variable of TensorFlow": lambda a: classifier(RawVariable(a)),
+    "clipped norm": lambda a: classifier(optimizer=keras.optimizers.Adam(0.01, clipnorm=0.1 * a)),
+    "clipped global norm": lambda a: classifier(
+        optimizer=keras.optimizers.SGD(0.1, momentum=0.3 * a, global_clipnorm=0.1 * a)
+    ),
+    "clipped value": lambda a: classifier(optimizer=keras.optimizers.SGD(0.1, clipvalue=0.01 * a)),
+    "averaging": lambda a: classifier(
+        optimizer=keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9 / a, ema_overwrite_frequency=3)
+    ),
+    "accumulation": lambda a: classifier(
+        optimizer=keras.optimizers.Adam(0.01, gradient_accumulation_steps=2 if a > 1 else 3)
+    ),
+    "exclusion from decay by name": of_undecayed,
+    "exclusion from decay by variable": of_undecayed_variables,
+    "tensor in a loss": of_tensor_in_loss,
+    "patched call": of_patched_call,
+    "loss weights": of_loss_weights,
+    "sharing of a layer": of_sharing_a_layer,
+    "order of operands": of_operands,
+    "order of layers": of_layer_order,
+    "argument of a call": of_call_argument,
+    "training argument": of_training_argument,
+    "regulariser's closure": lambda a: classifier(
+        layers.Dense(8, kernel_regularizer=lambda weights: a * ops.sum(weights**2))
+    ),
+    "regulariser's factors": lambda a: classifier(
+        layers.Dense(
+            8,
+            kernel_regularizer=keras.regularizers.L1L2(0.01 * a, 0.02 * a),
+            activity_regularizer=keras.regularizers.L2(0.01 * a),
+        )
+    ),
+    "orthogonal regulariser": lambda a: classifier(
+        layers.Dense(8, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.01 * a))
+    ),
+    "noise layers": lambda a: classifier(
+        layers.GaussianNoise(0.1 * a), layers.GaussianDropout(0.1 * a), layers.AlphaDropout(0.1 * a)
+    ),
+    "constraint": lambda a: classifier(layers.Dense(8, kernel_constraint=keras.constraints.MaxNorm(a))),
+    "RMSprop": lambda a: classifier(optimizer=keras.optimizers.RMSprop(0.01, rho=0.9 / a, momentum=0.1 * a)),
+    "Adam": lambda a: classifier(optimizer=keras.optimizers.Adam(0.01, beta_1=0.9 / a, epsilon=1e-4 * a)),
+    "Adam with amsgrad": lambda a: classifier(optimizer=keras.optimizers.Adam(0.01, amsgrad=a > 1)),
+    "Nadam": lambda a: classifier(optimizer=keras.optimizers.Nadam(0.01, beta_1=0.9 / a)),
+    "nesterov": lambda a: classifier(optimizer=keras.optimizers.SGD(0.1, momentum=0.5, nesterov=a > 1)),
+    "another optimizer": lambda a: classifier(
+        optimizer=keras.optimizers.Adamax(0.01) if a > 1 else keras.optimizers.Adagrad(0.01)
+    ),
+    "learning rate": lambda a: classifier(optimizer=keras.optimizers.Adam(0.01 * a)),
+    "ignored class": lambda a: classifier(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1 if a > 1 else None)
+    ),
+    "loss's reduction": lambda a: classifier(
+        loss=keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="sum" if a > 1 else "sum_over_batch_size"
+        )
+    ),
+    "dropout": lambda a: classifier(layers.Dropout(0.1 * a)),
+    "no dropout at first": lambda a: classifier(layers.Dropout(0.1 * (a - 1))),
+    "full dropout": lambda a: classifier(layers.Dropout(0.5 * a)),
+    "given normalisation": lambda a: classifier(layers.Normalization(mean=a, variance=2.0)),
+    "compiled dropout": lambda a: classifier(layers.Dropout(0.1 * a), jit_compile=True),
+    "metric's argument": lambda a: classifier(
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=1 if a > 1 else 2)]
+    ),
+    "name of a metric": lambda a: classifier(
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="one" if a > 1 else "other")]
+    ),
+    "LSTM's dropout": lambda a: classifier(
+        layers.Reshape((4, 2)), layers.LSTM(4, dropout=0.1 * a, recurrent_dropout=0.1 * a)
+    ),
+    "GRU's regulariser": lambda a: classifier(
+        layers.Reshape((4, 2)),
+        layers.Bidirectional(layers.GRU(4, kernel_regularizer=keras.regularizers.L2(0.01 * a))),
+    ),
+    "half precision of a layer": lambda a: classifier(layers.Dense(8, dtype="mixed_float16"), layers.Dropout(0.1 * a)),
+    "policy of a layer": lambda a: classifier(layers.Dense(8, dtype="mixed_bfloat16" if a > 1 else "float32")),
+    "activation's slope": lambda a: classifier(layers.LeakyReLU(0.1 * a)),
+    "attribute set later": of_late_attribute,
+    "size of a layer": lambda a: classifier(layers.Dense(int(4 * a))),
+    "bias": lambda a: classifier(layers.Dense(8, use_bias=a > 1)),
+    "Keras's epsilon": of_epsilon,
+    "property": lambda a: classifier(ScaleByProperty(a)),
+    "method": of_method,
+    "partial function": lambda a: classifier(layers.Lambda(functools.partial(lambda factor, x: x * factor, a))),
+    "default argument": of_default_argument,
+    "keyword's default": of_keyword_default,
+    "object of a class of the user": of_instance_of_own_class,
+    "changed list": of_changed_list,
+    "array in a closure": lambda a: classifier(
+        layers.Lambda(functools.partial(lambda factors, x: x * factors, np.full(8, a, "float32")))
+    ),
+    "function of a module": lambda a: classifier(layers.Lambda(lambda x: x * math.sqrt(a))),
+}
+SPECIAL = {
+    "subclassed model": Subclassed,
+    "two optimizers": of_two_optimizers,
+}
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """Puts back what cases change for good."""
+    yield
+    keras.config.set_epsilon(1e-7)
+    Scale.shared = 1.0
+
+
+def told_of(build, values=(1.0, 1.5, 1.0), prepare=lambda model: model, y=Y):
+    """How the engine ran each model, every one of them equal to a plain fit."""
+    engine, told = Engine(), []
+    arguments = {"x": X, "y": y, "epochs": 2, "batch_size": 16, "validation_data": (X, y)}
+    for value in values:
+        by_engine = trained(lambda value=value: build(value), by(engine, told, **arguments))
+        by_keras = trained(lambda value=value: build(value), plain(**arguments))
+        assert differences(by_engine, by_keras) == [], f"{value}: {told}"
+    return told
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_difference_between_models_is_never_lost(case):
+    y = {"p": Y, "q": Y} if case == "loss weights" else Y
+
+    assert all(how.startswith(("shared", "compiled")) for how in told_of(CASES[case], y=y))
+
+
+@pytest.mark.parametrize("case", SPECIAL)
+def test_models_of_ones_own_classes_are_never_confused(case):
+    told = told_of(SPECIAL[case])
+
+    assert all(how.startswith(("shared", "compiled")) for how in told)
+
+
+REFUSED = {
+    "noise without a seed": "its step uses a",
+    "noise of TensorFlow": "its step holds a",
+    "variable of TensorFlow": "it holds a tensor or variable of TensorFlow",
+    "exclusion from decay by variable": "its optimizer excludes variables",
+    "given normalisation": "it holds a tensor",
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_model_with_a_state_of_its_own_shares_nothing_and_says_why(case):
+    assert all(how.startswith(f"compiled: {REFUSED[case]}") for how in told_of(CASES[case], (1.0, 1.0)))
+
+
+DRAWING = {"random": Counting, "numpy.random": NumPyDraw}
+
+
+@pytest.mark.parametrize("module", DRAWING)
+def test_code_that_draws_numbers_while_it_is_traced_is_traced_for_every_model(module):
+    random.seed(0)
+    np.random.seed(0)
+    engine, told = Engine(), []
+    arguments = {"x": X, "y": Y, "epochs": 1, "batch_size": 16}
+    results = [trained(lambda: classifier(DRAWING[module]()), by(engine, told, **arguments), seed=s) for s in (5, 6)]
+
+    assert all(module in how for how in told)
+    assert differences(*results) != []
+
+
+def test_an_iterator_in_a_closure_is_not_shared():
+    engine, told = Engine(), []
+    arguments = {"x": X, "y": Y, "epochs": 1, "batch_size": 16}
+    for _ in range(2):
+        trained(lambda: of_iterator(1.0), by(engine, told, **arguments))
+
+    assert all(how.startswith("compiled: it holds a itertools.count") for how in told)
+
+
+def test_numbers_that_are_lifted_share_one_program():
+    lifted = ["dropout", "learning rate", "regulariser's factors", "Adam", "compiled dropout"]
+
+    assert [told_of(CASES[case])[1:] for case in lifted] == [["shared", "shared"]] * len(lifted)
+
+
+def test_the_type_of_floats_may_change_between_trials():
+    def build(a):
+        keras.config.set_floatx("float64" if a > 1 else "float32")
+        return classifier(layers.Dropout(0.1))
+
+    try:
+        assert all(how.startswith(("shared", "compiled")) for how in told_of(build))
+    finally:
+        keras.config.set_floatx("float32")
+
+
+def test_two_searches_in_one_process_know_nothing_of_each_other():
+    assert told_of(CASES["dropout"]) == told_of(CASES["dropout"]) == ["compiled", "shared", "shared"]
+
+
+def test_models_of_earlier_trials_keep_their_weights_and_can_be_used():
+    engine = Engine()
+    models = []
+
+    def keep(model):
+        models.append(model)
+        return by(engine, x=X, y=Y, epochs=1)(model)
+
+    weights = [trained(lambda: classifier(layers.Dropout(0.1)), keep, seed=seed)[1] for seed in (1, 2, 3)]
+
+    for model, kept in zip(models, weights, strict=True):
+        assert all(map(np.array_equal, model.get_weights(), kept))
+        assert model.predict(X[:4], verbose=0).shape == (4, 3)
+        assert np.isfinite(model.evaluate(X, Y, verbose=0)[0])
+        assert np.isfinite(model.fit(X, Y, verbose=0).history["loss"][0])
+
+
+def test_an_exception_in_a_callback_leaves_the_model_with_its_own_variables():
+    class Failing(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise RuntimeError("no more")
+
+    model = classifier(layers.Dropout(0.1))
+    storages = [variable._value for variable in model.variables]
+    with pytest.raises(RuntimeError, match="no more"):
+        Engine().fit(model, {"x": X, "y": Y, "verbose": 0, "callbacks": [Failing()]}, seed=1)
+
+    assert all(variable._value is storage for variable, storage in zip(model.variables, storages, strict=True))
+    assert (model.train_function, model.test_function, model.steps_per_execution) == (None, None, 1)
