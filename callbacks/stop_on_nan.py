@@ -22,7 +22,7 @@ class StopOnNaN(keras.callbacks.Callback):
     """
 
     allows_chunks = True
-    """A search that trains by compiled epochs calls it every tenth of a second, or every batch where one takes longer."""
+    """A search that trains by compiled epochs calls it every tenth of a second, or after a batch that takes longer."""
 
     def __init__(self, monitor: str = "loss") -> None:
         super().__init__()

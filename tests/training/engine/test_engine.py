@@ -17,6 +17,7 @@ from kerastune_lite.training.engine import engine as engine_module
 from kerastune_lite.training.engine import runner, self_check
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.engine.programs import SharedPrograms
+from kerastune_lite.training.keras_internals import reset_layer_names
 
 X, Y = data("mlp")
 
@@ -95,10 +96,8 @@ def build_iris(hp):
 
 
 def search(directory, iris, build_fn=build_iris, **settings):
-    fit = {"epochs": 3, "validation_split": 0.2}
-    return GridSearch(build_fn, "val_loss", directory=directory, seed=0, **({"verbose": 0} | settings)).search(
-        *iris, **fit
-    )
+    tuner = GridSearch(build_fn, "val_loss", directory=directory, seed=0, **({"verbose": 0} | settings))
+    return tuner.search(*iris, epochs=3, validation_split=0.2)
 
 
 def test_a_trial_tells_how_it_was_trained_and_its_score_does_not_depend_on_it(tmp_path, iris):
@@ -179,6 +178,7 @@ def test_programs_are_kept_for_the_latest_signatures_only():
     engine._programs = programs
     told = []
     for rate in (0.0, 0.1, None, 0.1, 0.0):
+        reset_layer_names()
         middle = [] if rate is None else [keras.layers.Dropout(rate)]
         model = keras.Sequential([keras.layers.Input((16,)), *middle, keras.layers.Dense(3)])
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
