@@ -102,9 +102,8 @@ def run_ours(times: PairedTimes, values, arguments) -> None:
 
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
         strategy = OneAfterTheOther(values)
-        Tuner(build_fn, "val_accuracy", strategy=strategy, directory=directory, max_trials=len(values), seed=0).search(
-            **arguments
-        )
+        settings = {"directory": directory, "max_trials": len(values), "seed": 0, "engine": "fit"}
+        Tuner(build_fn, "val_accuracy", strategy=strategy, **settings).search(**arguments)
         times.end()
 
 

@@ -11,6 +11,16 @@ import numpy as np
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption("--engine", choices=["auto", "fit"], default="auto", help="what trains where a test doesn't say")
+
+
+def pytest_configure(config):
+    from kerastune_lite import Tuner
+
+    Tuner.__init__.__kwdefaults__["engine"] = config.getoption("--engine")
+
+
 @pytest.fixture(scope="session")
 def iris():
     """150 flowers: x of shape (150, 4), shuffled so that the last ones make a fair validation split, and y."""

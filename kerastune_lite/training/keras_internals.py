@@ -191,12 +191,13 @@ def excludes_from_weight_decay(thing: Any) -> bool:
 def graph_of(functional: Any) -> tuple[list[Any], list[tuple[tuple[int, int], Any]], Any]:
     """The operations of a functional model, their calls by (operation, call) with the arguments, and its ends."""
     operations = list(functional._operations)
-    own = {id(node) for node in getattr(functional, "_nodes", None) or ()}
+    # A layer may be called by other models too.
+    own = {id(node) for nodes in functional._nodes_by_depth.values() for node in nodes}
     calls = [
         ((place, index), (list(node.arguments.args), dict(node.arguments.kwargs)))
         for place, operation in enumerate(operations)
         for index, node in enumerate(operation._inbound_nodes)
-        if not own or id(node) in own
+        if id(node) in own
     ]
     return operations, calls, (functional._inputs_struct, functional._outputs_struct)
 

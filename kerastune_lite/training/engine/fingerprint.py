@@ -8,6 +8,7 @@ variables, the initializers and seeds that made them, and lifted numbers (lifted
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 import re
@@ -41,7 +42,8 @@ MOST_OBJECTS = 200_000
 PURE = ("keras", "tensorflow", "numpy", "ml_dtypes", "kerastune_lite")
 """Packages whose own code is known not to change and not to look at anything but its arguments."""
 PURE_MODULES = frozenset(
-    ["builtins", "math", "cmath", "functools", "collections", "itertools", "operator", "re", "typing", "abc", "enum"]
+    """builtins math cmath functools _functools collections _collections itertools operator _operator re typing abc enum
+    dataclasses""".split()
 )
 ATOMS = (type(None), bool, int, str, bytes, complex)
 KERAS_PARTS = (
@@ -53,6 +55,7 @@ KERAS_PARTS = (
     keras.regularizers.Regularizer,
     keras.constraints.Constraint,
 )
+IMPURE_BUILTINS = frozenset(["open", "input", "eval", "exec", "globals", "vars", "id", "__import__"])
 HEAP_TYPE = 1 << 9
 """The flag of classes that were made by a class statement."""
 
@@ -139,7 +142,12 @@ class _Walk:
         if isinstance(thing, types.FunctionType):
             return self._function(thing)
         if isinstance(thing, types.BuiltinFunctionType):
+            module = getattr(thing, "__module__", None)
+            if not _is_pure(module) and module not in PURE_MODULES:
+                raise NotShareableError(f"its code calls {thing.__qualname__}() of {module or type(thing.__self__)}")
             return ("builtin", thing)
+        if isinstance(thing, np.ufunc):
+            return ("ufunc", thing.__name__)
         if isinstance(thing, types.ModuleType):
             return self._module(thing, frozenset())
         if isinstance(thing, inspect.Signature):
@@ -238,14 +246,16 @@ class _Walk:
 
     def _globals(self, function: Any) -> Iterator[Any]:
         names = frozenset(_names(function.__code__))
-        for name in sorted(names & function.__globals__.keys()):
-            value = function.__globals__[name]
-            if isinstance(value, types.ModuleType):
-                yield (name, self._module(value, names))
-            else:
-                yield (name, self(value))
-        for name in sorted(names & {"open", "input", "eval", "exec", "globals", "vars", "__import__"}):
-            if name not in function.__globals__:
+        for name in sorted(_operands(function.__code__, "IMPORT_NAME")):
+            if name not in sys.modules:
+                raise NotShareableError(f"its code imports {name}")
+            yield (name, self._module(sys.modules[name], names))
+        for name in sorted(_operands(function.__code__, "LOAD_GLOBAL", "LOAD_NAME")):
+            if name in function.__globals__:
+                value = function.__globals__[name]
+                is_module = isinstance(value, types.ModuleType)
+                yield (name, self._module(value, names) if is_module else self(value))
+            elif name in IMPURE_BUILTINS:
                 raise NotShareableError(f"its code calls {name}()")
 
     def _module(self, module: types.ModuleType, names: frozenset[str]) -> Any:
@@ -274,6 +284,15 @@ def _is_of_the_user(kind: type) -> bool:
 def _names(code: types.CodeType) -> Iterator[str]:
     """The names of globals and attributes in a function's code and the functions inside it."""
     yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+    for inner in _inner(code):
+        yield from _names(inner)
+
+
+def _operands(code: types.CodeType, *operations: str) -> set[str]:
+    """What some operations of a function's code, and of the functions inside it, operate on."""
+    found = {instruction.argval for instruction in dis.get_instructions(code) if instruction.opname in operations}
+    return found.union(*(_operands(inner, *operations) for inner in _inner(code)))
+
+
+def _inner(code: types.CodeType) -> Iterator[types.CodeType]:
+    return (constant for constant in code.co_consts if isinstance(constant, types.CodeType))

@@ -22,8 +22,11 @@ from kerastune_lite.training.engine.lifted import Lifted, Slot
 from kerastune_lite.training.engine.samples import Samples
 from kerastune_lite.training.keras_internals import complete_state, lent_storage, state_of, storage_of
 
-MOST_KEPT = 8
-"""Programs of so many fingerprints are kept; those that were used longest ago go first."""
+MOST_KEPT, MOST_BYTES = 64, 1 << 29
+"""Programs of so many fingerprints are kept, with variables of so many bytes; those used longest ago go first.
+
+TensorFlow never gives back some megabytes of a program (as after a plain `fit`), so dropping one early saves little.
+"""
 LIFTABLE = frozenset(["float32", "int32", "int64", "uint32", "bool"])
 """The types that all variables of a model have to have for its numbers to be lifted."""
 
@@ -56,10 +59,12 @@ class SharedPrograms:
 
     Args:
         most_kept: Of how many fingerprints.
+        most_bytes: How large their variables may be together. The latest program is kept in any case.
     """
 
-    def __init__(self, most_kept: int = MOST_KEPT) -> None:
+    def __init__(self, most_kept: int = MOST_KEPT, most_bytes: int = MOST_BYTES) -> None:
         self._most_kept = most_kept
+        self._most_bytes = most_bytes
         self._kept: OrderedDict[Any, _Program] = OrderedDict()
         self._refused: dict[Any, str] = {}
         self._unliftable: set[Any] = set()
@@ -82,11 +87,14 @@ class SharedPrograms:
         else:
             program.take_over(variables, lifted)
         self._kept.move_to_end(key)
-        while len(self._kept) > self._most_kept:
+        while len(self._kept) > 1 and self._is_full():
             self._kept.popitem(last=False)
         lent = LentPrograms(program, lifted, is_new=is_new, refuse=lambda error: self._refuse(key, error))
         with lent_storage(variables, program.storages, model.optimizer):
             yield lent
+
+    def _is_full(self) -> bool:
+        return len(self._kept) > self._most_kept or sum(p.bytes for p in self._kept.values()) > self._most_bytes
 
     def _known_as(self, model: Any, samples: Samples) -> tuple[Any, list[Any], list[LiftedNumber]]:
         if model.optimizer is None:
@@ -161,6 +169,7 @@ class _Program:
 
     def __init__(self, variables: Sequence[Any], lifted: Sequence[LiftedNumber]) -> None:
         self.storages = [_copy_of(storage_of(variable)) for variable in variables]
+        self.bytes = sum(storage.shape.num_elements() * storage.dtype.size for storage in self.storages)
         self.slots = [Slot() for _ in lifted]
         self.functions: dict[Any, Any] = {}
         self.seconds: dict[Any, float] = {}
