@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--trials 200]
 
-One arm trains layers of 30 sizes, so that as many programs are traced. Each arm runs in a process of its own. TensorFlow itself keeps some megabytes of each traced model; a tuner should add
-nothing to them.
+One arm trains layers of 30 sizes, so that as many programs are traced. Each arm runs in a process of its own.
+TensorFlow itself keeps some megabytes of each traced model; a tuner should add nothing to them.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ def build_iris(hp):
 
 
 def search(directory, iris, build_fn=build_iris, **settings):
-    tuner = GridSearch(build_fn, "val_loss", directory=directory, seed=0, **({"verbose": 0} | settings))
+    settings = {"seed": 0, "verbose": 0, "engine": "auto"} | settings
+    tuner = GridSearch(build_fn, "val_loss", directory=directory, **settings)
     return tuner.search(*iris, epochs=3, validation_split=0.2)
 
 
