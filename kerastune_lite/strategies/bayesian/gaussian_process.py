@@ -165,6 +165,12 @@ def posterior(p: Floats, group: Integers, features: Floats, t: Floats) -> Poster
     return Posterior(weights, signal, noise, scaled, whitener, alpha, mean, covariance @ alpha + mean)
 
 
+def leave_one_out(post: Posterior, t: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance, (n,) each, of every output given all the others, with μ kept. RW Eq. 5.12."""
+    precision = np.einsum("nm,nm->m", post.whitener, post.whitener)
+    return t - post.alpha / precision, 1.0 / precision
+
+
 def predict(post: Posterior, features: Floats) -> tuple[Floats, Floats]:
     """Mean and variance, each (m,), of the noise-free function at rows of features (m, f). RW Eqs. 2.25, 2.26."""
     cross = post.signal * matern52(squared_distances(features * post.weights, post.scaled))[0]

@@ -1,4 +1,7 @@
-"""Scores made fit for a Gaussian process, and back: the better half keeps its shape, the worse half only its order.
+"""Scores made fit for a Gaussian process, and back.
+
+There are two warps. `warped` keeps the shape of the better half and only the order of the worse one, so that no score
+is too bad; `straight` keeps the shape of all, which tells more where the worse half is tame.
 
 Arrays of float64 only. Symbols:
 
@@ -24,6 +27,8 @@ from scipy.special import ndtri
 from kerastune_lite.strategies.bayesian.arrays import Floats
 
 LARGEST = float(np.finfo(np.float64).max)
+FARTHEST = 1e4
+"""How many scales of the better half the worst score may lie from the median for `straight`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +73,8 @@ class Warp:
 def warped(y: Floats) -> tuple[Floats, Warp] | None:
     """Outputs t, (n,), and the way back; None where there is nothing to learn: no two different outcomes.
 
-    With one finite score, or all of them equal, only failures differ: t is then 0 and 1, standardised.
+    The worse half keeps only its order. With one finite score, or all of them equal, only failures differ: t is then 0
+    and 1, standardised.
     """
     fine = np.isfinite(y)
     good = y[fine]
@@ -83,7 +89,28 @@ def warped(y: Floats) -> tuple[Floats, Warp] | None:
         return (np.where(fine, 0.0, 1.0) - failed) / spread, only
 
     median, scale = median_and_scale(good)
-    u = half_rank(good, median, scale)
+    return _standardised(y, half_rank(good, median, scale), median, scale)
+
+
+def straight(y: Floats) -> tuple[Floats, Warp] | None:
+    """Outputs t, (n,), that keep the shape of all scores, and the way back; None where that tells nothing.
+
+    That is where the scores have no scale, or the worst is so far from the others that they would look alike.
+    """
+    good = y[np.isfinite(y)]
+    if not len(good) or good.min() == good.max():
+        return None
+    median, scale = median_and_scale(good)
+    if scale == 0.0:
+        return None
+    u = (0.5 * good - 0.5 * median) / (0.5 * scale)
+    return _standardised(y, u, median, scale) if u.max() <= FARTHEST else None
+
+
+def _standardised(y: Floats, u: Floats, median: float, scale: float) -> tuple[Floats, Warp]:
+    """t of scores (n,) of which u, (k,), belongs to the finite ones; failures count as the worst of them."""
+    fine = np.isfinite(y)
+    good = y[fine]
     shift, spread = float(u.mean()), float(u.std())
     t = np.full(len(y), (u.max() - shift) / spread)
     t[fine] = (u - shift) / spread

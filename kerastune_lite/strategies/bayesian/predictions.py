@@ -22,9 +22,9 @@ from kerastune_lite.strategies.bayesian.acquisition import log_expected_improvem
 from kerastune_lite.strategies.bayesian.arrays import Flags, Floats
 from kerastune_lite.strategies.bayesian.columns import features
 from kerastune_lite.strategies.bayesian.gaussian_process import predict as predict_outputs
-from kerastune_lite.strategies.bayesian.output_warp import LARGEST, Warp, warped
+from kerastune_lite.strategies.bayesian.output_warp import LARGEST, Warp
 from kerastune_lite.strategies.bayesian.rows import Table, rows_of, table_of
-from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy, surrogate_of
+from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy, model_of
 from kerastune_lite.strategies.bayesian.surrogate import Surrogate
 from kerastune_lite.strategies.strategy import Pause
 from kerastune_lite.trial import Trial, best_first
@@ -119,9 +119,8 @@ class _Model:
     def of(cls, space: Space, trials: Sequence[Trial]) -> _Model | None:
         table = table_of(space, trials)
         # Asked twice, the same study has to get the same answer, so the draws are always the same.
-        surrogate = surrogate_of(table, np.random.default_rng(0))
-        outputs = warped(table.scores)
-        return None if surrogate is None or outputs is None else cls(table, surrogate, outputs[1])
+        model = model_of(table, np.random.default_rng(0))
+        return None if model is None else cls(table, *model)
 
     def outputs_of(self, z: Floats, on: Flags) -> tuple[Floats, Floats]:
         """Mean and deviation of outputs at rows (m, d) under each of q posteriors, (q, m) each."""

@@ -12,9 +12,9 @@ from kerastune_lite.strategies.bayesian.acquisition import ExpectedImprovement, 
 from kerastune_lite.strategies.bayesian.arrays import Floats
 from kerastune_lite.strategies.bayesian.columns import Columns, features, row_keys, rows_of_cube
 from kerastune_lite.strategies.bayesian.maximise import by_chance, features_of, maximise, unknown
-from kerastune_lite.strategies.bayesian.output_warp import warped
+from kerastune_lite.strategies.bayesian.output_warp import Warp, straight, warped
 from kerastune_lite.strategies.bayesian.rows import Table, setting_of, table_of
-from kerastune_lite.strategies.bayesian.surrogate import Surrogate, fitted_surrogate
+from kerastune_lite.strategies.bayesian.surrogate import Surrogate, best_told, fitted_surrogate
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.strategies.strategy import Answer, Pause, Suggestion
 from kerastune_lite.trial import Trial, TrialState
@@ -23,6 +23,8 @@ GREEDY_EVERY, GREEDY_NOISE = 3, 1e-4
 """Every third trial goes to the lowest posterior mean, as long as the noise variance is smaller than this."""
 GREEDY_GAP = 1e-4
 """Unless that is so near to a known row, in every feature."""
+CHOICE_FROM, CHOICE_UNTIL = 8, 120
+"""From how many and up to how many trials the warp of the scores is chosen."""
 BASES = 5
 """How many rows of the lowest posterior mean the candidates are perturbed from."""
 DESIGN_COLUMNS = 64
@@ -69,19 +71,31 @@ class BayesianStrategy:
         """Rows that no trial has, the best first; none where the tree of what was asked has to tell what is left."""
         if table.columns.count == 0:
             return []
-        model = surrogate_of(table, rng) if number >= self.design else None
+        model = model_of(table, rng) if number >= self.design else None
         if model is not None:
-            return most_promising(table, model, is_greedy=number % GREEDY_EVERY == 0, rng=rng)
+            return most_promising(table, model[0], is_greedy=number % GREEDY_EVERY == 0, rng=rng)
         even = even_rows(table.columns, self.design, self.seed)[number : number + 1]
         return unknown(table.columns, np.concatenate([even, by_chance(table.columns, rng)]), known_keys(table))
 
 
-def surrogate_of(table: Table, rng: np.random.Generator) -> Surrogate | None:
-    """The model of a study's trials; None where no two of them ended differently."""
+def model_of(table: Table, rng: np.random.Generator) -> tuple[Surrogate, Warp] | None:
+    """The model of a study's trials, and the way back to scores; None where no two trials ended differently.
+
+    Of the two warps the one is taken with which the model tells the better half of the trials better.
+    """
     outputs = warped(table.scores)
     if outputs is None or table.columns.count == 0:
         return None
-    return fitted_surrogate(table.columns, (table.z, table.on), outputs[0], (table.running_z, table.running_on), rng)
+    t, warp = outputs
+    fit = None
+    observed, running = (table.z, table.on), (table.running_z, table.running_on)
+    other = straight(table.scores) if CHOICE_FROM <= len(t) <= CHOICE_UNTIL else None
+    if other is not None:
+        both = (outputs, other)
+        better = table.scores <= warp.median
+        best, fit = best_told(table.columns, observed, [(each, way.spread) for each, way in both], better)
+        t, warp = both[best]
+    return fitted_surrogate(table.columns, observed, t, running, rng, fit), warp
 
 
 def most_promising(table: Table, model: Surrogate, *, is_greedy: bool, rng: np.random.Generator) -> Floats:

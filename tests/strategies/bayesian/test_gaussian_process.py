@@ -19,6 +19,7 @@ from kerastune_lite.strategies.bayesian.gaussian_process import (
     fit_map,
     laplace_draws,
     laplace_factor,
+    leave_one_out,
     negative_log_posterior,
     posterior,
     predict,
@@ -188,3 +189,21 @@ def test_duplicate_rows_without_noise_still_have_a_posterior():
 
     assert np.isfinite(mean).all()
     assert (variance > 0.0).all()
+
+
+def test_leaving_one_out_predicts_each_output_as_a_process_without_it_does():
+    rng = np.random.default_rng(3)
+    rows, group = rng.random((9, 2)), np.arange(2)
+    t = rng.standard_normal(9)
+    p = np.array([-0.7, -0.2, 0.1, -1.5])
+    whole = posterior(p, group, rows, t)
+    means, variances = leave_one_out(whole, t)
+
+    for place in range(9):
+        rest = np.arange(9) != place
+        kernel = ConstantKernel(np.exp(p[2])) * Matern(np.exp(p[:2]), nu=2.5)
+        process = GaussianProcessRegressor(kernel, alpha=np.exp(p[3]), optimizer=None)
+        process.fit(rows[rest], t[rest] - whole.mean)
+        mean, deviation = process.predict(rows[place : place + 1], return_std=True)
+        assert means[place] == pytest.approx(mean[0] + whole.mean)
+        assert variances[place] == pytest.approx(deviation[0] ** 2 + np.exp(p[3]))

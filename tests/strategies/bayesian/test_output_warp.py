@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from kerastune_lite.strategies.bayesian.output_warp import half_rank, median_and_scale, warped
+from kerastune_lite.strategies.bayesian.output_warp import half_rank, median_and_scale, straight, warped
 
 SCORES = np.array([3.0, 1.0, 100.0, 2.0, 1e9])
 
@@ -100,3 +100,17 @@ def test_scores_at_the_ends_of_the_floats_stay_finite_both_ways(scores):
 
     assert np.isfinite(t).all()
     assert np.isfinite(warp.scores(np.linspace(-9.0, 9.0, 50))).all()
+
+
+def test_a_straight_warp_keeps_the_shape_of_all_scores_and_leads_back():
+    scores = np.array([3.0, 1.0, 4.0, 2.0, 9.0])
+    t, warp = straight(scores)
+
+    np.testing.assert_allclose(np.diff(t[[1, 3, 0, 2, 4]]), np.array([1.0, 1.0, 1.0, 5.0]) / warp.slope)
+    np.testing.assert_allclose(warp.scores(t), scores)
+    assert t.std() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("scores", [[], [1.0], [2.0, 2.0], [1.0, 1.0, 1.0, 2.0], [1.0, 2.0, 3.0, 1e300], [np.nan]])
+def test_there_is_no_straight_warp_where_it_would_tell_nothing(scores):
+    assert straight(np.array(scores)) is None

@@ -13,7 +13,13 @@ from scipy.stats import norm
 from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Boolean, Float, Space
 from kerastune_lite.strategies.bayesian.output_warp import warped
-from kerastune_lite.strategies.bayesian.predictions import predict, predict_all, recommended, scores_of, suggestions
+from kerastune_lite.strategies.bayesian.predictions import (
+    best_expected_first,
+    predict,
+    predict_all,
+    scores_of,
+    suggestions,
+)
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.trial import Trial, TrialState
 
@@ -143,21 +149,21 @@ def test_a_lucky_draw_is_not_recommended():
     trials = [scored(number, x, (x - 0.3) ** 2 + 0.02 * rng.standard_normal()) for number, x in enumerate(spots)]
     lucky = scored(40, 0.95, -0.05)
 
-    chosen = recommended(LINE, [*trials, lucky])
+    chosen = best_expected_first(LINE, [*trials, lucky])[0]
 
     assert chosen.values["x"] == pytest.approx(0.3, abs=0.15)
 
 
 def test_without_noise_the_best_trial_is_recommended():
-    assert recommended(LINE, valley(11)).values["x"] == pytest.approx(0.4)
+    assert best_expected_first(LINE, valley(11))[0].values["x"] == pytest.approx(0.4)
 
 
 def test_without_a_model_the_best_trial_is_recommended():
-    assert recommended(LINE, []) is None
-    assert recommended(LINE, [scored(0, 0.1, 5.0)]).number == 0
+    assert best_expected_first(LINE, []) == []
+    assert best_expected_first(LINE, [scored(0, 0.1, 5.0)])[0].number == 0
 
 
 def test_a_failed_trial_is_never_recommended():
     trials = [Trial(number=0, values={"x": 0.4}, state=TrialState.FAILED), scored(1, 0.9, 5.0)]
 
-    assert recommended(LINE, trials).number == 1
+    assert [trial.number for trial in best_expected_first(LINE, trials)] == [1]

@@ -11,7 +11,9 @@ import pytest
 
 from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Boolean, Choice, Condition, Fixed, Float, Int, Space
-from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+from kerastune_lite.strategies.bayesian.output_warp import straight, warped
+from kerastune_lite.strategies.bayesian.rows import table_of
+from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy, model_of
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Pause, Suggestion
 from kerastune_lite.trial import Trial, TrialState
@@ -381,3 +383,27 @@ def test_trials_that_asked_for_nothing():
 def test_a_design_without_trials_is_refused():
     with pytest.raises(ValueError, match=r"design has to be at least 1: a model needs trials\. Received: 0\."):
         BayesianStrategy(design=0)
+
+
+def model_warp(function, count=24):
+    """The scores of a function at even places, and how the strategy's model warps them."""
+    places = np.linspace(0.0, 1.0, count)
+    trials = [
+        Trial(number=number, values={"x": float(x)}, score=float(function(x)), state=TrialState.COMPLETED)
+        for number, x in enumerate(places)
+    ]
+    _, warp = model_of(table_of(LINE, trials), np.random.default_rng(0))
+    return np.array([trial.score for trial in trials]), warp
+
+
+def test_tame_scores_keep_their_shape_in_the_model():
+    scores, warp = model_warp(lambda x: (x - 0.5) ** 2)
+
+    np.testing.assert_array_equal(warp.knots_u, straight(scores)[1].knots_u)
+
+
+def test_scores_with_a_wild_worse_half_keep_only_its_order():
+    wild = np.random.default_rng(1)
+    scores, warp = model_warp(lambda x: (x - 0.5) ** 2 if abs(x - 0.5) < 0.3 else 10.0 ** wild.uniform(0.0, 3.0))
+
+    np.testing.assert_array_equal(warp.knots_u, warped(scores)[1].knots_u)
