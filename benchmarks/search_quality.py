@@ -6,8 +6,8 @@
 Eleven problems: closed forms with a known optimum (their value is what is missing to it) and small learning problems in
 NumPy, trained anew with other noise for every trial. The peers are those that are installed. Every finished run is
 written to benchmarks/results/search_quality/, a file a problem, and not run again; so the benchmark can be stopped and
-resumed at any point, and several processes can share it by taking different `--problems`. `--table` only prints what
-is there. `--reference` loads a file that holds `Proto(space, seed, trials)` with `ask` and `tell` as one more peer.
+resumed at any point, and several processes can share it by taking different `--problems` or `--peers`. `--table` only
+prints what is there. `--reference` loads a file that holds `Proto(space, seed, trials)` with `ask` and `tell` as one more peer.
 
 What counts is the value of the setting with the best score so far, free of noise: that of the closed form, or the mean
 of several trainings.
@@ -696,8 +696,7 @@ def save(problem: str, which: str, records: Mapping[str, Any]) -> None:
 def run_missing(problem: str, peers: Mapping[str, Search], seeds: Sequence[int], trials: int, which: str) -> None:
     for seed in seeds:
         for peer, search in peers.items():
-            records = load(problem, which)
-            if records.get(peer, {}).get(str(seed), {}).get("trials", 0) >= trials:
+            if load(problem, which).get(peer, {}).get(str(seed), {}).get("trials", 0) >= trials:
                 continue
             run = Run(PROBLEMS[problem], seed)
             start = time.perf_counter()
@@ -709,6 +708,7 @@ def run_missing(problem: str, peers: Mapping[str, Search], seeds: Sequence[int],
             record: Record = {"steps": steps, "trials": trials, "ask": round(ask, 5)}
             if run.recommended:
                 record["recommended"] = run.recommended
+            records = load(problem, which)  # again: another process may have added to it
             records.setdefault(peer, {})[str(seed)] = record
             save(problem, which, records)
             print(f"{problem}, {peer}, seed {seed}: {steps[-1:]} after {time.perf_counter() - start:.1f} s", flush=True)
