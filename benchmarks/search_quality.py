@@ -7,7 +7,8 @@ Eleven problems: closed forms with a known optimum (their value is what is missi
 NumPy, trained anew with other noise for every trial. The peers are those that are installed. Every finished run is
 written to benchmarks/results/search_quality/, a file a problem, and not run again; so the benchmark can be stopped and
 resumed at any point, and several processes can share it by taking different `--problems` or `--peers`. `--table` only
-prints what is there. `--reference` loads a file that holds `Proto(space, seed, trials)` with `ask` and `tell` as one more peer.
+prints what is there. `--reference` loads a file that holds `Proto(space, seed, trials)` with `ask` and `tell` as one
+more peer.
 
 What counts is the value of the setting with the best score so far, free of noise: that of the closed form, or the mean
 of several trainings.

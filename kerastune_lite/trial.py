@@ -61,7 +61,8 @@ class Trial:
         ended: When it ended (UTC), or None.
         stop_reason: Why training ended before its last epoch, or None.
         error: Why it failed, or None.
-        engine: What trained it.
+        engine: How it was trained: "shared" by programs that were traced before, "compiled" by new ones, or "fit", with
+            the reason where it could not be shared; None where build_fn trained by itself.
         attempts: How many times it was begun; a beginning that the user interrupted isn't counted again.
         seed: What Python, NumPy and Keras were seeded with before the first run's build.
         notes: Remarks of the search, such as "enqueued".

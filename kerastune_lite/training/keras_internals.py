@@ -56,6 +56,8 @@ def _name(metric: Any) -> str:
 # The compiled engine (training/engine)
 
 try:
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(f"the backend is {keras.backend.backend()}, not tensorflow")
     from keras.src.backend.tensorflow.trainer import TensorFlowTrainer as _TensorFlowTrainer
     from keras.src.trainers.data_adapters import array_slicing as _array_slicing
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as _ArrayDataAdapter
@@ -67,15 +69,13 @@ try:
     _MISSING: str | None = None
 except ImportError as _error:  # pragma: no cover - another backend, or a Keras that has moved its parts
     DataAdapter = object
-    _MISSING = f"this Keras lacks what the engine needs ({_error})"
+    _MISSING = f"the engine can't be used with this Keras: {_error}"
 
 _TRAINER_METHODS = ("fit", "evaluate", "make_train_function", "make_test_function", "_make_function")
 
 
 def engine_missing() -> str | None:
     """What keeps the engine from working with this Keras; None where nothing does."""
-    if keras.backend.backend() != "tensorflow":
-        return f"the backend is {keras.backend.backend()}, not tensorflow"
     if _MISSING is None and not hasattr(_TensorFlowTrainer, "_make_function"):
         return f"Keras {keras.__version__} makes its training functions in another way"
     return _MISSING

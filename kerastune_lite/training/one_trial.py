@@ -93,7 +93,7 @@ class Run:
     score: float
     best_epoch: int
     stop_reason: str | None
-    engine: str = "fit"
+    engine: str | None = None
     seconds_saved: float = 0.0
     model: Any = field(default=None, repr=False)
 
@@ -107,7 +107,7 @@ class Outcome:
         best_run: Which run had the best score.
         best_epoch: Its best epoch.
         stop_reason: Why it ended early, or None.
-        engine: How the last run was trained, as `trial.engine` has it.
+        engine: How the last run was trained, as `trial.engine` has it; None where build_fn trained by itself.
         seconds_saved: How long the engine would have traced what it had traced before.
         error: Why the trial failed, or None.
         is_rejected: Whether the user's code gave the setting up.
@@ -118,7 +118,7 @@ class Outcome:
     best_run: int = 0
     best_epoch: int | None = None
     stop_reason: str | None = None
-    engine: str = "fit"
+    engine: str | None = None
     seconds_saved: float = 0.0
     error: TrialFailure | None = None
     is_rejected: bool = False
@@ -168,7 +168,7 @@ class _Trainings:
         self._best: Run | None = None
         self._best_number = 0
         self._notes: tuple[str, ...] = ()
-        self.engine = "fit"
+        self.engine: str | None = None
         self.seconds_saved = 0.0
         self.scores: tuple[float, ...] = ()
 

@@ -22,6 +22,7 @@ from kerastune_lite.training.engine.programs import SharedPrograms
 from kerastune_lite.training.engine.runner import EpochRunner, ProgramError
 from kerastune_lite.training.engine.samples import Epochs, FollowEpochs, Order, Samples, in_order, reshuffled
 from kerastune_lite.training.engine.self_check import kept_verdict
+from kerastune_lite.training.keras_internals import engine_missing
 
 EngineName = Literal["auto", "fit"]
 
@@ -61,7 +62,7 @@ class Engine:
 
     def __init__(self, name: EngineName = "auto", *, is_trusted: bool = False) -> None:
         self.name: EngineName = name
-        self.distrust = None if is_trusted or name == "fit" else why_not_trusted()
+        self.distrust = None if is_trusted or name == "fit" else engine_missing() or why_not_trusted()
         self._programs = SharedPrograms()
         self._samples: OrderedDict[tuple[Any, ...], tuple[Any, Samples]] = OrderedDict()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 
 import keras
@@ -234,3 +237,32 @@ def test_an_engine_that_is_not_trusted_compiles_nothing_and_says_so(tmp_path, ir
 
     assert {trial.engine for trial in study.trials} == {"fit: a training by programs differs from a plain fit"}
     assert "trained by: 3 fit: a training by programs differs" in capsys.readouterr().out
+
+
+def test_another_backend_trains_by_plain_fits(tmp_path):
+    pytest.importorskip("jax")
+    program = f"""
+import keras, numpy
+from kerastune_lite import GridSearch
+
+def build_fn(hp):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(hp.choice("rate", [0.1, 0.01])), "mse")
+    return model
+
+x = numpy.ones((8, 2), "float32")
+study = GridSearch(build_fn, "loss", directory={str(tmp_path)!r}, verbose=0).search(x, x[:, :1])
+assert [trial.engine.partition(":")[0] for trial in study.trials] == ["fit", "fit"], study.trials
+"""
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not tf.config.list_physical_devices("GPU"), reason="needs a GPU")
+def test_a_gpu_trains_as_a_plain_fit_does_but_for_rounding(tmp_path, iris):
+    auto, fit = (search(tmp_path / name, iris, engine=name) for name in ("auto", "fit"))
+
+    assert [trial.engine for trial in auto.trials] == ["compiled", "shared", "shared"]
+    assert [trial.score for trial in auto.trials] == pytest.approx([trial.score for trial in fit.trials], rel=1e-3)
