@@ -642,7 +642,7 @@ def by_scikit_optimize() -> Search:
     return search
 
 
-FOUR = "ours, 4 running"
+FOUR = "ours with 4 running"
 """Not a peer: the price of asking before three trials have ended."""
 PEERS: dict[str, Callable[[], Search]] = {
     "ours": lambda: by_strategy(lambda seed: BayesianStrategy(seed=seed), recommends=True),

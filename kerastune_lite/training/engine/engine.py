@@ -18,7 +18,7 @@ from kerastune_lite.training.engine.conditions import (
     why_keras_orders_samples,
     why_not_compiled,
 )
-from kerastune_lite.training.engine.programs import SharedPrograms
+from kerastune_lite.training.engine.programs import FailedBeforeError, SharedPrograms
 from kerastune_lite.training.engine.runner import EpochRunner, ProgramError
 from kerastune_lite.training.engine.samples import Epochs, FollowEpochs, Order, Samples, in_order, reshuffled
 from kerastune_lite.training.engine.self_check import kept_verdict
@@ -91,11 +91,15 @@ class Engine:
         if order is None:
             is_shuffled = arguments.get("shuffle", True)
             order = reshuffled(samples.count, seed) if is_shuffled else in_order(samples.count)
+        size = arguments.get("batch_size")
         reason = "" if self.name == "fit" else self.distrust or why_not_compiled(model)
-        if reason is not None:
-            epochs = Epochs(samples, arguments.get("batch_size"), order, as_batches=True)
-            return Fitted(model.fit(**_arguments_with(epochs, arguments)), self._as_fit(reason))
-        return self._by_programs(model, Epochs(samples, arguments.get("batch_size"), order), arguments)
+        if reason is None:
+            try:
+                return self._by_programs(model, Epochs(samples, size, order), arguments)
+            except FailedBeforeError:
+                reason = "its program failed before"
+        epochs = Epochs(samples, size, order, as_batches=True)
+        return Fitted(model.fit(**_arguments_with(epochs, arguments)), self._as_fit(reason))
 
     def _by_programs(self, model: Any, epochs: Epochs, arguments: Mapping[str, Any]) -> Fitted:
         arguments = _arguments_with(epochs, arguments)

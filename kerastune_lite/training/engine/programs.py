@@ -19,6 +19,7 @@ import tensorflow as tf
 from kerastune_lite.training.engine.audit import NotShareableError, audit
 from kerastune_lite.training.engine.fingerprint import LiftedNumber, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, Slot
+from kerastune_lite.training.engine.runner import ProgramError
 from kerastune_lite.training.engine.samples import Samples
 from kerastune_lite.training.keras_internals import complete_state, lent_storage, state_of, storage_of
 
@@ -31,6 +32,10 @@ LIFTABLE = frozenset(["float32", "int32", "int64", "uint32", "bool"])
 """The types that all variables of a model have to have for its numbers to be lifted."""
 
 Trace = Callable[[], Any]
+
+
+class FailedBeforeError(Exception):
+    """A program of a model of the same fingerprint has failed."""
 
 
 class OwnPrograms:
@@ -68,18 +73,43 @@ class SharedPrograms:
         self._kept: OrderedDict[Any, _Program] = OrderedDict()
         self._refused: dict[Any, str] = {}
         self._unliftable: set[Any] = set()
+        self._failed: set[Any] = set()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     @contextmanager
     def lent_to(self, model: Any, samples: Samples) -> Iterator[OwnPrograms | LentPrograms]:
-        """Programs for a model to train with; its own ones where it can't share them."""
+        """Programs for a model to train with; its own ones where it can't share them.
+
+        Raises:
+            FailedBeforeError: A program of such a model failed before.
+            ProgramError: The model's state can't be made ready.
+        """
         try:
             key, variables, lifted = self._known_as(model, samples)
         except NotShareableError as reason:
             yield OwnPrograms(str(reason))
             return
+        except Exception as error:
+            raise ProgramError(f"{type(error).__name__}: {error}") from error
+        if key in self._failed:
+            raise FailedBeforeError
+        try:
+            if key in self._refused:
+                yield OwnPrograms(self._refused[key])
+            else:
+                with self._lent(key, model, variables, lifted) as lent:
+                    yield lent
+        except ProgramError:
+            self._kept.pop(key, None)
+            self._failed.add(key)
+            raise
+
+    @contextmanager
+    def _lent(
+        self, key: Any, model: Any, variables: Sequence[Any], lifted: Sequence[LiftedNumber]
+    ) -> Iterator[LentPrograms]:
         program = self._kept.get(key)
         is_new = program is None
         if program is None:
@@ -107,8 +137,6 @@ class SharedPrograms:
         key, lifted = fingerprint(model, variables, lift=can_lift)
         if key in self._unliftable:
             key, lifted = fingerprint(model, variables, lift=False)
-        if key in self._refused:
-            raise NotShareableError(self._refused[key])
         return key, variables, lifted
 
     def _refuse(self, key: Any, error: Exception) -> None:

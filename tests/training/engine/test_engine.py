@@ -17,7 +17,7 @@ from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 
 from kerastune_lite import GridSearch, RandomSearch, TrialState
 from kerastune_lite.training.engine import engine as engine_module
-from kerastune_lite.training.engine import runner, self_check
+from kerastune_lite.training.engine import programs, runner, self_check
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.engine.programs import SharedPrograms
 from kerastune_lite.training.keras_internals import reset_layer_names
@@ -128,8 +128,25 @@ def test_a_trial_whose_program_fails_is_trained_by_a_plain_fit(tmp_path, iris, m
     study = search(tmp_path / "auto", iris)
 
     assert [trial.score for trial in study.trials] == [trial.score for trial in expected.trials]
-    assert study.trials[0].engine == "fit: its program failed"
+    assert [trial.engine for trial in study.trials] == [
+        "fit: its program failed",
+        "fit: its program failed before",
+        "fit: its program failed before",
+    ]
     assert "no such kernel" in study.trials[0].notes[-1]
+
+
+def test_a_change_inside_keras_costs_the_programs_and_no_trial(tmp_path, iris, monkeypatch):
+    expected = search(tmp_path / "fit", iris, engine="fit")
+
+    def moved(*_):
+        raise AttributeError("_compile_metrics")
+
+    monkeypatch.setattr(programs, "complete_state", moved)
+    study = search(tmp_path / "auto", iris)
+
+    assert [trial.score for trial in study.trials] == [trial.score for trial in expected.trials]
+    assert {trial.engine for trial in study.trials} == {"fit: its program failed"}
 
 
 def test_a_model_that_cannot_be_trained_fails_in_keras_own_words(tmp_path, iris):
@@ -177,9 +194,9 @@ def test_a_loss_that_is_no_number_stops_within_an_epoch():
 
 
 def test_programs_are_kept_for_the_latest_signatures_only():
-    programs = SharedPrograms(most_kept=2)
+    shared = SharedPrograms(most_kept=2)
     engine = Engine()
-    engine._programs = programs
+    engine._programs = shared
     told = []
     for rate in (0.0, 0.1, None, 0.1, 0.0):
         reset_layer_names()
@@ -188,7 +205,7 @@ def test_programs_are_kept_for_the_latest_signatures_only():
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         told.append(engine.fit(model, {"x": X, "y": Y, "verbose": 0}, seed=1).how)
 
-    assert len(programs) == 2
+    assert len(shared) == 2
     assert [how.partition(":")[0] for how in told] == ["compiled", "compiled", "compiled", "shared", "compiled"]
 
 
