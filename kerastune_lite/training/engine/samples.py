@@ -197,9 +197,10 @@ class BatchedEpochs:
                 lambda t: None if t is None else tf.gather(t, where), epochs.samples.tensors
             )
 
+        # As Keras sets them: serialising the pipeline for its optimisation costs more than it gains.
         options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        options.deterministic = True
+        options.experimental_optimization.apply_default_optimizations = False
+        options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.IGNORE
         dataset = tf.data.Dataset.range(1).flat_map(places).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
         self._dataset = dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
