@@ -103,6 +103,7 @@ class SharedPrograms:
                     yield lent
         except ProgramError:
             self._kept.pop(key, None)
+            self._unliftable.discard(key)
             self._failed.add(key)
             raise
 
