@@ -1,7 +1,8 @@
 """Whether the engine gives a plain fit's numbers with the Keras and TensorFlow that are installed.
 
-Asked once a process, before the first training by programs. The verdict is kept in the user's cache folder by version,
-so that a later process needn't train the model of the check again.
+Asked once a process, before the first training by programs. That it passed is kept in the user's cache folder by
+version, so that a later process needn't train the model of the check again; that it failed isn't kept: the fault may
+have been the moment's.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
@@ -32,15 +32,15 @@ def kept_verdict(by_programs: Fit) -> str | None:
     Args:
         by_programs: It is asked to train a model, and then another one that shares its programs.
     """
-    path = _verdict_path()
+    passed = _passed_path()
     with suppress(OSError):
-        return path.read_text() or None
+        if passed.exists():
+            return None
     verdict = verdict_on(by_programs)
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            file.write(verdict or "")
-        os.replace(file.name, path)
+    if verdict is None:
+        with suppress(OSError):
+            passed.parent.mkdir(parents=True, exist_ok=True)
+            passed.touch()
     return verdict
 
 
@@ -86,14 +86,14 @@ def _plainly(model: Any, arguments: Mapping[str, Any]) -> Any:
     return model.fit(**arguments)
 
 
-def _verdict_path() -> Path:
+def _passed_path() -> Path:
     versions = f"{version('kerastune_lite')} {keras.__version__} {tf.__version__} {_own_code()}"
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "kerastune_lite" / f"engine-{hashlib.sha256(versions.encode()).hexdigest()[:16]}"
+    return Path(home) / "kerastune_lite" / f"engine-passed-{hashlib.sha256(versions.encode()).hexdigest()[:16]}"
 
 
 def _own_code() -> str:
-    """A digest of the engine's files, so that a verdict is not believed of another engine."""
+    """A digest of the engine's files, so that what one engine passed is not believed of another."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

@@ -25,6 +25,12 @@ from kerastune_lite.training.keras_internals import reset_layer_names
 X, Y = data("mlp")
 
 
+@pytest.fixture(autouse=True)
+def checked():
+    """The engine was found to be right before a test breaks it."""
+    assert Engine().distrust is None
+
+
 def how(model, **arguments):
     given = {"x": X, "y": Y, "verbose": 0} | arguments
     return Engine().fit(model, {name: value for name, value in given.items() if value is not None}, seed=1).how
@@ -236,15 +242,19 @@ def test_the_check_of_the_engine_finds_what_fails():
     assert "fails with this Keras and TensorFlow (AttributeError" in self_check.verdict_on(failing)
 
 
-def test_a_verdict_is_kept_and_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+def test_only_a_check_that_passed_is_not_made_again(tmp_path, monkeypatch):
     verdicts = iter(["wrong", None])
     monkeypatch.setattr(self_check, "verdict_on", lambda by_programs: next(verdicts))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    kept = [self_check.kept_verdict(None) for _ in range(2)]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert [self_check.kept_verdict(None) for _ in range(4)] == ["wrong", None, None, None]
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(self_check, "verdict_on", lambda by_programs: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
-    assert kept == ["wrong", "wrong"]
     assert self_check.kept_verdict(None) is None
 
 
