@@ -78,21 +78,19 @@ class Engine:
         Raises:
             ProgramError: A program failed. Whether a plain `fit` would have failed too, only a plain `fit` can tell.
         """
-        reason = why_keras_orders_samples(model, arguments)
-        if reason is None:
-            try:
-                samples = self._on_device(
-                    *(arguments.get(name) for name in ("x", "y", "sample_weight", "class_weight"))
-                )
-            except (TypeError, MemoryError) as error:
-                reason = str(error)
-        if reason is not None:
-            return Fitted(model.fit(**arguments), self._as_fit(reason))
+        keras_orders = why_keras_orders_samples(model, arguments)
+        if keras_orders is not None:
+            return Fitted(model.fit(**arguments), self._as_fit(keras_orders))
+        given = tuple(arguments.get(name) for name in ("x", "y", "sample_weight", "class_weight"))
+        reason = "" if self.name == "fit" else self.distrust or why_not_compiled(model) or self._why_too_large(*given)
+        try:
+            samples = self._samples_of(*given, on_host=reason is not None)
+        except TypeError as error:
+            return Fitted(model.fit(**arguments), self._as_fit(str(error)))
         if order is None:
             is_shuffled = arguments.get("shuffle", True)
             order = reshuffled(samples.count, seed) if is_shuffled else in_order(samples.count)
         size = arguments.get("batch_size")
-        reason = "" if self.name == "fit" else self.distrust or why_not_compiled(model)
         if reason is None:
             try:
                 return self._by_programs(model, Epochs(samples, size, order), arguments)
@@ -116,28 +114,35 @@ class Engine:
         return Fitted(history, programs.how, programs.seconds_saved)
 
     def _validation(self, arguments: Mapping[str, Any]) -> Epochs | None:
-        """Validation data on the device; None where there is none or it isn't arrays."""
+        """Validation data on the device; None where there is none, or it isn't arrays or is too large."""
         given = arguments.get("validation_data")
-        if not isinstance(given, (tuple, list)):
+        if not isinstance(given, (tuple, list)) or self._why_too_large(*given):
             return None
         try:
-            samples = self._on_device(*given)
-        except (TypeError, MemoryError):
+            samples = self._samples_of(*given)
+        except TypeError:
             return None
         return Epochs(samples, arguments.get("validation_batch_size"), in_order(samples.count))
 
-    def _on_device(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Samples:
-        key = (id(x), id(y), id(sample_weight), repr(class_weight))
+    def _samples_of(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, *, on_host: bool = False
+    ) -> Samples:
+        key = (*_identity(x, y, sample_weight, class_weight), on_host)
         if key not in self._samples:
-            size = sum(getattr(leaf, "nbytes", 0) for leaf in keras.tree.flatten([x, y, sample_weight]))
-            if size > SHARE_OF_MEMORY * _free_memory():
-                raise MemoryError(f"the data ({size >> 20} MiB) is too large to be kept on the device")
+            samples = Samples.of(x, y, sample_weight, class_weight, on_host=on_host)
             # The arrays are kept too: another one at the same place would have the same id.
-            self._samples[key] = ((x, y, sample_weight), Samples.of(x, y, sample_weight, class_weight))
+            self._samples[key] = ((x, y, sample_weight), samples)
         self._samples.move_to_end(key)
         while len(self._samples) > DATA_SETS:
             self._samples.popitem(last=False)
         return self._samples[key][1]
+
+    def _why_too_large(self, *given: Any) -> str | None:
+        """Why arrays can't be kept on the device; None where they can, or are there already."""
+        size = sum(getattr(leaf, "nbytes", 0) for leaf in keras.tree.flatten(given[:3]))
+        if (*_identity(*given), False) in self._samples or size <= SHARE_OF_MEMORY * _free_memory():
+            return None
+        return f"the data ({size >> 20} MiB) is too large to be kept on the device"
 
     def _as_fit(self, reason: str) -> str:
         return f"fit: {reason}" if reason and self.name == "auto" else "fit"
@@ -148,6 +153,11 @@ def why_not_trusted() -> str | None:
     """Why trainings by programs can't be trusted in this process; None where they can."""
     engine = Engine(is_trusted=True)
     return kept_verdict(lambda model, arguments: engine.fit(model, arguments, seed=0).history)
+
+
+def _identity(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> tuple[Any, ...]:
+    """What tells arrays that are alive apart without looking into them."""
+    return (id(x), id(y), id(sample_weight), repr(class_weight))
 
 
 def _arguments_with(epochs: Epochs, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Arrays as `fit` would convert them, as tensors on the device.
+    """Arrays as `fit` would convert them, as tensors.
 
     Attributes:
         tensors: (x,), (x, y) or (x, y, sample_weight), nested as the user's; None where a part is absent.
@@ -37,14 +37,19 @@ class Samples:
     count: int
 
     @classmethod
-    def of(cls, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Samples:
+    def of(
+        cls, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, *, on_host: bool = False
+    ) -> Samples:
         """Converts arrays with Keras's own casts, class weights becoming sample weights.
+
+        `on_host` keeps them in the main memory, for a plain `fit` that copies each batch to the device.
 
         Raises:
             TypeError: A part isn't an array of numbers.
         """
         arrays, count = converted_arrays(x, y, sample_weight, class_weight)
-        return cls(keras.tree.map_structure(_on_device, arrays), count)
+        with tf.device("CPU:0" if on_host else None):
+            return cls(keras.tree.map_structure(_as_tensor, arrays), count)
 
     @property
     def specs(self) -> Any:
@@ -58,7 +63,7 @@ class Samples:
         )
 
 
-def _on_device(array: Any) -> Any:
+def _as_tensor(array: Any) -> Any:
     if array is None:
         return None
     if not isinstance(array, np.ndarray) and not tf.is_tensor(array):
