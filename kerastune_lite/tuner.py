@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from kerastune_lite.training.callback_copies import CallbackSource
 
 RUNS_FOLDER = "kerastune_runs"
+NOTABLE_LUCK = 0.05
+"""A smaller share of luck in the best score isn't worth a remark: without noise a model is never exact either."""
 
 
 class TunerSettings(TypedDict, total=False):
@@ -420,13 +423,22 @@ class BayesianOptimization(Tuner):
         if not study.leaderboard(1):
             return None
         best, recommended = study.best, study.recommended
-        if recommended.number == best.number:
+        if recommended.number == best.number or not _is_luck(study, best):
             return None
         return (
             f"recommended: trial {recommended.number} {score_text(recommended)}  {values_text(recommended.values)}\n"
             f"  By the neighbours' scores it is the better setting, and trial {best.number}'s score partly luck. "
             "tuner.confirm(n=5, repeats=3) trains the finalists again and settles it."
         )
+
+
+def _is_luck(study: Study, best: Trial) -> bool:
+    """Whether the best score is better than its model expects by more than NOTABLE_LUCK of its lead over the median."""
+    expected = study.predict(best.values)
+    scores = [trial.score for trial in study.leaderboard() if trial.score is not None]
+    if expected is None or best.score is None:
+        return False
+    return abs(expected.mean - best.score) > NOTABLE_LUCK * abs(statistics.median(scores) - best.score)
 
 
 def _check_count(name: str, value: Any, *, at_least: int, or_none: bool = False) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from kerastune_lite import GridSearch, RandomSearch
 
-KILL = os.environ.get("KILL_AT", "")
+KILL, HOLD = os.environ.get("KILL_AT", ""), os.environ.get("HOLD_AT", "")
 
 
 class KilledAt(keras.callbacks.Callback):
-    """Kills its own process, with no chance to clean up, at "trial:hook"."""
+    """Kills its own process, with no chance to clean up, or waits for a minute, at "trial:hook"."""
 
     def __init__(self, trial):
         super().__init__()
@@ -25,6 +25,8 @@ class KilledAt(keras.callbacks.Callback):
     def _look(self, hook):
         if f"{self.trial}:{hook}" == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
+        if f"{self.trial}:{hook}" == HOLD:
+            time.sleep(60.0)
 
     def on_train_begin(self, logs=None):
         self._look("train_begin")

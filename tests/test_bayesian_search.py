@@ -94,8 +94,9 @@ def test_a_prediction_is_in_the_objectives_units(noisy_tuner):
     study = noisy_tuner.study
     middle, border = study.predict({"x": 0.3}), study.predict({"x": 1.0})
 
-    assert abs(middle.mean - 1.0) < 0.2
-    assert abs(border.mean - 0.51) < 0.3
+    assert abs(middle.mean - 1.0) < 4.0 * middle.deviation
+    assert abs(border.mean - 0.51) < 4.0 * border.deviation
+    assert border.mean < middle.mean
     assert 0.0 < middle.deviation < 0.3
 
 
@@ -159,10 +160,10 @@ def test_the_end_of_a_search_tells_where_the_best_score_was_luck(tmp_path, capsy
     assert "tuner.confirm(n=5, repeats=3)" in printed
 
 
-def test_the_end_of_a_search_recommends_nothing_where_model_and_score_agree(tmp_path, capsys):
+def test_the_end_of_a_search_recommends_nothing_where_the_best_score_was_no_luck(tmp_path, capsys):
     study = tuner(bowl, tmp_path, max_trials=16, verbose=1).search()
 
-    assert study.recommended.number == study.best.number
+    assert study.recommended.score == pytest.approx(study.best.score, abs=1e-3)
     assert "recommended" not in capsys.readouterr().out
 
 

@@ -92,17 +92,21 @@ def test_a_killed_grid_goes_on_with_the_same_settings(tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
 def test_a_search_that_is_told_to_end_records_the_interruption(tmp_path, number, status):
     process = subprocess.Popen(
-        [sys.executable, PROGRAM, tmp_path, "400", "random"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, PROGRAM, tmp_path, "4", "random"],
+        env=os.environ | {"HOLD_AT": "1:epoch1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     journal = tmp_path / "journal.jsonl"
-    while not (journal.exists() and b'"epoch"' in journal.read_bytes()):
+    while not (journal.exists() and len(trials := Study.open(tmp_path).trials) == 2 and trials[1].curve):
         time.sleep(0.05)
         assert process.poll() is None
     process.send_signal(number)
     process.communicate(timeout=60)
 
     assert process.returncode in (status, -number)
-    assert Study.open(tmp_path).trials[-1].state.value == "interrupted"
+    assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["completed", "interrupted"]
 
 
 def test_a_second_search_in_the_same_directory_names_the_process_that_holds_it(tmp_path):
