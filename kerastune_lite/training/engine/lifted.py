@@ -37,10 +37,11 @@ class LiftError(TypeError):
 
 
 class Slot:
-    """The variables that one lifted number has become in a program, and how each follows from the number."""
+    """The variables that one lifted number has become in a program, and what was decided by it."""
 
     def __init__(self) -> None:
         self._variables: dict[str, tuple[tf.Variable, Rule]] = {}
+        self._decisions: list[tuple[Callable[[float], bool], bool]] = []
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -51,6 +52,21 @@ class Slot:
         """Gives the variables the values that follow from a number."""
         for variable, rule in self._variables.values():
             variable.assign(rule(value))
+
+    def decide(self, question: Callable[[float], bool], value: float) -> bool:
+        """The answer to a question about the number, noted: the program is for numbers that give the same."""
+        answer = question(value)
+        self._decisions.append((question, answer))
+        return answer
+
+    def suits(self, value: float) -> bool:
+        """Whether a step with another number would be traced in the same way."""
+        try:
+            for _, rule in self._variables.values():
+                rule(value)
+            return all(question(value) == answer for question, answer in self._decisions)
+        except ArithmeticError:
+            return False
 
     def variable(self, expression: str, rule: Rule, value: float) -> tf.Variable:
         """The variable of an expression of the number, made where it is missing."""
@@ -71,11 +87,6 @@ class Lifted:
         self._rule = rule
         self._expression = expression
 
-    @property
-    def value(self) -> float:
-        """What it is in the model that is traced."""
-        return self._rule(self._origin)
-
     def tensor(self, dtype: Any = tf.float32) -> tf.Tensor:
         """The read of its variable."""
         if dtype != tf.float32:
@@ -91,7 +102,8 @@ class Lifted:
         return self.then(lambda value: -value, f"-({self._expression})")
 
     def __bool__(self) -> bool:
-        return bool(self.value)
+        rule = self._rule
+        return self._slot.decide(lambda value: bool(rule(value)), self._origin)
 
     def __hash__(self) -> int:
         return id(self)
@@ -121,7 +133,10 @@ def _comparison(name: str) -> Callable[[Lifted, Any], Any]:
     of_float = getattr(float, name)
 
     def operator(self: Lifted, other: Any) -> Any:
-        return of_float(self.value, float(other)) if isinstance(other, (int, float)) else NotImplemented
+        if not isinstance(other, (int, float)):
+            return NotImplemented
+        rule, operand = self._rule, float(other)
+        return self._slot.decide(lambda value: of_float(rule(value), operand), self._origin)
 
     return operator
 

@@ -110,13 +110,16 @@ class SharedPrograms:
     @contextmanager
     def _lent(
         self, key: Any, model: Any, variables: Sequence[Any], lifted: Sequence[LiftedNumber]
-    ) -> Iterator[LentPrograms]:
+    ) -> Iterator[OwnPrograms | LentPrograms]:
         program = self._kept.get(key)
         is_new = program is None
         if program is None:
             program = self._kept[key] = _Program(variables, lifted)
-        else:
+        elif program.suits(lifted):
             program.take_over(variables, lifted)
+        else:
+            yield OwnPrograms("one of its numbers changes what is computed")
+            return
         self._kept.move_to_end(key)
         while len(self._kept) > 1 and self._is_full():
             self._kept.popitem(last=False)
@@ -207,6 +210,10 @@ class _Program:
     def variables(self) -> list[tf.Variable]:
         """All that the functions may use."""
         return [*self.storages, *(variable for slot in self.slots for variable in slot.variables)]
+
+    def suits(self, lifted: Sequence[LiftedNumber]) -> bool:
+        """Whether its functions would be traced in the same way with other numbers."""
+        return all(slot.suits(number.value) for slot, number in zip(self.slots, lifted, strict=True))
 
     def take_over(self, variables: Sequence[Any], lifted: Sequence[LiftedNumber]) -> None:
         """Takes the values of a model's variables and numbers."""

@@ -499,6 +499,18 @@ def test_numbers_that_are_lifted_share_one_program():
     assert [told_of(CASES[case])[1:] for case in lifted] == [["shared", "shared"]] * len(lifted)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_number_by_which_keras_computes_otherwise_is_not_shared_and_spoils_nothing():
+    engine, told = Engine(), []
+    arguments = {"x": X, "y": Y, "batch_size": 16}
+    for rate in (0.5, 1.0, 0.3):
+        by_engine = trained(lambda rate=rate: classifier(layers.Dropout(rate)), by(engine, told, **arguments))
+        by_keras = trained(lambda rate=rate: classifier(layers.Dropout(rate)), plain(**arguments))
+        assert differences(by_engine, by_keras) == []
+
+    assert told == ["compiled", "compiled: one of its numbers changes what is computed", "shared"]
+
+
 def test_the_type_of_floats_may_change_between_trials():
     def build(a):
         keras.config.set_floatx("float64" if a > 1 else "float32")
