@@ -211,6 +211,10 @@ def tensor_origin(argument: Any) -> tuple[Any, int, int] | None:
 # What sharing a program has to know of a model's state
 
 
+TRACING_DRAWS = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
+"""Whether a step that draws from Keras's global generator gives other numbers once it was traced (seen in 3.10)."""
+
+
 def complete_state(model: Any, symbols: Any) -> None:
     """Makes every variable of a model, its optimizer and its metrics.
 

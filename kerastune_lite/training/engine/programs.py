@@ -21,7 +21,13 @@ from kerastune_lite.training.engine.fingerprint import LiftedNumber, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, Slot
 from kerastune_lite.training.engine.runner import ProgramError
 from kerastune_lite.training.engine.samples import Samples
-from kerastune_lite.training.keras_internals import complete_state, lent_storage, state_of, storage_of
+from kerastune_lite.training.keras_internals import (
+    TRACING_DRAWS,
+    complete_state,
+    lent_storage,
+    state_of,
+    storage_of,
+)
 
 MOST_KEPT, MOST_BYTES = 64, 1 << 29
 """Programs of so many fingerprints are kept, with variables of so many bytes; those used longest ago go first.
@@ -185,6 +191,8 @@ class LentPrograms:
             except Exception as error:
                 # For this model alone its numbers can be constants; if the model itself is at fault, this fails again.
                 self._refuse(error)
+                if TRACING_DRAWS and isinstance(error, NotShareableError):
+                    raise
                 self._alone = OwnPrograms(str(error))
                 self.how = self._alone.how
                 return self._alone.traced(key, trace)

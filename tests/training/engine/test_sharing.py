@@ -20,7 +20,8 @@ import tensorflow as tf
 from engine_models import by, differences, plain, trained
 from keras import layers, ops
 
-from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.engine.engine import Engine, ProgramError
+from kerastune_lite.training.keras_internals import TRACING_DRAWS
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 8)).astype("float32")
@@ -421,6 +422,11 @@ CASES = {
     ),
     "function of a module": lambda a: classifier(layers.Lambda(lambda x: x * math.sqrt(a))),
 }
+OLD_KERAS = TRACING_DRAWS
+if OLD_KERAS:  # it takes no function as a regulariser
+    del CASES["regulariser's closure"]
+DRAWN = ("noise without a seed", "noise of TensorFlow")
+"""On an older Keras, steps that draw numbers from elsewhere can't be traced twice: they are left to a plain fit."""
 SPECIAL = {
     "subclassed model": of_subclass,
     "two optimizers": of_two_optimizers,
@@ -447,7 +453,7 @@ def told_of(build, values=(1.0, 1.5, 1.0), y=Y):
     return told
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if not (OLD_KERAS and case in DRAWN)])
 def test_a_difference_between_models_is_never_lost(case):
     y = {"p": Y, "q": Y} if case == "loss weights" else Y
 
@@ -470,7 +476,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", [case for case in REFUSED if not (OLD_KERAS and case in DRAWN)])
 def test_a_model_with_a_state_of_its_own_shares_nothing_and_says_why(case):
     assert all(how.startswith(f"compiled: {REFUSED[case]}") for how in told_of(CASES[case], (1.0, 1.0)))
 
@@ -491,6 +497,13 @@ def test_an_iterator_in_a_closure_is_not_shared():
         trained(lambda: of_iterator(1.0), by(engine, told, **arguments))
 
     assert all(how.startswith("compiled: it holds a itertools.count") for how in told)
+
+
+@pytest.mark.skipif(not OLD_KERAS, reason="a newer Keras traces such steps as often as it is asked to")
+@pytest.mark.parametrize("case", DRAWN)
+def test_an_older_keras_is_not_asked_to_trace_a_step_that_draws_numbers_twice(case):
+    with pytest.raises(ProgramError, match="its step"):
+        told_of(CASES[case])
 
 
 def test_numbers_that_are_lifted_share_one_program():
