@@ -512,6 +512,7 @@ def test_numbers_that_are_lifted_share_one_program():
     assert [told_of(CASES[case])[1:] for case in lifted] == [["shared", "shared"]] * len(lifted)
 
 
+@pytest.mark.skipif(OLD_KERAS, reason="an older Keras refuses to drop everything")
 @pytest.mark.filterwarnings("ignore")
 def test_a_number_by_which_keras_computes_otherwise_is_not_shared_and_spoils_nothing():
     engine, told = Engine(), []
