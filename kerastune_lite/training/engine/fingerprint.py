@@ -149,7 +149,7 @@ class _Walk:
         if isinstance(thing, np.ufunc):
             return ("ufunc", thing.__name__)
         if isinstance(thing, types.ModuleType):
-            return self._module(thing, frozenset())
+            return self._module(thing, None)
         if isinstance(thing, inspect.Signature):
             return ("signature", str(thing))
         if isinstance(thing, functools.partial):
@@ -235,39 +235,43 @@ class _Walk:
         if is_pure and isinstance(wrapped, types.FunctionType):
             return ("wrapped", function.__code__, self(wrapped))
         found = [function.__code__, self(function.__defaults__), self(function.__kwdefaults__)]
+        names = frozenset(_names(function.__code__))
         for cell in function.__closure__ or ():
             try:
-                found.append(self(cell.cell_contents))
+                found.append(self._named(cell.cell_contents, names))
             except ValueError:  # a cell that was never filled
                 continue
         if not is_pure:
-            found += self._globals(function)
+            found += self._globals(function, names)
         return ("function", *found)
 
-    def _globals(self, function: Any) -> Iterator[Any]:
-        names = frozenset(_names(function.__code__))
+    def _globals(self, function: Any, names: frozenset[str]) -> Iterator[Any]:
         for name in sorted(_operands(function.__code__, "IMPORT_NAME")):
             if name not in sys.modules:
                 raise NotShareableError(f"its code imports {name}")
             yield (name, self._module(sys.modules[name], names))
         for name in sorted(_operands(function.__code__, "LOAD_GLOBAL", "LOAD_NAME")):
             if name in function.__globals__:
-                value = function.__globals__[name]
-                is_module = isinstance(value, types.ModuleType)
-                yield (name, self._module(value, names) if is_module else self(value))
+                yield (name, self._named(function.__globals__[name], names))
             elif name in IMPURE_BUILTINS:
                 raise NotShareableError(f"its code calls {name}()")
 
-    def _module(self, module: types.ModuleType, names: frozenset[str]) -> Any:
-        """A module by its name, and of one of the user's, everything in it that code names."""
+    def _named(self, value: Any, names: frozenset[str]) -> Any:
+        """A value that code with such names can reach."""
+        return self._module(value, names) if isinstance(value, types.ModuleType) else self(value)
+
+    def _module(self, module: types.ModuleType, names: frozenset[str] | None) -> Any:
+        """A module by its name, and of one of the user's, everything in it that code names; None for unknown names."""
         root = module.__name__.partition(".")[0]
-        if root == "numpy" and ("random" in names or module.__name__.startswith("numpy.random")):
+        if root == "numpy" and (names is None or "random" in names or module.__name__.startswith("numpy.random")):
             raise NotShareableError("its code uses numpy.random")
         if root in PURE or module.__name__ in PURE_MODULES:
             return ("module", module.__name__)
         if root in sys.stdlib_module_names:
             raise NotShareableError(f"its code uses the module {module.__name__}")
-        inside = [(name, self(vars(module)[name])) for name in sorted(names & vars(module).keys())]
+        if names is None:
+            raise NotShareableError(f"it holds the module {module.__name__}")
+        inside = [(name, self._named(vars(module)[name], names)) for name in sorted(names & vars(module).keys())]
         return ("module", module.__name__, *inside)
 
 

@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 import random
+import types
 from random import uniform
 from time import perf_counter
 
@@ -183,6 +184,12 @@ def of_undecayed_variables(a):
     model = classifier(optimizer=optimizer)
     optimizer.exclude_from_weight_decay(var_list=model.layers[0 if a > 1 else 1].trainable_variables)
     return model
+
+
+def of_module_in_module(a):
+    package, helpers = types.ModuleType("package"), types.ModuleType("package.helpers")
+    package.helpers, helpers.factor = helpers, a
+    return classifier(layers.Lambda(lambda x: x * package.helpers.factor))
 
 
 def of_tensor_in_loss(a):
@@ -413,6 +420,7 @@ CASES = {
     "property": lambda a: classifier(ScaleByProperty(a)),
     "method": of_method,
     "partial function": lambda a: classifier(layers.Lambda(functools.partial(lambda factor, x: x * factor, a))),
+    "module in a module": of_module_in_module,
     "default argument": of_default_argument,
     "keyword's default": of_keyword_default,
     "object of a class of the user": of_instance_of_own_class,
