@@ -20,7 +20,7 @@ from kerastune_lite.training.engine import engine as engine_module
 from kerastune_lite.training.engine import programs, runner, self_check
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.engine.programs import SharedPrograms
-from kerastune_lite.training.keras_internals import reset_layer_names
+from kerastune_lite.training.keras_internals import TRACING_DRAWS, reset_layer_names
 
 X, Y = data("mlp")
 
@@ -173,6 +173,7 @@ def test_a_model_that_cannot_be_trained_fails_in_keras_own_words(tmp_path, iris)
     assert trials[0].error.message == trials[1].error.message
 
 
+@pytest.mark.skipif(TRACING_DRAWS, reason="an older Keras leaves a step that holds a Python function to a plain fit")
 def test_a_time_limit_ends_within_a_batch_of_slow_ones():
     class Slow(keras.layers.Layer):
         def call(self, x):
