@@ -68,5 +68,5 @@ class _Silence:
     def built(self, objective: Objective, epochs: int | None) -> None:
         pass
 
-    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> None:
-        pass
+    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
+        return None

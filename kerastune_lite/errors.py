@@ -6,6 +6,7 @@ KerastuneError
 ├── ObjectiveError         the objective is unknown, or the model doesn't report it; the search ends at once
 ├── DataError              the data can't be trained on as given; raised before any training
 ├── CallbackError          a callback can't be used for several trials; raised before any training
+├── StoppingError          a stopping rule doesn't suit the training; the search ends at once
 ├── BuildError             build_fn returned something that can't be trained; the search ends at once
 ├── StudyError             the study's directory can't be used; the search doesn't start
 │   ├── StudyMismatchError it holds another study
@@ -41,6 +42,10 @@ class DataError(KerastuneError, ValueError):
 
 class CallbackError(KerastuneError, TypeError):
     """A callback can't be used for several trials; raised before any training."""
+
+
+class StoppingError(KerastuneError, ValueError):
+    """A stopping rule doesn't suit the training, such as one that begins after its end; the search ends at once."""
 
 
 class BuildError(KerastuneError, TypeError):
@@ -79,5 +84,5 @@ class FailedTrial(KerastuneError):
     """
 
 
-MISTAKES_IN_THE_CALL = (SpaceError, ObjectiveError, DataError, CallbackError, BuildError, StudyError)
+MISTAKES_IN_THE_CALL = (SpaceError, ObjectiveError, DataError, CallbackError, StoppingError, BuildError, StudyError)
 """Errors that no other setting would mend: they end the search instead of failing a trial."""

@@ -6,6 +6,7 @@ Knows metric names; knows nothing of Keras's objects but the names of their clas
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -120,6 +121,20 @@ class Objective:
             if score is not None and self.better(score, None if best is None else scores[best]):
                 best = epoch
         return best
+
+    def values(self, curve: Sequence[Mapping[str, float]]) -> tuple[float, ...]:
+        """The score of each epoch, turned so that less is better; inf where there is no finite one."""
+        names = dict.fromkeys(name for logs in curve for name in logs)
+        try:
+            name = self.reported_name(names)
+        except ObjectiveError:
+            return (math.inf,) * len(curve)
+        values = (self.sign * logs.get(name, math.nan) for logs in curve)
+        return tuple(value if math.isfinite(value) else math.inf for value in values)
+
+    def best_so_far(self, curve: Sequence[Mapping[str, float]]) -> tuple[float, ...]:
+        """The best score after each epoch, turned so that less is better; inf before the first finite one."""
+        return tuple(itertools.accumulate(self.values(curve), min))
 
     def reported_name(self, reported: Iterable[str]) -> str:
         """The objective's name among a model's logs; ObjectiveError, with all of them, where it isn't there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective
 from kerastune_lite.seeds import random_value, run_seed, suggestion_rng
 from kerastune_lite.space import UNSET, Parameter, Value, same_value
+from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.strategies.strategy import Pause, Strategy, Suggestion
 from kerastune_lite.study import values_to_json
@@ -49,7 +51,9 @@ class SearchPlan:
         enqueued: Settings to try before the strategy's.
         max_trials: How many trials the study is to hold; None for no bound.
         max_seconds: How long this search may take; None for no bound.
+        max_epochs_total: How many epochs the study's trials may train in all; None for no bound.
         runs: How many times to train each setting.
+        stopping: What ends trials that will not win, or None.
         engine: What trains: "auto" or "fit".
         keep_models: How many of the best models stay on disk.
         max_failures_in_a_row: After how many failures the search is given up.
@@ -62,7 +66,9 @@ class SearchPlan:
     enqueued: Sequence[Mapping[str, Value]]
     max_trials: int | None
     max_seconds: float | None
+    max_epochs_total: int | None
     runs: int
+    stopping: StoppingRule | None
     engine: EngineName
     keep_models: int
     max_failures_in_a_row: int
@@ -124,6 +130,8 @@ class SearchLoop:
         """The next trial, already begun in the journal, or why there is none."""
         if self._seconds_left() == 0.0:
             return "max_time is over"
+        if self._epochs_left() == 0:
+            return f"max_epochs_total is reached: {self._plan.max_epochs_total} epochs were trained"
         for trial in self._trials:
             if trial.state is TrialState.INTERRUPTED:
                 return self._begin(trial.number, trial.values, trial.attempts, trial.notes, trial.unseen)
@@ -236,7 +244,8 @@ class SearchLoop:
             if isinstance(error, RangeChangedError) and self._known_at_start is not None:
                 raise StudyMismatchError(mismatch(self._writer.study.directory, str(error))) from error
             raise
-        state = TrialState.COMPLETED if outcome.error is None else TrialState.FAILED
+        ended = TrialState.STOPPED if outcome.is_stopped else TrialState.COMPLETED
+        state = ended if outcome.error is None else TrialState.FAILED
         failure = outcome.error.__dict__ if outcome.error else None
         self.seconds_saved += outcome.seconds_saved
         self._end(trial, state, outcome, time.monotonic() - started, error=failure)
@@ -257,13 +266,27 @@ class SearchLoop:
     def after_build(self, trial: Trial, objective: Objective, epochs: int | None) -> None:
         """Journals what a trial's first model has shown."""
         self._writer.settle(objective)
+        data = self._plan.data
+        if epochs is not None and data is not None and epochs == data.fit_arguments.get("epochs"):
+            # Where build_fn decides the epochs, some of its trainings may be too short for the rule.
+            getattr(self._plan.stopping, "check", lambda epochs: None)(epochs)
         if epochs is not None:
             self._writer.append("note", trial=trial.number, epochs=epochs)
 
-    def after_epoch(self, trial: Trial, run: int, epoch: int, logs: Mapping[str, float]) -> None:
-        """Journals an epoch."""
+    def after_epoch(self, trial: Trial, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
+        """Journals an epoch, and tells why the trial is to end with it, or None."""
         which: dict[str, Any] = {"run": run} if self._plan.runs > 1 else {}
         self._writer.append("epoch", trial=trial.number, epoch=epoch, **which, logs=dict(logs))
+        known = self._writer.study.trial(trial.number)
+        if known.epochs is not None and epoch + 1 >= known.epochs:
+            return None
+        if self._epochs_left() == 0:
+            return f"max_epochs_total: {self._plan.max_epochs_total} epochs were trained"
+        if self._plan.stopping is None or run > 0:
+            return None
+        # A run that is done again, because its program failed, has the old run's later epochs still.
+        known = dataclasses.replace(known, curves=(known.curves[0][: epoch + 1],))
+        return self._plan.stopping.should_stop(known, self._trials, self._objective())
 
     def _end(self, trial: Trial, state: TrialState, outcome: Outcome, seconds: float, error: Any = None) -> None:
         known = self._writer.study.trial(trial.number)
@@ -325,6 +348,11 @@ class SearchLoop:
             return None
         return max(self._plan.max_seconds - (time.monotonic() - self._started), 0.0)
 
+    def _epochs_left(self) -> int | None:
+        if self._plan.max_epochs_total is None:
+            return None
+        return max(self._plan.max_epochs_total - self._writer.study.epochs_spent, 0)
+
     # Models on disk
 
     def _model_path(self, number: int) -> Path:
@@ -362,5 +390,5 @@ class _JournalReport:
     def built(self, objective: Objective, epochs: int | None) -> None:
         self._loop.after_build(self._trial, objective, epochs)
 
-    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> None:
-        self._loop.after_epoch(self._trial, run, epoch, logs)
+    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
+        return self._loop.after_epoch(self._trial, run, epoch, logs)

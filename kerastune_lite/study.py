@@ -137,16 +137,30 @@ class Study:
 
     def to_minimise(self) -> tuple[Trial, ...]:
         """Every trial, with scores turned so that less is better: what a strategy is asked with."""
-        if self._sign == 1:
-            return self.trials
         return tuple(
             dataclasses.replace(
                 trial,
-                score=None if trial.score is None else -trial.score,
-                scores=tuple(-score for score in trial.scores),
+                score=None if trial.score is None else self._sign * trial.score,
+                scores=tuple(self._sign * score for score in trial.scores),
+                best_so_far=self._best_so_far(trial),
             )
             for trial in self.trials
         )
+
+    def _best_so_far(self, trial: Trial) -> tuple[float, ...]:
+        if self.objective is None or self.objective.direction is None or not trial.curves:
+            return ()
+        return self.objective.best_so_far(trial.curves[0])
+
+    @property
+    def epochs_spent(self) -> int:
+        """How many epochs were trained in all."""
+        return sum(trial.epochs_spent for trial in self.records.values())
+
+    @property
+    def epochs_saved(self) -> int:
+        """How many epochs were not trained because trials ended early."""
+        return sum(trial.epochs_saved for trial in self.records.values())
 
     def to_dataframe(self) -> pandas.DataFrame:
         """One row a trial: its number, values, state, score and times; values of inactive parameters are NaN.

@@ -70,6 +70,8 @@ class Trial:
         confirmations: Scores of later runs with new seeds (`tuner.confirm`); they don't change the score.
         best_run: Which run had the best score.
         unseen: How parameters were filled that its first values didn't hold: "random" or "first".
+        best_so_far: Where a strategy is asked: the best score after each epoch of the first run, to be minimised, inf
+            before there is one.
     """
 
     number: int
@@ -92,11 +94,24 @@ class Trial:
     confirmations: tuple[float, ...] = ()
     best_run: int = 0
     unseen: str = "random"
+    best_so_far: tuple[float, ...] = ()
 
     @property
     def curve(self) -> Curve:
         """The learning curve of the best run, or of the one that is running."""
         return self.curves[min(self.best_run, len(self.curves) - 1)] if self.curves else ()
+
+    @property
+    def epochs_spent(self) -> int:
+        """How many epochs were trained, over all runs."""
+        return sum(map(len, self.curves))
+
+    @property
+    def epochs_saved(self) -> int:
+        """How many epochs of the runs that were begun were not trained, once the trial has ended with a score."""
+        if self.state not in (TrialState.COMPLETED, TrialState.STOPPED):
+            return 0
+        return sum(max((self.epochs or 0) - len(curve), 0) for curve in self.curves)
 
     @property
     def spread(self) -> float | None:

@@ -19,6 +19,7 @@ from kerastune_lite.leaderboard import Leaderboard, score_text, values_text
 from kerastune_lite.objective import Objective
 from kerastune_lite.seeds import random_state_put_back
 from kerastune_lite.space import Value
+from kerastune_lite.stopping import StoppingRule, rule_of
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy
@@ -44,6 +45,7 @@ class TunerSettings(TypedDict, total=False):
     overwrite: bool
     seed: int | None
     executions_per_trial: int
+    stopping: StoppingRule | Literal["median", "asha", "plateau"] | None
     engine: Literal["auto", "fit"]
     keep_models: int
     max_failures_in_a_row: int
@@ -65,6 +67,8 @@ class Tuner:
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
         executions_per_trial: How many times each setting is trained, with seeds of its own; the score is the mean.
+        stopping: What ends trials that will not win: "asha", "median", "plateau", or a rule out of
+            kerastune_lite.stopping. A stopped trial counts with its best epoch.
         engine: "auto" trains by compiled epochs that trials share, where that gives a plain fit's numbers, and by a
             plain `fit` elsewhere; `trial.engine` tells which. "fit" is always a plain `fit`.
         keep_models: How many of the best models stay on disk; 0 for none.
@@ -86,6 +90,7 @@ class Tuner:
         overwrite: bool = False,
         seed: int | None = None,
         executions_per_trial: int = 1,
+        stopping: StoppingRule | Literal["median", "asha", "plateau"] | None = None,
         engine: Literal["auto", "fit"] = "auto",
         keep_models: int = 1,
         max_failures_in_a_row: int = 3,
@@ -115,6 +120,7 @@ class Tuner:
         self.overwrite = overwrite
         self.seed = seed
         self.executions_per_trial = executions_per_trial
+        self.stopping = rule_of(stopping)
         self.engine: Literal["auto", "fit"] = engine
         self.keep_models = keep_models
         self.max_failures_in_a_row = max_failures_in_a_row
@@ -133,9 +139,10 @@ class Tuner:
         batch_size: int | None = None,
         callbacks: CallbackSource = (),
         max_time: float | str | timedelta | None = None,
+        max_epochs_total: int | None = None,
         **fit_arguments: Any,
     ) -> Study:
-        """Tries settings until `max_trials`, `max_time` or the end of the space; called again, it goes on.
+        """Tries settings until a bound or the end of the space is reached; called again, it goes on.
 
         Arrays are shuffled anew every epoch, by an order drawn from the trial's seed, whichever engine trains. (Keras's
         own `fit` on TensorFlow repeats one order in all epochs once a seed is set.)
@@ -149,6 +156,7 @@ class Tuner:
             batch_size: As in `model.fit`.
             callbacks: Keras callbacks, copied afresh for each trial, or a function of the trial that returns them.
             max_time: Seconds, or a text like "90m" or "2h", for this whole search.
+            max_epochs_total: How many epochs all trials of the study may train together, resumed ones among them.
             **fit_arguments: Everything else that `model.fit` takes.
 
         Returns:
@@ -162,6 +170,7 @@ class Tuner:
         from kerastune_lite.training.data import check_objective, prepare
 
         max_seconds = None if max_time is None else seconds_of(max_time)
+        _check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
         callback_copies.check(callbacks)
         data = None
@@ -180,7 +189,9 @@ class Tuner:
             enqueued=self._enqueued,
             max_trials=self.max_trials,
             max_seconds=max_seconds,
+            max_epochs_total=max_epochs_total,
             runs=self.executions_per_trial,
+            stopping=self.stopping,
             engine=self.engine,
             keep_models=self.keep_models,
             max_failures_in_a_row=self.max_failures_in_a_row,

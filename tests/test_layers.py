@@ -63,9 +63,9 @@ def test_private_names_of_keras_stand_in_one_file():
     assert users == ["keras_internals.py"]
 
 
-@pytest.mark.parametrize("path", files("strategies"), ids=lambda path: path.name)
-def test_a_strategy_knows_spaces_and_trials_only(path):
-    names = ("strategies", "space", "trial", "objective", "errors", "seeds")
+@pytest.mark.parametrize("path", files("strategies", "stopping"), ids=lambda path: path.name)
+def test_strategies_and_stopping_rules_know_spaces_and_trials_only(path):
+    names = ("strategies", "stopping", "space", "trial", "objective", "errors", "seeds")
     allowed = tuple(f"kerastune_lite.{name}" for name in names)
     ours = [name for name in imports_of(path) if name.startswith("kerastune_lite")]
 

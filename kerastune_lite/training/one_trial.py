@@ -82,8 +82,8 @@ class Report(Protocol):
     def built(self, objective: Objective, epochs: int | None) -> None:
         """The first model is built: the objective has a direction now, and it is known how long it will train."""
 
-    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> None:
-        """An epoch has ended."""
+    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
+        """An epoch has ended. Answers why there is to be no further one, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,7 @@ class Run:
     score: float
     best_epoch: int
     stop_reason: str | None
+    is_stopped: bool = False
     engine: str | None = None
     seconds_saved: float = 0.0
     model: Any = field(default=None, repr=False)
@@ -107,6 +108,7 @@ class Outcome:
         best_run: Which run had the best score.
         best_epoch: Its best epoch.
         stop_reason: Why it ended early, or None.
+        is_stopped: Whether the search ended it, and not the user's callbacks.
         engine: How the last run was trained, as `trial.engine` has it; None where build_fn trained by itself.
         seconds_saved: How long the engine would have traced what it had traced before.
         error: Why the trial failed, or None.
@@ -118,6 +120,7 @@ class Outcome:
     best_run: int = 0
     best_epoch: int | None = None
     stop_reason: str | None = None
+    is_stopped: bool = False
     engine: str | None = None
     seconds_saved: float = 0.0
     error: TrialFailure | None = None
@@ -144,6 +147,8 @@ def run_trial(task: Task, report: Report) -> Outcome:
     try:
         for number in range(task.first_run, task.first_run + task.runs):
             trainings.run(number)
+            if trainings.is_stopped:
+                break
         return trainings.outcome()
     except MISTAKES_IN_THE_CALL:
         raise
@@ -171,6 +176,7 @@ class _Trainings:
         self.engine: str | None = None
         self.seconds_saved = 0.0
         self.scores: tuple[float, ...] = ()
+        self.is_stopped = False
 
     def run(self, number: int) -> None:
         """Trains once, with a seed of its own."""
@@ -183,6 +189,7 @@ class _Trainings:
         self.engine = run.engine
         self.seconds_saved += run.seconds_saved
         self.scores = (*self.scores, run.score)
+        self.is_stopped = run.is_stopped
         if self._best is None or self._objective.better(run.score, than=self._best.score):
             self._best, self._best_number = run, number
 
@@ -210,6 +217,7 @@ class _Trainings:
             best_run=self._best_number,
             best_epoch=best.best_epoch,
             stop_reason=best.stop_reason,
+            is_stopped=self.is_stopped,
             engine=self.engine,
             seconds_saved=self.seconds_saved,
             notes=self._notes,
@@ -239,8 +247,9 @@ class _Trainings:
         if number == 0:
             self._report.built(objective, arguments.get("epochs"))
         runs = task.first_run + task.runs
-        callbacks = callback_copies.for_training(task.callbacks, task.trial, number, runs)
-        callbacks += callback_copies.for_training(arguments.pop("callbacks", ()), task.trial, number, runs)
+        trial = dataclasses.replace(task.trial, values=hp.values)
+        callbacks = callback_copies.for_training(task.callbacks, trial, number, runs)
+        callbacks += callback_copies.for_training(arguments.pop("callbacks", ()), trial, number, runs)
         for callback in callbacks:
             if isinstance(callback, TimeLimit):
                 callback.charge(time.monotonic() - started)
@@ -260,11 +269,12 @@ class _Trainings:
         best_epoch, score = _best_of(objective, recorder)
         if recorder.best_weights is not None:
             built.model.set_weights(recorder.best_weights)
-        reason = callback_copies.stop_reason(callbacks)
+        reason = recorder.stopped or callback_copies.stop_reason(callbacks)
         return Run(
             score=score,
             best_epoch=best_epoch,
             stop_reason=reason,
+            is_stopped=recorder.stopped is not None,
             engine=fitted.how,
             seconds_saved=fitted.seconds_saved,
             model=built.model,

@@ -20,12 +20,18 @@ class EpochRecorder(keras.callbacks.Callback):
         scores: The objective an epoch; None where the epoch didn't report it.
         best_weights: The weights after the best epoch, or None.
         diverged: The epoch in which the loss became NaN, or None.
+        stopped: Why the search wants no further epoch, or None.
+
+    Args:
+        objective: What is optimised.
+        report: Is told each epoch's logs, and answers why there is to be no further one, or None.
+        may_be_missing: Whether epochs may lack the objective.
     """
 
     def __init__(
         self,
         objective: Objective,
-        report: Callable[[int, Mapping[str, float]], None],
+        report: Callable[[int, Mapping[str, float]], str | None],
         *,
         may_be_missing: bool = False,
     ) -> None:
@@ -35,6 +41,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.scores: list[float | None] = []
         self.best_weights: list[Any] | None = None
         self.diverged: int | None = None
+        self.stopped: str | None = None
         self._report = report
         self._may_be_missing = may_be_missing
 
@@ -46,11 +53,12 @@ class EpochRecorder(keras.callbacks.Callback):
             self.scores.append(None)
         self.curve.append(numbers)
         self.scores.append(self._score(numbers))
-        self._report(epoch, numbers)
+        self.stopped = self._report(epoch, numbers)
         if self.best_epoch == epoch:
             self.best_weights = self.model.get_weights()
         if math.isnan(numbers.get("loss", 0.0)):
             self.diverged = epoch
+        if self.diverged is not None or self.stopped is not None:
             self.model.stop_training = True
 
     @property

@@ -75,6 +75,8 @@ class Progress:
         if engines.keys() - {"fit"}:
             saved = f"  (some {duration_text(seconds_saved)} of tracing saved)" if seconds_saved >= 1.0 else ""
             self._print("trained by: " + ", ".join(f"{n} {how}" for how, n in engines.most_common()) + saved)
+        if study.epochs_saved:
+            self._print(epochs_text(study))
         for best in study.leaderboard(1):
             self._print(f"best: trial {best.number} {self._scored(best, study)}  {values_text(best.values)}")
 
@@ -123,6 +125,7 @@ class Progress:
 
     def _outlook(self, study: Study) -> list[str]:
         parts = [f"best {score_text(best)} (trial {best.number})" for best in study.leaderboard(1)]
+        parts += [epochs_text(study)] if study.epochs_saved else []
         left = self._seconds_left(study)
         return parts if left is None else [*parts, f"{duration_text(left)} left"]
 
@@ -141,3 +144,8 @@ class Progress:
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
+
+
+def epochs_text(study: Study) -> str:
+    """How many epochs were trained, and how many were spared since trials ended early."""
+    return f"{study.epochs_spent} epochs spent, {study.epochs_saved} saved"

@@ -19,6 +19,7 @@ import numpy as np
 from kerastune_lite.space import Choice, Int, Parameter, Space, Value
 from kerastune_lite.strategies.bayesian.arrays import Flags, Floats
 from kerastune_lite.strategies.bayesian.columns import Columns, Gate, activity, level_at, value_at
+from kerastune_lite.strategies.bayesian.partial_trials import expected_ends, has_shown_something
 from kerastune_lite.strategies.bayesian.seen_conditions import TOLERANCE, seen_gates
 from kerastune_lite.trial import Trial, TrialState
 
@@ -31,11 +32,11 @@ class Table:
         space: The space.
         parameters: The parameter of each column.
         columns: What is known of the columns.
-        tried: The trials that ended, one a row.
+        tried: The trials that ended or have shown something of their curve, one a row.
         z: (n, d) their rows.
         on: (n, d) what they asked for.
-        scores: (n,) their scores, NaN where there is no finite one.
-        running_z: (r, d) the rows of trials that are running or will be run again.
+        scores: (n,) what they would have come to had all trained to the end, NaN where nobody knows.
+        running_z: (r, d) the rows of trials that have shown nothing yet, or will be run again.
         running_on: (r, d) which columns they have.
     """
 
@@ -59,8 +60,8 @@ def table_of(space: Space, trials: Sequence[Trial]) -> Table:
     """The trials of a space as arrays."""
     parameters = tuple(p for p in space if p.size > 1 and _requirements(p, space) is not None)
     columns = _columns(parameters, space)
-    tried = tuple(trial for trial in trials if trial.state.ended)
-    running = tuple(trial for trial in trials if not trial.state.ended)
+    tried = tuple(trial for trial in trials if trial.state.ended or has_shown_something(trial))
+    running = tuple(trial for trial in trials if not (trial.state.ended or has_shown_something(trial)))
     z, on = _encoded(parameters, columns, [trial.values for trial in tried])
     running_z, running_on = _encoded(parameters, columns, [trial.values for trial in running])
     telling = np.array([trial.state is not TrialState.FAILED for trial in tried], dtype=np.bool_)
@@ -68,8 +69,7 @@ def table_of(space: Space, trials: Sequence[Trial]) -> Table:
     columns = replace(columns, gates=gates)
     # A running trial's values may hold more than build_fn asks for: it is told what it asked for only later.
     running_on &= activity(columns, running_z)
-    scores = np.array([_score(trial) for trial in tried], dtype=np.float64)
-    return Table(space, parameters, columns, tried, z, on, scores, running_z, running_on)
+    return Table(space, parameters, columns, tried, z, on, expected_ends(tried), running_z, running_on)
 
 
 def setting_of(table: Table, row: Floats) -> dict[str, Value]:
@@ -89,12 +89,6 @@ def rows_of(table: Table, settings: Sequence[Mapping[str, Value]]) -> tuple[Floa
     """Rows and activity, (n, d) each, of settings that may be tried; active is what they hold and the gates allow."""
     z, on = _encoded(table.parameters, table.columns, settings)
     return z, on & activity(table.columns, z)
-
-
-def _score(trial: Trial) -> float:
-    if trial.state is TrialState.FAILED or trial.score is None or not math.isfinite(trial.score):
-        return math.nan
-    return float(trial.score)
 
 
 def _columns(parameters: Sequence[Parameter], space: Space) -> Columns:

@@ -1,0 +1,53 @@
+"""The median rule."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kerastune_lite.objective import Objective
+from kerastune_lite.stopping.rule import best_so_far, check_least_epochs, others_after
+from kerastune_lite.trial import Trial
+
+
+@dataclass(frozen=True)
+class MedianRule:
+    """Stops a trial whose best score is worse than the median of what others had after as many epochs.
+
+    The rule of Google Vizier (Golovin et al. 2017, Section 3.2.1), by best scores so far rather than running averages.
+
+    Attributes:
+        grace_epochs: How many epochs every trial gets. The first ones tell little: three by default.
+        min_trials: How many others have to have got as far: a median of fewer than five is mostly chance.
+    """
+
+    grace_epochs: int = 3
+    min_trials: int = 5
+
+    def __post_init__(self) -> None:
+        if self.grace_epochs < 1 or self.min_trials < 1:
+            raise ValueError(
+                "MedianRule needs grace_epochs and min_trials of at least 1. "
+                f"Received: grace_epochs={self.grace_epochs!r}, min_trials={self.min_trials!r}."
+            )
+
+    def check(self, epochs: int) -> None:
+        """StoppingError where the rule begins after the training."""
+        check_least_epochs("grace_epochs", self.grace_epochs, epochs)
+
+    def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
+        """Why the trial ends now, or None."""
+        curve = best_so_far(trial, objective)
+        if len(curve) < self.grace_epochs:
+            return None
+        others = others_after(len(curve), trial, trials, objective)
+        if len(others) < self.min_trials:
+            return None
+        median = statistics.median(others)
+        if not curve[-1] > median:
+            return None
+        return (
+            f"MedianRule: after {len(curve)} epochs the best {objective.name} was {objective.sign * curve[-1]:.5g}; "
+            f"the median of {len(others)} other trials was {objective.sign * median:.5g}"
+        )

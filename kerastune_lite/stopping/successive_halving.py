@@ -1,0 +1,59 @@
+"""Asynchronous successive halving, the variant that stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kerastune_lite.objective import Objective
+from kerastune_lite.stopping.rule import best_so_far, check_least_epochs, others_after
+from kerastune_lite.trial import Trial
+
+
+@dataclass(frozen=True)
+class SuccessiveHalving:
+    """Stops a trial that isn't in the best `1 / factor` of those that have reached the same rung.
+
+    Rungs lie after `min_epochs`, `min_epochs * factor`, `min_epochs * factor²`, … epochs. A trial is judged when it
+    reaches a rung, by all that have reached it before, so nobody waits for anybody (ASHA, Li et al. 2020, in the
+    variant that stops trials rather than promoting them).
+
+    Attributes:
+        min_epochs: How many epochs every trial gets.
+        factor: Which share goes on: one in so many. Three is the usual and, by Li et al. 2018, a robust choice.
+    """
+
+    min_epochs: int = 1
+    factor: int = 3
+
+    def __post_init__(self) -> None:
+        if self.min_epochs < 1 or self.factor < 2:
+            raise ValueError(
+                "SuccessiveHalving needs min_epochs of at least 1 and a factor of at least 2. "
+                f"Received: min_epochs={self.min_epochs!r}, factor={self.factor!r}."
+            )
+
+    def check(self, epochs: int) -> None:
+        """StoppingError where the first rung lies after the training."""
+        check_least_epochs("min_epochs", self.min_epochs, epochs)
+
+    def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
+        """Why the trial ends now, or None."""
+        curve = best_so_far(trial, objective)
+        if not self._is_rung(len(curve)):
+            return None
+        others = others_after(len(curve), trial, trials, objective)
+        better = sum(score < curve[-1] for score in others)
+        places = max((len(others) + 1) // self.factor, 1)
+        if better < places:
+            return None
+        return (
+            f"SuccessiveHalving: after {len(curve)} epochs the best {objective.name} was "
+            f"{objective.sign * curve[-1]:.5g}, behind {better} of {len(others)} other trials; {places} may go on"
+        )
+
+    def _is_rung(self, epochs: int) -> bool:
+        rung = self.min_epochs
+        while rung < epochs:
+            rung *= self.factor
+        return rung == epochs
