@@ -55,6 +55,14 @@ class TimeLimit(keras.callbacks.Callback):
         """Counts time that went by before training, such as that of building the model, in the next training."""
         self._spent = seconds
 
+    def get_state(self) -> dict[str, float]:
+        """What a training that pauses keeps of it: how much of the budget is left, in seconds."""
+        return {"left": self._deadline - self.clock()}
+
+    def set_state(self, state: Mapping[str, float]) -> None:
+        """Goes on with what was left of the budget, less what was charged since."""
+        self._deadline += state["left"] - self.seconds
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Starts the clock."""
         self._deadline = self.clock() + self.seconds - self._spent

@@ -29,7 +29,7 @@ from kerastune_lite.objective import Objective
 from kerastune_lite.strategies.strategy import Pause, Suggestion
 from kerastune_lite.study import Study
 from kerastune_lite.trial import Trial, TrialState
-from kerastune_lite.tuner import BayesianOptimization, GridSearch, RandomSearch, Tuner
+from kerastune_lite.tuner import BayesianOptimization, GridSearch, Hyperband, RandomSearch, Tuner
 
 __all__ = [
     "BayesianOptimization",
@@ -39,6 +39,7 @@ __all__ = [
     "FailedTrial",
     "GridSearch",
     "HyperParameters",
+    "Hyperband",
     "JournalError",
     "KerastuneError",
     "NoResultError",

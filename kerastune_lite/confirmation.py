@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from kerastune_lite.execution.in_process import quick_collection, run_here
@@ -41,7 +42,7 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Tri
 
     task = Task(
         build_fn=plan.build_fn,
-        trial=trial,
+        trial=dataclasses.replace(trial, pause_at=None, resumed_from=None, resumed_at=0, curves=()),
         space=study.space,
         fill=fill,
         objective=study.objective,

@@ -24,11 +24,13 @@ from kerastune_lite.seeds import random_value, run_seed, suggestion_rng
 from kerastune_lite.space import UNSET, Parameter, Value, same_value
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.random_search import tried_settings, untried
-from kerastune_lite.strategies.strategy import Pause, Strategy, Suggestion
+from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Strategy, Suggestion
 from kerastune_lite.study import values_to_json
-from kerastune_lite.study_writer import MODELS_NAME, StudyWriter, mismatch
+from kerastune_lite.study_writer import CHECKPOINTS_NAME, MODELS_NAME, StudyWriter, mismatch
+from kerastune_lite.training import checkpoints
 from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.callback_copies import CallbackSource
+from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
 from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.engine.engine import Engine, EngineName
 from kerastune_lite.training.keras_internals import reset_layer_names
@@ -89,6 +91,7 @@ class SearchLoop:
         self.seconds_saved = 0.0
         self._queue = list(plan.enqueued)
         self._failures: list[Trial] = []
+        self._checkpoint: Checkpoint | None = None  # where the trial that was begun last goes on from
         self._known_at_start = writer.study.space if writer.is_resumed else None
         self._strategy = plan.strategy if isinstance(plan.strategy, Strategy) else plan.strategy(self._seed())
 
@@ -99,7 +102,7 @@ class SearchLoop:
             TooManyFailuresError: `max_failures_in_a_row` trials failed one after the other.
             KerastuneError: A mistake in the call that no other setting would mend.
         """
-        self._tidy_models()
+        self._tidy()
         self._queue = [values for values in self._queue if self._is_new(values)]
         for values in self._queue:
             self._look_at(values)
@@ -134,22 +137,30 @@ class SearchLoop:
             return f"max_epochs_total is reached: {self._plan.max_epochs_total} epochs were trained"
         for trial in self._trials:
             if trial.state is TrialState.INTERRUPTED:
-                return self._begin(trial.number, trial.values, trial.attempts, trial.notes, trial.unseen)
+                return self._begin_again(trial, trial.attempts)
             if trial.state is TrialState.RUNNING:
                 if trial.attempts < MAX_ATTEMPTS:
-                    return self._begin(trial.number, trial.values, trial.attempts + 1, trial.notes, trial.unseen)
+                    return self._begin_again(trial, trial.attempts + 1)
                 self._give_up(trial)
         number = max(self._writer.study.records, default=-1) + 1
+        if isinstance(self._strategy, PausingStrategy):
+            answer = self._ask(number)
+            if isinstance(answer, Pause):
+                return self._strategy.ending
+            if answer.number is not None:
+                paused = self._writer.study.trial(answer.number)
+                return self._begin(answer.number, answer, 1, paused.notes)
+            chosen = self._chosen_by_user(number) if answer.resume_from is None else None
+            return self._begin_new(number, answer, chosen)
         if self._plan.max_trials is not None and number >= self._plan.max_trials:
             return f"{self._plan.max_trials} trials are done"
         chosen = self._chosen_by_user(number)
         if chosen is not None:
-            values, note = chosen
-            return self._begin(number, values, 1, (note,), "random")
+            return self._begin_new(number, Suggestion(), chosen)
         answer = self._ask(number)
         if isinstance(answer, Pause):
             return f"the space is used up: {answer.value}"
-        return self._begin(number, answer.values, 1, (), answer.unseen)
+        return self._begin_new(number, answer, None)
 
     def _ask(self, number: int) -> Suggestion | Pause:
         study = self._writer.study
@@ -202,20 +213,45 @@ class SearchLoop:
 
     # Running it
 
-    def _begin(
-        self, number: int, values: Mapping[str, Value], attempt: int, notes: Sequence[str], unseen: str
-    ) -> Trial:
+    def _begin_new(self, number: int, suggestion: Suggestion, chosen: tuple[dict[str, Value], str] | None) -> Trial:
+        if chosen is None:
+            return self._begin(number, suggestion, 1, ())
+        values, note = chosen
+        return self._begin(number, dataclasses.replace(suggestion, values=values, unseen="random"), 1, (note,))
+
+    def _begin_again(self, trial: Trial, attempt: int) -> Trial:
+        suggestion = Suggestion(trial.values, trial.unseen, trial.asked_epochs, trial.pause_at, trial.resumed_from)
+        return self._begin(trial.number, suggestion, attempt, trial.notes)
+
+    def _begin(self, number: int, suggestion: Suggestion, attempt: int, notes: Sequence[str]) -> Trial:
+        decided: dict[str, Any] = {"epochs": suggestion.epochs, "pause_at": suggestion.pause_at}
+        self._checkpoint = None
+        if suggestion.resume_from is not None:
+            kept = self._kept_of(number, suggestion.resume_from)
+            try:
+                self._checkpoint = checkpoints.read(self._checkpoint_path(suggestion.resume_from, kept))
+                decided |= {"resumed_from": suggestion.resume_from, "resumed_at": kept}
+            except CheckpointError as error:
+                notes = (*notes, f"trained again from the first epoch, since of its checkpoint after {kept}: {error}")
         self._writer.append(
             "begin",
             flush=True,
             trial=number,
-            values=values_to_json(values, self._writer.study.space),
+            values=values_to_json(suggestion.values, self._writer.study.space),
             attempt=attempt,
             seed=run_seed(self._seed(), number),
             notes=list(notes),
-            unseen=unseen,
+            unseen=suggestion.unseen,
+            **{name: value for name, value in decided.items() if value is not None},
         )
         return self._writer.study.trial(number)
+
+    def _kept_of(self, number: int, source: int) -> int | None:
+        """After how many epochs the trial was paused that another one, or the same, goes on from."""
+        begun = self._writer.study.records.get(number)
+        if begun is not None and begun.resumed_from == source and not begun.is_paused:
+            return begun.resumed_at
+        return self._writer.study.records[source].pause_at
 
     def _run(self, trial: Trial) -> None:
         started = time.monotonic()
@@ -234,13 +270,16 @@ class SearchLoop:
             seconds_left=self._seconds_left(),
             model_path=self._model_path(trial.number) if keeps_model else None,
             score_to_beat=self._score_to_beat(),
+            checkpoint=self._checkpoint,
+            takes_over=trial.parent is not None and self._writer.study.trial(trial.parent).values != trial.values,
+            checkpoint_path=None if trial.pause_at is None else self._checkpoint_path(trial.number, trial.pause_at),
         )
         try:
             outcome = run_here(task, _JournalReport(self, trial))
         except BaseException as error:
             told = {"type": type(error).__name__, "message": str(error)}
             with suppress(JournalError):
-                self._end(trial, TrialState.INTERRUPTED, Outcome(), time.monotonic() - started, error=told)
+                self._end(trial, TrialState.INTERRUPTED, _so_far(trial), time.monotonic() - started, error=told)
             if isinstance(error, RangeChangedError) and self._known_at_start is not None:
                 raise StudyMismatchError(mismatch(self._writer.study.directory, str(error))) from error
             raise
@@ -249,7 +288,7 @@ class SearchLoop:
         failure = outcome.error.__dict__ if outcome.error else None
         self.seconds_saved += outcome.seconds_saved
         self._end(trial, state, outcome, time.monotonic() - started, error=failure)
-        self._tidy_models()
+        self._tidy()
         self._count_failures(self._writer.study.trial(trial.number), outcome)
 
     def after_asking(self, trial: Trial, hp: HyperParameters) -> None:
@@ -302,7 +341,7 @@ class SearchLoop:
             best_epoch=outcome.best_epoch,
             best_run=outcome.best_run,
             scores=list(outcome.scores),
-            seconds=round(seconds, 3),
+            seconds=round((known.seconds or 0.0) + seconds, 3),
             started=known.started.isoformat() if known.started else None,
             stop_reason=outcome.stop_reason,
             error=error,
@@ -353,7 +392,30 @@ class SearchLoop:
             return None
         return max(self._plan.max_epochs_total - self._writer.study.epochs_spent, 0)
 
-    # Models on disk
+    # Models and paused trainings on disk
+
+    def _tidy(self) -> None:
+        self._tidy_models()
+        self._tidy_checkpoints()
+
+    def _checkpoint_path(self, number: int, epochs: int | None) -> Path:
+        return self._writer.study.directory / CHECKPOINTS_NAME / f"{number:04d}-{epochs}.npz"
+
+    def _tidy_checkpoints(self) -> None:
+        """Removes the paused trainings that nothing can go on from any more, and what an unfinished write left."""
+        folder = self._writer.study.directory / CHECKPOINTS_NAME
+        if not folder.is_dir():
+            return
+        trials = self._writer.study.to_minimise()
+        begun = [trial for trial in trials if not trial.state.ended and trial.resumed_from is not None]
+        names = {self._checkpoint_path(trial.resumed_from or 0, trial.resumed_at).name for trial in begun}
+        if isinstance(self._strategy, PausingStrategy):
+            resumable = self._strategy.resumable(trials)
+            paused = [trial for trial in trials if trial.number in resumable]
+            names |= {self._checkpoint_path(trial.number, trial.pause_at).name for trial in paused}
+        for path in folder.glob("*.npz"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)
 
     def _model_path(self, number: int) -> Path:
         return self._writer.study.directory / MODELS_NAME / f"{number:04d}.keras"
@@ -375,6 +437,11 @@ class SearchLoop:
         for path in folder.glob("*.keras") if folder.is_dir() else ():
             if path.name not in kept:
                 path.unlink(missing_ok=True)
+
+
+def _so_far(trial: Trial) -> Outcome:
+    """What an interrupted trial keeps: the score that it had when it was paused."""
+    return Outcome(scores=trial.scores, best_run=trial.best_run, best_epoch=trial.best_epoch)
 
 
 class _JournalReport:

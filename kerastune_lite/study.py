@@ -88,9 +88,12 @@ class Study:
                 return dataclasses.replace(self, objective=objective, seed=event["seed"])
             case "parameter":
                 return dataclasses.replace(self, space=self.space.with_parameter(parameter_from_json(event)))
-            case "begin" | "epoch" | "end":
+            case "begin":
+                trial = _begun(event, self.records.get(event.get("resumed_from", -1)))
+                return dataclasses.replace(self, records={**self.records, trial.number: trial})
+            case "epoch" | "end":
                 trial = self.records.get(event["trial"]) or Trial(number=event["trial"])
-                trial = _TRANSITIONS[event["event"]](trial, event)
+                trial = _after_epoch(trial, event) if event["event"] == "epoch" else _after_end(trial, event)
                 objective = self.objective
                 if event.get("direction") and (objective is None or objective.direction is None):
                     # An end says again what a damaged study line may have said.
@@ -285,16 +288,28 @@ def _resolved(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
     return resolved
 
 
-def _begun(trial: Trial, event: Event) -> Trial:
-    return Trial(
-        number=trial.number,
+def _begun(event: Event, source: Trial | None) -> Trial:
+    """A trial that begins, or goes on with the curve of `source`."""
+    resumed_at = event.get("resumed_at", 0)
+    trial = Trial(
+        number=event["trial"],
         values=_values_from_json(event["values"]),
         started=datetime.fromisoformat(event["time"]),
         attempts=event.get("attempt", 1),
         seed=event.get("seed"),
         notes=tuple(event.get("notes", ())),
         unseen=event.get("unseen", "random"),
+        epochs=event.get("epochs"),
+        asked_epochs=event.get("epochs"),
+        pause_at=event.get("pause_at"),
+        resumed_from=event.get("resumed_from"),
+        resumed_at=resumed_at,
+        curves=tuple(curve[:resumed_at] for curve in source.curves) if source else (),
     )
+    if source is None or source.number != trial.number:
+        return trial
+    kept = ("started", "seconds", "score", "scores", "best_epoch", "best_run")
+    return dataclasses.replace(trial, **{name: getattr(source, name) for name in kept})
 
 
 def _noted(trial: Trial, event: Event) -> Trial:
@@ -338,6 +353,3 @@ def _after_end(trial: Trial, event: Event) -> Trial:
         seed=event.get("seed", trial.seed),
         notes=tuple(event.get("notes", trial.notes)),
     )
-
-
-_TRANSITIONS = {"begin": _begun, "epoch": _after_epoch, "end": _after_end}

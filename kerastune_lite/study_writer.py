@@ -15,6 +15,7 @@ from kerastune_lite.study import Study
 
 Observer = Callable[[Event, Study], None]
 MODELS_NAME = "models"
+CHECKPOINTS_NAME = "checkpoints"
 
 
 class StudyWriter:
@@ -123,4 +124,5 @@ def _text(objective: Objective) -> str:
 def _remove(directory: Path) -> None:
     """Removes what a study wrote, and nothing else that may lie in its directory."""
     (directory / JOURNAL_NAME).unlink(missing_ok=True)
-    shutil.rmtree(directory / MODELS_NAME, ignore_errors=True)
+    for name in (MODELS_NAME, CHECKPOINTS_NAME):
+        shutil.rmtree(directory / name, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from kerastune_lite.objective import Direction
 
@@ -23,7 +23,7 @@ class TrialState(Enum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come of the trial; an interrupted one is run again."""
+        """Whether it isn't running, nor run again as an interrupted trial is."""
         return self in (TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED)
 
 
@@ -67,6 +67,11 @@ class Trial:
         seed: What Python, NumPy and Keras were seeded with before the first run's build.
         notes: Remarks of the search, such as "enqueued".
         epochs: How many epochs it was to train for, where that is known.
+        asked_epochs: The same where the strategy decides it.
+        pause_at: After how many epochs it pauses, or None. A trial that has paused is `stopped`, and may go on.
+        resumed_from: The trial whose weights and state it went on from: its own number once it was paused, or that of
+            the one it took over from.
+        resumed_at: How many epochs those weights had been trained for.
         confirmations: Scores of later runs with new seeds (`tuner.confirm`); they don't change the score.
         best_run: Which run had the best score.
         unseen: How parameters were filled that its first values didn't hold: "random" or "first".
@@ -91,9 +96,13 @@ class Trial:
     seed: int | None = None
     notes: tuple[str, ...] = ()
     epochs: int | None = None
+    asked_epochs: int | None = None
+    pause_at: int | None = None
+    resumed_from: int | None = None
+    resumed_at: int = 0
     confirmations: tuple[float, ...] = ()
     best_run: int = 0
-    unseen: str = "random"
+    unseen: Literal["random", "first"] = "random"
     best_so_far: tuple[float, ...] = ()
 
     @property
@@ -102,9 +111,25 @@ class Trial:
         return self.curves[min(self.best_run, len(self.curves) - 1)] if self.curves else ()
 
     @property
+    def parent(self) -> int | None:
+        """The other trial whose weights it took over, or None."""
+        return None if self.resumed_from == self.number else self.resumed_from
+
+    @property
+    def first_epoch(self) -> int:
+        """The first epoch of its own, from 0: what comes before in its curve is its parent's, and gives it no score."""
+        return 0 if self.parent is None else self.resumed_at
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it may be trained further."""
+        epochs = len(self.curves[0]) if self.curves else 0
+        return self.state is TrialState.STOPPED and epochs == self.pause_at
+
+    @property
     def epochs_spent(self) -> int:
         """How many epochs were trained, over all runs."""
-        return sum(map(len, self.curves))
+        return sum(max(len(curve) - self.first_epoch, 0) for curve in self.curves)
 
     @property
     def epochs_saved(self) -> int:
@@ -130,11 +155,21 @@ class Trial:
 
 
 def best_first(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
-    """The trials that have a score, best first, earlier ones first among equals."""
+    """The trials that have a score, best first, earlier ones first among equals.
+
+    One that goes on after a pause keeps the score that it had, until it has another or fails.
+    """
     sign = 1 if direction == "min" else -1
     scored = [
         (sign * trial.score, trial.number, trial)
         for trial in trials
-        if trial.score is not None and trial.state in (TrialState.COMPLETED, TrialState.STOPPED)
+        if trial.score is not None and (trial.state in _SCORED or _goes_on(trial))
     ]
     return [trial for *_, trial in sorted(scored, key=lambda row: row[:2])]
+
+
+_SCORED = (TrialState.COMPLETED, TrialState.STOPPED)
+
+
+def _goes_on(trial: Trial) -> bool:
+    return trial.state is not TrialState.FAILED and trial.resumed_from == trial.number

@@ -423,12 +423,7 @@ class BayesianOptimization(Tuner):
     ) -> None:
         _check_count("initial_trials", initial_trials, at_least=1)
 
-        def strategy(seed: int) -> Strategy:
-            from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
-
-            return BayesianStrategy(seed=seed, design=initial_trials)
-
-        super().__init__(build_fn, objective, strategy=strategy, **settings)
+        super().__init__(build_fn, objective, strategy=partial(_bayesian, design=initial_trials), **settings)
 
     def _closing_remark(self, study: Study) -> str | None:
         if not study.leaderboard(1):
@@ -440,6 +435,88 @@ class BayesianOptimization(Tuner):
             f"recommended: trial {recommended.number} {score_text(recommended)}  {values_text(recommended.values)}\n"
             f"  By the neighbours' scores it is the better setting, and trial {best.number}'s score partly luck. "
             "tuner.confirm(n=5, repeats=3) trains the finalists again and settles it."
+        )
+
+
+class Hyperband(Tuner):
+    """Gives many settings few epochs and the best of them more (Li et al. 2018).
+
+    A promoted trial goes on from where it paused, under its own number: weights, optimizer, epoch counter and
+    callbacks. See kerastune_lite/strategies/hyperband.py for the brackets.
+
+    Args:
+        build_fn: As in `Tuner`; it has to return a model, and leave the epochs to the search.
+        objective: As in `Tuner`.
+        max_epochs: How many epochs the best trials train.
+        factor: One trial in so many goes on from a rung to the next, with so many times the epochs.
+        iterations: How many times all brackets are run.
+        strategy: What draws new settings: "random", "bayesian", or what `Tuner` takes as a strategy.
+        **settings: As in `Tuner`; `max_trials` is None by default: as many settings as the brackets ask for.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        max_epochs: int,
+        factor: int = 3,
+        iterations: int = 1,
+        strategy: Literal["random", "bayesian"] | Strategy | Callable[[int], Strategy] = "random",
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        from kerastune_lite.strategies.hyperband import HyperbandStrategy
+
+        for name, value, least in (("max_epochs", max_epochs, 2), ("factor", factor, 2), ("iterations", iterations, 1)):
+            _check_count(name, value, at_least=least)
+        _check_one_execution("Hyperband", settings)
+        settings.setdefault("max_trials", None)
+        inner = _named_strategy(strategy)
+        most = settings["max_trials"]
+
+        def hyperband(seed: int) -> Strategy:
+            drawing = inner if isinstance(inner, Strategy) else inner(seed)
+            return HyperbandStrategy(drawing, max_epochs, factor, iterations, most)
+
+        HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most)
+        super().__init__(build_fn, objective, strategy=hyperband, **settings)
+        self.max_epochs = max_epochs
+
+    def search(self, x: Any = None, y: Any = None, **arguments: Any) -> Study:
+        """Runs all brackets; called again, it goes on. Takes what `Tuner.search` takes, but for `epochs`."""
+        if "epochs" in arguments:
+            raise TypeError(
+                f"Hyperband decides how long each trial trains, up to max_epochs={self.max_epochs}: search() takes no "
+                f"epochs. Received: epochs={arguments['epochs']!r}."
+            )
+        return super().search(x, y, epochs=self.max_epochs, **arguments)
+
+
+def _named_strategy(
+    strategy: Literal["random", "bayesian"] | Strategy | Callable[[int], Strategy],
+) -> Strategy | Callable[[int], Strategy]:
+    if strategy == "random":
+        return RandomStrategy()
+    if strategy == "bayesian":
+        return partial(_bayesian, design=8)
+    if isinstance(strategy, str):
+        raise ValueError(f"strategy has to be 'random', 'bayesian', or a strategy. Received: {strategy!r}.")
+    return strategy
+
+
+def _bayesian(seed: int, design: int) -> Strategy:
+    # Half a second of imports that looking at a study need not pay.
+    from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+
+    return BayesianStrategy(seed=seed, design=design)
+
+
+def _check_one_execution(tuner: str, settings: TunerSettings) -> None:
+    executions = settings.get("executions_per_trial", 1)
+    if executions != 1:
+        raise ValueError(
+            f"{tuner} pauses trials and goes on with them, one training a trial: executions_per_trial has to be 1. "
+            f"Received: {executions!r}. tuner.confirm() trains the best settings again with other seeds."
         )
 
 

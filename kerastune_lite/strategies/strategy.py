@@ -7,7 +7,7 @@ turns the scores of a "max" objective before it asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -26,14 +26,18 @@ class Suggestion:
         values: A value for each parameter that the strategy decides.
         unseen: How parameters are filled that build_fn asks for and `values` doesn't hold: by a random draw, or by
             the first point of their grid.
-        epochs: How long to train, where the strategy decides it.
-        resume_from: The trial whose weights to go on from.
+        epochs: How long the whole training is, where the strategy decides it.
+        pause_at: After how many epochs to pause, or None. The weights are kept then, for a suggestion to go on from.
+        resume_from: The paused trial whose weights and state to go on from.
+        number: The paused trial that goes on under its own number; None for a new trial.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     unseen: Literal["random", "first"] = "random"
     epochs: int | None = None
+    pause_at: int | None = None
     resume_from: int | None = None
+    number: int | None = None
 
 
 class Pause(Enum):
@@ -48,7 +52,10 @@ Answer = Suggestion | Pause
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Decides what to try next from what the trials say, and from nothing else."""
+    """Decides what to try next from what the trials say, and from nothing else.
+
+    One whose trials pause and go on is a PausingStrategy.
+    """
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
         """The next setting to train, or why there is none.
@@ -58,4 +65,18 @@ class Strategy(Protocol):
             trials: Every trial so far, running ones included; scores are to be minimised.
             rng: A generator of this trial's own, made from the study's seed and the trial's number.
         """
+        ...
+
+
+@runtime_checkable
+class PausingStrategy(Strategy, Protocol):
+    """A strategy whose trials pause and go on, and which knows itself when the search is over."""
+
+    @property
+    def ending(self) -> str:
+        """What a person is told when it is."""
+        ...
+
+    def resumable(self, trials: Sequence[Trial]) -> Collection[int]:
+        """The paused trials that may still be gone on from; what is kept of the others is removed."""
         ...

@@ -30,7 +30,7 @@ def check(callbacks: CallbackSource) -> None:
             _copy(callback)
 
 
-def for_training(callbacks: CallbackSource, trial: Trial, run: int, runs: int) -> list[Any]:
+def for_training(callbacks: CallbackSource, trial: Trial, run: int, runs: int, *, goes_on: bool = False) -> list[Any]:
     """Fresh callbacks for one training of a trial.
 
     Args:
@@ -38,11 +38,14 @@ def for_training(callbacks: CallbackSource, trial: Trial, run: int, runs: int) -
         trial: The trial.
         run: Which training of the trial it is.
         runs: How many there are; with several, each has paths of its own.
+        goes_on: Whether the training was begun before: a log file is continued then.
     """
     fresh = list(callbacks(trial)) if callable(callbacks) else [_copy(callback) for callback in callbacks]
     part = Path(f"trial_{trial.number:04d}") / (f"run_{run}" if runs > 1 else "")
     for callback in fresh:
         _keep_paths_apart(callback, part)
+        if goes_on and isinstance(callback, keras.callbacks.CSVLogger):
+            callback.append = True
     return fresh
 
 

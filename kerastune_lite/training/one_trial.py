@@ -29,9 +29,12 @@ from kerastune_lite.seeds import run_seed
 from kerastune_lite.space import Parameter, Space, Value
 from kerastune_lite.training import callback_copies, model_files
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
+from kerastune_lite.training.callback_states import StatesGivenBack
+from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.engine.engine import Engine, Fitted, ProgramError
 from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
+from kerastune_lite.training.pausing import PauseAt, go_on
 from kerastune_lite.training.recorder import EpochRecorder
 from kerastune_lite.trial import Trial, TrialFailure
 
@@ -55,6 +58,9 @@ class Task:
         seconds_left: The time that is left for the whole search, or None.
         model_path: Where to keep the model, or None.
         score_to_beat: The score that the model has to beat to be kept; None keeps any.
+        checkpoint: Where the training was paused that this one goes on from, or None.
+        takes_over: Whether that was a training of another setting.
+        checkpoint_path: Where to keep the training if it pauses.
     """
 
     build_fn: Any
@@ -71,6 +77,9 @@ class Task:
     seconds_left: float | None = None
     model_path: Path | None = None
     score_to_beat: float | None = None
+    checkpoint: Checkpoint | None = None
+    takes_over: bool = False
+    checkpoint_path: Path | None = None
 
 
 class Report(Protocol):
@@ -248,11 +257,18 @@ class _Trainings:
             self._report.built(objective, arguments.get("epochs"))
         runs = task.first_run + task.runs
         trial = dataclasses.replace(task.trial, values=hp.values)
-        callbacks = callback_copies.for_training(task.callbacks, trial, number, runs)
-        callbacks += callback_copies.for_training(arguments.pop("callbacks", ()), trial, number, runs)
+        goes_on = task.checkpoint is not None
+        callbacks = [
+            callback
+            for source in (task.callbacks, arguments.pop("callbacks", ()))
+            for callback in callback_copies.for_training(source, trial, number, runs, goes_on=goes_on)
+        ]
+        own, kept = list(callbacks), task.checkpoint
         for callback in callbacks:
             if isinstance(callback, TimeLimit):
                 callback.charge(time.monotonic() - started)
+        if kept is not None:
+            callbacks.append(StatesGivenBack(own, kept.callbacks))
         if task.seconds_left is not None:
             seconds = task.seconds_left - (time.monotonic() - self._started)
             callbacks.append(TimeLimit(seconds=max(seconds, 1e-3)))
@@ -260,9 +276,20 @@ class _Trainings:
             objective,
             lambda epoch, logs: self._report.epoch(number, epoch, logs),
             may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
+            earlier=task.trial.curve if kept is not None else (),
+            counts_from=task.trial.first_epoch,
         )
+        pause = PauseAt(task.trial.pause_at, task.checkpoint_path, own, recorder)
+        if kept is not None:
+            assert task.data is not None
+            go_on(built.model, task.data.arguments()["x"], kept, keep_learning_rate=task.takes_over)
+            arguments["initial_epoch"] = kept.epochs
+            if recorder.best_epoch is not None:
+                recorder.best_weights = kept.best_weights or built.model.get_weights()
         seed = run_seed(task.study_seed, task.trial.number, number)
-        fitted = _fit(task.build_fn, hp, built.model, {**arguments, "callbacks": [*callbacks, recorder]}, engine, seed)
+        fitted = _fit(
+            task.build_fn, hp, built.model, {**arguments, "callbacks": [*callbacks, recorder, pause]}, engine, seed
+        )
         returned = curve_of(fitted.history, objective) if fitted.history is not None and not recorder.curve else None
         if returned:
             return self._scored(Built(built.model, None, returned), number)
@@ -270,11 +297,13 @@ class _Trainings:
         if recorder.best_weights is not None:
             built.model.set_weights(recorder.best_weights)
         reason = recorder.stopped or callback_copies.stop_reason(callbacks)
+        if pause.is_paused:
+            reason = f"paused after {task.trial.pause_at} of {task.trial.epochs} epochs"
         return Run(
             score=score,
             best_epoch=best_epoch,
             stop_reason=reason,
-            is_stopped=recorder.stopped is not None,
+            is_stopped=recorder.stopped is not None or pause.is_paused,
             engine=fitted.how,
             seconds_saved=fitted.seconds_saved,
             model=built.model,
@@ -283,6 +312,11 @@ class _Trainings:
     def _scored(self, built: Built, number: int) -> Run:
         """The run of a function that trained by itself."""
         objective = self._objective
+        if self._task.trial.asked_epochs is not None:
+            raise BuildError(
+                "This search decides how long a trial trains, so it has to train by fit: build_fn has to return a "
+                "compiled model, not the result of its own training."
+            )
         if number == 0:
             self._report.built(objective, len(built.curve))
         for epoch, logs in enumerate(built.curve):
@@ -319,7 +353,15 @@ def _fit_arguments(task: Task, built: Built) -> dict[str, Any]:
             "build_fn returned validation_split among fit's arguments. The split is made once, so that all trials "
             "see the same data: give it to search()."
         )
-    return {**task.data.arguments(), **decided}
+    if task.trial.asked_epochs is None:
+        return {**task.data.arguments(), **decided}
+    for name in ("epochs", "initial_epoch"):
+        if name in decided:
+            raise BuildError(
+                f"build_fn returned {name}={decided[name]!r} among fit's arguments, and this search decides itself how "
+                f"long a trial trains. Leave {name} out."
+            )
+    return {**task.data.arguments(), **decided, "epochs": task.trial.asked_epochs}
 
 
 def _best_of(objective: Objective, recorder: EpochRecorder) -> tuple[int, float]:

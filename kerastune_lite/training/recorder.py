@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,6 +26,8 @@ class EpochRecorder(keras.callbacks.Callback):
         objective: What is optimised.
         report: Is told each epoch's logs, and answers why there is to be no further one, or None.
         may_be_missing: Whether epochs may lack the objective.
+        earlier: The curve of the epochs that were trained before, where a training goes on.
+        counts_from: The first epoch whose score counts.
     """
 
     def __init__(
@@ -34,11 +36,16 @@ class EpochRecorder(keras.callbacks.Callback):
         report: Callable[[int, Mapping[str, float]], str | None],
         *,
         may_be_missing: bool = False,
+        earlier: Sequence[Mapping[str, float]] = (),
+        counts_from: int = 0,
     ) -> None:
         super().__init__()
         self.objective = objective
-        self.curve: list[dict[str, float]] = []
-        self.scores: list[float | None] = []
+        self.curve: list[dict[str, float]] = [dict(logs) for logs in earlier]
+        self.scores: list[float | None] = [
+            logs.get(objective.reported_name(logs)) if epoch >= counts_from and logs else None
+            for epoch, logs in enumerate(self.curve)
+        ]
         self.best_weights: list[Any] | None = None
         self.diverged: int | None = None
         self.stopped: str | None = None

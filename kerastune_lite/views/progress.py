@@ -111,7 +111,7 @@ class Progress:
         if trial.stop_reason:
             parts.append(trial.stop_reason)
         parts.append(values_text(trial.values))
-        parts += [note for note in trial.notes if note.startswith("the model")]
+        parts += [note for note in trial.notes if note.startswith(("the model", "trained again"))]
         return "  ".join([*parts, *self._outlook(study)])
 
     def _moving_line(self, trial: Trial, study: Study) -> str:

@@ -1,0 +1,118 @@
+"""What callbacks remember between epochs, taken out when a training pauses and given back when it goes on.
+
+A callback may say itself what that is, by `get_state()` and `set_state(state)`. Of any other it is its attributes:
+numbers, texts, arrays, and lists and dicts of them. Functions, classes and other things that don't change are left as a
+fresh copy has them. Anything else (a file, a lock, a thread) can't be kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastune_lite.errors import CallbackError
+from kerastune_lite.training.checkpoints import State
+
+FRESH_IS_HARMLESS = ("TensorBoard", "CSVLogger", "BackupAndRestore", "RemoteMonitor", "ProgbarLogger")
+"""Keras's callbacks that go on well as fresh copies: they write down what happens and decide nothing by it."""
+_NOT_STATE = ("_model", "model", "params", "validation_data", "monitor_op", "min_delta")
+"""The last two Keras works out together at the first epoch: min_delta, put back, would have its sign turned twice."""
+_UNCHANGING = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    types.ModuleType,
+    type,
+    functools.partial,
+    np.ufunc,
+    PurePath,
+    keras.optimizers.schedules.LearningRateSchedule,
+)
+
+
+def states_of(callbacks: Sequence[Any]) -> list[tuple[str, State | None]]:
+    """The class name and the state of each callback; None of one that may begin anew, with a warning.
+
+    Raises:
+        CallbackError: A callback holds what can't be kept.
+    """
+    return [(type(callback).__name__, _state_of(callback)) for callback in callbacks]
+
+
+def give_back(callbacks: Sequence[Any], states: Sequence[tuple[str, State | None]]) -> None:
+    """Gives callbacks the states that callbacks of the same classes had, in their order; a new one begins anew."""
+    left = list(states)
+    for callback in callbacks:
+        name = type(callback).__name__
+        place = next((place for place, (other, _) in enumerate(left) if other == name), None)
+        if place is None:
+            warnings.warn(f"{name} begins anew: the trial was paused without one.", stacklevel=2)
+            continue
+        _, state = left.pop(place)
+        if state is None:
+            continue
+        if hasattr(callback, "set_state"):
+            callback.set_state(state)
+        else:
+            vars(callback).update(state)
+
+
+def _state_of(callback: Any) -> State | None:
+    if hasattr(callback, "get_state"):
+        state: State = callback.get_state()
+        return state
+    state = {}
+    for name, value in vars(callback).items():
+        if name in _NOT_STATE or isinstance(value, _UNCHANGING) or _is_frozen(value):
+            continue
+        if not _can_be_kept(value):
+            if any(isinstance(callback, getattr(keras.callbacks, known)) for known in FRESH_IS_HARMLESS):
+                warnings.warn(f"{type(callback).__name__} begins anew when a paused trial goes on.", stacklevel=2)
+                return None
+            raise CallbackError(
+                f"The callback {type(callback).__name__} can't be paused with its trial: its attribute {name!r} is a "
+                f"{type(value).__name__}, which can't be kept in a file. Give it get_state() and set_state(state), "
+                "or use a search whose trials don't pause."
+            )
+        state[name] = value
+    return state
+
+
+def _is_frozen(value: Any) -> bool:
+    parameters = getattr(type(value), "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
+
+
+def _can_be_kept(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(key, (str, int, float, bool)) and _can_be_kept(item) for key, item in value.items())
+    if type(value) in (list, tuple):
+        return all(map(_can_be_kept, value))
+    if isinstance(value, np.ndarray):
+        return not value.dtype.hasobject
+    return value is None or type(value) in (bool, int, float, str) or isinstance(value, np.generic)
+
+
+class StatesGivenBack(keras.callbacks.Callback):
+    """Gives callbacks their states when training begins: their own `on_train_begin` makes them forget everything.
+
+    Args:
+        callbacks: Callbacks that stand before this one.
+        states: Theirs, from `states_of`.
+    """
+
+    def __init__(self, callbacks: Sequence[Any], states: Sequence[tuple[str, State | None]]) -> None:
+        super().__init__()
+        self._callbacks = callbacks
+        self._states = states
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Gives them back."""
+        give_back(self._callbacks, self._states)

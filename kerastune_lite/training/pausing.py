@@ -1,0 +1,88 @@
+"""Trainings that pause after an epoch and go on later, in this process or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastune_lite.training import callback_states, checkpoints
+from kerastune_lite.training.checkpoints import Checkpoint
+from kerastune_lite.training.recorder import EpochRecorder
+
+
+class PauseAt(keras.callbacks.Callback):
+    """Ends a training after an epoch with all it needs to go on kept in a file. Stands last, after the recorder.
+
+    Args:
+        epochs: After how many epochs; None never pauses.
+        path: The file.
+        callbacks: The user's callbacks, whose states are kept too.
+        recorder: Knows the weights of the best epoch.
+
+    Attributes:
+        is_paused: Whether it has. A training that was to end with that epoch in any case isn't.
+    """
+
+    def __init__(
+        self, epochs: int | None, path: Path | None, callbacks: Sequence[Any], recorder: EpochRecorder
+    ) -> None:
+        super().__init__()
+        self.is_paused = False
+        self._epochs = epochs
+        self._path = path
+        self._callbacks = callbacks
+        self._recorder = recorder
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Pauses where it is time."""
+        if epoch + 1 != self._epochs or self._path is None or self.model.stop_training:
+            return
+        is_best = self._recorder.best_epoch == epoch
+        checkpoint = Checkpoint(
+            epochs=epoch + 1,
+            variables=checkpoints.values_of(self.model),
+            best_weights=None if is_best else self._recorder.best_weights,
+            callbacks=callback_states.states_of(self._callbacks),
+        )
+        checkpoints.save(self._path, checkpoint)
+        self.is_paused = True
+        self.model.stop_training = True
+
+
+def go_on(model: Any, x: Any, checkpoint: Checkpoint, *, keep_learning_rate: bool) -> None:
+    """Gives a fresh model the weights and the state that a paused training had.
+
+    Args:
+        model: A compiled model.
+        x: The inputs of `fit`: a model that doesn't know its inputs is built on the first of them.
+        checkpoint: Where the training was paused.
+        keep_learning_rate: Whether the model's own learning rate stays, since it is another setting's.
+
+    Raises:
+        CheckpointError: The model has other variables.
+    """
+    build_on(model, x)
+    rate = model.optimizer.learning_rate
+    checkpoints.restore(model, checkpoint, keep=[rate] if keep_learning_rate else [])
+
+
+def build_on(model: Any, x: Any) -> None:
+    """Makes every variable of a compiled model and its optimizer; `x` are the inputs of `fit`."""
+    if not model.built:
+        model(_first_inputs(x))
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def _first_inputs(x: Any) -> Any:
+    if isinstance(x, keras.utils.PyDataset):
+        batch = x[0]
+    elif hasattr(x, "element_spec") or hasattr(x, "__next__"):
+        batch = next(iter(x))
+    else:
+        return keras.tree.map_structure(lambda array: np.asarray(array[:1]), x)
+    return batch[0] if isinstance(batch, (tuple, list)) else batch

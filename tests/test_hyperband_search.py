@@ -1,0 +1,307 @@
+"""Hyperband over real models: promoted trials go on from where they paused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from typing import ClassVar
+
+import keras
+import numpy as np
+import pytest
+from kerastune_lite.callbacks import EarlyStopping
+
+from kerastune_lite import BayesianOptimization, Hyperband, Study, TrialState, Tuner
+from kerastune_lite.errors import BuildError, CallbackError
+from kerastune_lite.strategies.strategy import Suggestion
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(90, 4)).astype("float32")
+Y = (X[:, 0] * X[:, 1] + 0.1 * RNG.normal(size=90)).astype("float32")
+
+
+def build_fn(hp):
+    """A model whose settings share one program."""
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4, activation="tanh")])
+    model.add(keras.layers.Dropout(hp.float("dropout", 0.0, 0.5)))
+    model.add(keras.layers.Dense(1))
+    model.compile(keras.optimizers.SGD(hp.float("rate", 1e-3, 1e-1, log=True), momentum=0.9), "mse", metrics=["mae"])
+    return model
+
+
+def build_much(hp):
+    """A model with all that a training carries along: dropout, batch norms, moments, a schedule, an average."""
+    decay = keras.optimizers.schedules.ExponentialDecay(hp.float("rate", 1e-3, 1e-1, log=True), 5, 0.9)
+    model = keras.Sequential(
+        [
+            keras.layers.Dense(hp.choice("units", [4, 6]), activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(decay, use_ema=True), "mse", metrics=["mae"])
+    return model
+
+
+def hyperband(directory, build_fn=build_fn, max_epochs=4, **settings):
+    settings = {"factor": 2, "seed": 0, "verbose": 0} | settings
+    return Hyperband(build_fn, "val_loss", max_epochs=max_epochs, directory=directory, **settings)
+
+
+def search(directory, build_fn=build_fn, callbacks=(), **settings):
+    return hyperband(directory, build_fn, **settings).search(X, Y, validation_split=0.2, callbacks=callbacks)
+
+
+def told(study):
+    return [(t.values, t.state, t.score, t.best_epoch, t.curve, t.stop_reason) for t in study.trials]
+
+
+class Weights(keras.callbacks.Callback):
+    """Keeps the weights and the optimizer's state that a training ends with."""
+
+    kept: ClassVar[dict] = {}
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def on_epoch_end(self, epoch, logs=None):
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        Weights.kept[self.number] = [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
+def watched(trial):
+    stop = EarlyStopping("val_loss", patience=3, min_delta=0.01, mode="min", restore_best_weights=True)
+    # A schedule's rate can't be reduced.
+    reduce = [keras.callbacks.ReduceLROnPlateau("val_loss", patience=1)] if "dropout" in trial.values else []
+    return [Weights(trial.number), stop, *reduce]
+
+
+class Same:
+    """Suggests one setting again and again, each to be trained in one go."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def suggest(self, space, trials, rng):
+        return Suggestion(self.values[len(trials)])
+
+
+@pytest.mark.parametrize("build", [build_fn, build_much])
+def test_a_trial_promoted_twice_is_the_one_trained_in_one_go(tmp_path, build):
+    """Weights, optimizer, generators, schedule, order of samples and callbacks go on as if there had been no pause."""
+    study = search(tmp_path / "a", build, watched, max_epochs=8)
+    paused, weights = study.trials, dict(Weights.kept)
+    promoted = [t for t in paused if t.state is TrialState.COMPLETED and t.resumed_at == 4]
+    assert promoted
+
+    last = promoted[0].number
+    whole = Tuner(build, "val_loss", strategy=Same([t.values for t in paused]), max_trials=last + 1, seed=0, verbose=0)
+    whole.directory = tmp_path / "b"
+    in_one_go = whole.search(X, Y, validation_split=0.2, epochs=8, callbacks=watched).trials[last]
+
+    assert len(promoted[0].curve) == len(in_one_go.curve)
+    for one, other in zip(promoted[0].curve, in_one_go.curve, strict=True):
+        assert one == pytest.approx(other, rel=1e-6)
+    assert promoted[0].best_epoch == in_one_go.best_epoch
+    for one, other in zip(weights[last], Weights.kept[last], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+def test_every_trial_ends_where_its_bracket_says(tmp_path):
+    study = search(tmp_path)
+
+    assert sorted(len(trial.curve) for trial in study.trials[:4]) == [1, 1, 2, 4]
+    assert [len(trial.curve) for trial in study.trials[6:]] == [4, 4, 4]
+    assert study.trials[0].stop_reason in ("paused after 1 of 4 epochs", "paused after 2 of 4 epochs", None)
+    assert study.epochs_spent == (4 + 2 + 2) + (4 + 2) + 12
+    assert Study.open(tmp_path).trials == study.trials
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_the_stored_best_model_gives_the_recorded_score(tmp_path):
+    tuner = hyperband(tmp_path)
+    study = tuner.search(X, Y, validation_split=0.2)
+
+    loss, _ = tuner.best_model().evaluate(X[72:], Y[72:], verbose=0)
+    assert loss == pytest.approx(study.best.score, rel=1e-5)
+
+
+class Copying(keras.callbacks.Callback):
+    """Copies the study's directory at some moments, as a killed process would have left it."""
+
+    # The first epochs of legs, epochs in their middle, and (added when they come) their ends.
+    MOMENTS: ClassVar[set] = {(1, 0), (0, 1), (2, 1), (1, 3), (2, 3), (6, 2)}
+
+    def __init__(self, trial, directory):
+        super().__init__()
+        self.number, self.directory = trial.number, directory
+
+    def _copy(self, moment):
+        copies = self.directory.with_name("copies")
+        if moment in self.MOMENTS and not (copies / f"{moment}").exists():
+            shutil.copytree(self.directory, copies / f"{moment}", ignore=shutil.ignore_patterns("*.lock"))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._copy((self.number, epoch))
+
+    def on_train_end(self, logs=None):
+        if self.number in (2, 8):
+            self.MOMENTS.add((self.number, "end"))
+            self._copy((self.number, "end"))
+
+
+def test_a_killed_search_ends_with_the_same_trials(tmp_path):
+    whole = search(tmp_path / "whole", callbacks=lambda trial: [Copying(trial, tmp_path / "whole")])
+    copies = sorted((tmp_path / "copies").iterdir())
+    assert len(copies) >= 5
+
+    for copy in copies:
+        assert [t.state for t in Study.open(copy).trials].count(TrialState.RUNNING) == 1
+        study = search(copy, callbacks=lambda trial: [Copying(trial, copy)])  # noqa: B023
+        assert told(study) == told(whole), copy.name
+        assert not list((copy / "checkpoints").iterdir())
+
+
+def test_an_interrupted_promotion_goes_on_and_keeps_its_earlier_score_meanwhile(tmp_path):
+    class Pressing(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    callbacks = [EarlyStopping("val_loss", patience=9)]
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, callbacks=lambda trial: [*callbacks, Pressing()])
+    cut = next(trial for trial in Study.open(tmp_path).trials if trial.state is TrialState.INTERRUPTED)
+    assert cut.resumed_at == 2
+    assert cut.score == min(logs["val_loss"] for logs in cut.curve[:2])
+    assert cut in Study.open(tmp_path).leaderboard()
+
+    whole = search(tmp_path / "whole", callbacks=callbacks)
+    assert told(search(tmp_path, callbacks=callbacks)) == told(whole)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_damaged_checkpoint_costs_its_trial_a_new_beginning(tmp_path, damage, capsys):
+    """The second epoch of trial 0 is trained from the first epoch on, by the same seed, to the same end."""
+
+    class Damaging(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            for path in (tmp_path / "cut" / "checkpoints").glob("*-1.npz"):
+                path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-100])
+
+    study = search(tmp_path / "cut", callbacks=lambda trial: [Damaging()] if trial.number == 3 else [], verbose=1)
+    whole = search(tmp_path / "whole")
+
+    again = [trial for trial in study.trials if trial.notes]
+    assert again
+    assert (
+        f"from the first epoch, since of its checkpoint after 1: it is {damage.replace('cut', 'damaged')}"
+        in (again[0].notes[0])
+    )
+    assert "trained again from the first epoch" in capsys.readouterr().out
+    assert [t.score for t in study.trials] == pytest.approx([t.score for t in whole.trials], rel=1e-6)
+
+
+def test_no_more_checkpoints_lie_on_the_disk_than_rungs_can_need(tmp_path):
+    counts = []
+
+    class Counting(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            counts.append(len(os.listdir(tmp_path / "checkpoints")) if (tmp_path / "checkpoints").exists() else 0)
+
+    search(tmp_path, callbacks=lambda trial: [Counting()], max_epochs=9, factor=3)
+
+    # Nine trials of one epoch: the best three of them may go on; then they do, and the best one of those.
+    assert counts == [0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, 0, 1, 1, 1, 0, 0, 0]
+
+
+def test_settings_may_come_from_the_gaussian_process(tmp_path):
+    study = search(tmp_path, strategy="bayesian")
+
+    assert len(study.trials) == 9
+    with pytest.raises(ValueError, match=r"'random', 'bayesian', or a strategy\. Received: 'grid'"):
+        hyperband(tmp_path, strategy="grid")
+
+
+def test_a_stopping_rule_may_end_a_trial_between_its_rungs(tmp_path):
+    class AtThree:
+        def should_stop(self, trial, trials, objective):
+            return "enough" if len(trial.curve) == 3 else None
+
+    study = search(tmp_path, stopping=AtThree())
+
+    assert {(len(t.curve), t.stop_reason) for t in study.trials if len(t.curve) > 2} == {(3, "enough")}
+
+
+def test_enqueued_settings_take_places_in_the_first_bracket(tmp_path):
+    tuner = hyperband(tmp_path)
+    tuner.enqueue({"dropout": 0.25})
+    study = tuner.search(X, Y, validation_split=0.2)
+
+    assert study.trials[0].values["dropout"] == 0.25
+    assert study.trials[0].notes == ("enqueued",)
+    assert study.trials[0].pause_at is not None or len(study.trials[0].curve) == 4
+
+
+def test_a_csv_log_and_a_tensorboard_go_on(tmp_path):
+    callbacks = [keras.callbacks.CSVLogger(tmp_path / "log.csv")]
+    with pytest.warns(UserWarning, match="CSVLogger begins anew"):
+        study = search(tmp_path / "study", callbacks=callbacks)
+
+    for trial in study.trials:
+        lines = (tmp_path / f"trial_{trial.number:04d}" / "log.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in lines] == ["epoch", *map(str, range(len(trial.curve)))]
+
+
+def test_a_callback_that_cannot_be_paused_ends_the_search_by_name(tmp_path):
+    class Locked(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.turn = threading.Lock()
+
+    with pytest.raises(CallbackError, match="Locked can't be paused"):
+        search(tmp_path, callbacks=lambda trial: [Locked()])
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"factor": 1}, "factor has to be an integer of at least 2"),
+        ({"max_epochs": 2, "factor": 3}, "max_epochs=2"),
+        ({"iterations": 0}, "iterations"),
+        ({"executions_per_trial": 2}, "executions_per_trial has to be 1. Received: 2"),
+    ],
+)
+def test_impossible_settings_are_refused_by_value(tmp_path, settings, told):
+    with pytest.raises(ValueError, match=told):
+        hyperband(tmp_path, **settings)
+
+
+def test_epochs_are_the_searchs_own(tmp_path):
+    with pytest.raises(TypeError, match=r"max_epochs=4: search\(\) takes no epochs\. Received: epochs=3"):
+        hyperband(tmp_path).search(X, Y, epochs=3)
+    with pytest.raises(BuildError, match=r"epochs=3 among fit's arguments.*Leave epochs out"):
+        search(tmp_path, lambda hp: (build_fn(hp), {"epochs": 3}))
+
+
+def test_a_function_that_trains_by_itself_cannot_be_paused(tmp_path):
+    with pytest.raises(BuildError, match="has to train by fit"):
+        hyperband(tmp_path, lambda hp: hp.float("x", 0.0, 1.0)).search()
+
+
+def test_another_search_in_the_same_directory_leaves_no_checkpoints_behind(tmp_path):
+    class Pressing(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, callbacks=lambda trial: [Pressing()] if trial.number == 3 else [])
+    assert list((tmp_path / "checkpoints").iterdir())
+    BayesianOptimization(build_fn, "val_loss", directory=tmp_path, overwrite=True, max_trials=1, verbose=0).search(
+        X, Y, validation_split=0.2
+    )
+
+    assert not (tmp_path / "checkpoints").exists()

@@ -1,0 +1,187 @@
+"""Paused trainings as files, and what callbacks keep in them."""
+
+from __future__ import annotations
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
+
+from kerastune_lite.errors import CallbackError
+from kerastune_lite.training import checkpoints
+from kerastune_lite.training.callback_states import give_back, states_of
+from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
+from kerastune_lite.training.pausing import build_on
+
+
+def checkpoint():
+    state = {"best": 0.25, "wait": 2, "name": None, "best_weights": [np.ones((2, 3), "float32")], "pair": (1, [True])}
+    return Checkpoint(
+        epochs=3,
+        variables=[np.arange(6.0, dtype="float32").reshape(2, 3), np.array(7, "int64")],
+        best_weights=[np.zeros(2, "float16")],
+        callbacks=[("EarlyStopping", state), ("TensorBoard", None)],
+    )
+
+
+def test_a_checkpoint_comes_back_from_its_file_as_it_was(tmp_path):
+    checkpoints.save(tmp_path / "new" / "0001-3.npz", checkpoint())
+    back = checkpoints.read(tmp_path / "new" / "0001-3.npz")
+
+    assert back.epochs == 3
+    assert [value.dtype for value in back.variables] == ["float32", "int64"]
+    np.testing.assert_array_equal(back.variables[0], checkpoint().variables[0])
+    assert back.variables[1] == 7
+    assert back.best_weights[0].dtype == "float16"
+    (name, state), other = back.callbacks
+    assert (name, other) == ("EarlyStopping", ("TensorBoard", None))
+    np.testing.assert_array_equal(state.pop("best_weights"), [np.ones((2, 3))])
+    assert state == {"best": 0.25, "wait": 2, "name": None, "pair": (1, [True])}
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["0001-3.npz"]
+
+
+def test_types_that_numpy_only_borrows_come_back_too(tmp_path):
+    values = keras.ops.convert_to_numpy(keras.ops.cast([1.5, -2.0], "bfloat16"))
+    checkpoints.save(tmp_path / "a.npz", Checkpoint(1, [values]))
+    (back,) = checkpoints.read(tmp_path / "a.npz").variables
+
+    assert back.dtype == values.dtype
+    np.testing.assert_array_equal(back, values)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "text"])
+def test_a_damaged_file_is_recognised(tmp_path, damage):
+    path = tmp_path / "a.npz"
+    checkpoints.save(path, checkpoint())
+    content = path.read_bytes()
+    at = content.index(np.arange(6.0, dtype="float32").tobytes())
+    damaged = {
+        "cut": content[:-40],
+        "changed": content[:at] + b"\xff" + content[at + 1 :],
+        "empty": b"",
+        "text": b"not an archive",
+    }
+    path.write_bytes(damaged[damage])
+
+    with pytest.raises(CheckpointError, match="it is damaged"):
+        checkpoints.read(path)
+
+
+def test_a_missing_file_is_recognised(tmp_path):
+    with pytest.raises(CheckpointError, match="it is missing"):
+        checkpoints.read(tmp_path / "a.npz")
+
+
+def model_of(units):
+    model = keras.Sequential([keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    build_on(model, np.zeros((4, 3), "float32"))
+    return model
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_the_first_difference():
+    kept = Checkpoint(1, checkpoints.values_of(model_of(4)))
+
+    with pytest.raises(CheckpointError, match=r"kernel \(3, 5\)"):
+        checkpoints.restore(model_of(5), kept)
+
+
+def test_a_model_that_does_not_know_its_inputs_is_built_on_the_first_of_them():
+    variables = checkpoints.variables_of(model_of(4))
+
+    # Two kernels, two biases; the optimizer's counter, rate and two moments of each.
+    assert len(variables) == 4 + 2 + 8
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.callbacks.EarlyStopping("loss", patience=3, restore_best_weights=True),
+        lambda: keras.callbacks.ReduceLROnPlateau("loss", patience=1),
+        lambda: keras.callbacks.ModelCheckpoint("a.keras", monitor="loss", save_best_only=True),
+        lambda: keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate),
+        lambda: EarlyStopping("loss", patience=3, target=0.0),
+        lambda: TargetReached("loss", 0.0),
+    ],
+)
+def test_a_callback_goes_on_where_it_was(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.ones((4, 3), "float32")
+    before, after = make(), make()
+    model_of(2).fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[before])
+    checkpoints.save(tmp_path / "a.npz", Checkpoint(2, [], callbacks=states_of([before])))
+    after.set_model(before.model)
+    after.on_train_begin()
+    give_back([after], checkpoints.read(tmp_path / "a.npz").callbacks)
+
+    state, expected = states_of([after])[0][1], states_of([before])[0][1]
+    np.testing.assert_equal(dict(state), dict(expected))
+
+
+def test_a_time_limit_goes_on_with_what_was_left():
+    now = [100.0]
+    before, after = (TimeLimit(seconds=10, clock=lambda: now[0]) for _ in range(2))
+    before.on_train_begin()
+    now[0] += 7.0
+    states = states_of([before])
+    now[0] += 1000.0
+    after.charge(1.0)  # its model was built anew
+    after.on_train_begin()
+    give_back([after], states)
+    after.set_model(model_of(1))
+    now[0] += 1.9
+    after.on_train_batch_end(0)
+    assert after.stop_reason is None
+    now[0] += 0.2
+    after.on_train_batch_end(1)
+    assert after.stop_reason == "TimeLimit: 10 s were over"
+
+
+def test_a_callback_that_holds_what_no_file_can_keep_is_named():
+    class Locked(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.turn = threading.Lock()
+
+    with pytest.raises(CallbackError, match=r"Locked can't be paused .* 'turn' is a lock.*get_state"):
+        states_of([Locked()])
+
+
+def test_a_callback_may_say_itself_what_it_keeps():
+    class Own(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.turn, self.seen = threading.Lock(), 0
+
+        def get_state(self):
+            return {"seen": self.seen}
+
+        def set_state(self, state):
+            self.seen = state["seen"]
+
+    before, after = Own(), Own()
+    before.seen = 5
+    give_back([after], states_of([before]))
+
+    assert after.seen == 5
+
+
+def test_a_callback_that_only_writes_down_begins_anew_with_a_warning(tmp_path):
+    logger = keras.callbacks.CSVLogger(tmp_path / "a.csv")
+    logger.set_model(model_of(1))
+    logger.on_train_begin()
+
+    with pytest.warns(UserWarning, match="CSVLogger begins anew"):
+        assert states_of([logger]) == [("CSVLogger", None)]
+    logger.on_train_end()
+
+
+def test_each_callback_gets_the_state_of_its_own_kind_and_a_new_one_begins_anew():
+    stops = [EarlyStopping("loss"), EarlyStopping("val_loss")]
+    limit = TimeLimit(seconds=9)
+    with pytest.warns(UserWarning, match="TimeLimit begins anew"):
+        give_back([limit, *stops], [("EarlyStopping", {"wait": 1}), ("Other", {}), ("EarlyStopping", {"wait": 2})])
+
+    assert [stop.wait for stop in stops] == [1, 2]
