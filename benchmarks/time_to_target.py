@@ -1,0 +1,450 @@
+"""How many epochs, and how many seconds, until a search holds what KerasTuner's Hyperband holds at its end.
+
+    python benchmarks/time_to_target.py [--problem digits|fashion] [--data fashion_mnist.npz] [--arms a,b] [--seeds 5]
+                                        [--epochs 540] [--table]
+
+Two problems, both a small convolutional network with six parameters and up to 27 epochs a trial: scikit-learn's digits
+(1,437 images to train, 360 to validate), and Fashion-MNIST (10,000 and 5,000; from keras.datasets, or a file). Every
+arm spends the same number of epochs; KerasTuner's Hyperband those that its brackets ask for. What each arm held after
+every epoch is written to benchmarks/results/time_to_target/, a file a problem, seed and arm, and not run again, so the
+benchmark can be stopped and resumed; `--table` only prints what is there. The curves are drawn into benchmarks/out/
+where matplotlib is installed.
+
+The target of a seed is the best validation accuracy of KerasTuner's Hyperband at its end. Seconds mean something only
+where nothing else ran meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from kerastune_lite import BayesianOptimization, Hyperband, RandomSearch, Tuner
+from kerastune_lite.journal import JOURNAL_NAME, read_journal
+from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving
+
+FOLDER = Path(__file__).parent
+RESULTS, PICTURES = FOLDER / "results" / "time_to_target", FOLDER / "out"
+MAX_EPOCHS, FACTOR = 27, 3
+TARGET = "KerasTuner, Hyperband"
+FIRST_SEED = 100
+
+Data = tuple[Any, Any, tuple[Any, Any]]
+Curve = list[tuple[float, float]]
+"""Seconds since the start and the best validation accuracy so far, after each epoch of a search."""
+Arm = Callable[[Data, int, int], Curve]
+
+SPACE = {
+    "learning_rate": ("float", 1e-4, 1e-1, True),
+    "filters": ("int", 4, 24, True),
+    "units": ("int", 16, 96, True),
+    "dropout": ("float", 0.0, 0.6, False),
+    "decay": ("float", 1e-6, 1e-2, True),
+    "optimizer": ("choice", ["adam", "sgd"]),
+}
+
+
+def model_of(values: Mapping[str, Any], shape: tuple[int, ...]) -> keras.Model:
+    decay = keras.regularizers.L2(values["decay"])
+    model = keras.Sequential(
+        [
+            keras.layers.Input(shape),
+            keras.layers.Conv2D(values["filters"], 3, activation="relu", kernel_regularizer=decay),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(values["dropout"]),
+            keras.layers.Dense(values["units"], activation="relu", kernel_regularizer=decay),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    rate = values["learning_rate"]
+    adam = values["optimizer"] == "adam"
+    optimizer = keras.optimizers.Adam(rate) if adam else keras.optimizers.SGD(rate, momentum=0.9)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def digits(_: Path | None) -> Data:
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(x))
+    x, y = (x[order] / 16.0).astype("float32").reshape(-1, 8, 8, 1), y[order]
+    return x[:1437], y[:1437], (x[1437:], y[1437:])
+
+
+def fashion(path: Path | None) -> Data:
+    if path is None:
+        (x, y), _ = keras.datasets.fashion_mnist.load_data()
+    else:
+        with np.load(path) as archive:
+            x, y = archive["x_train"], archive["y_train"]
+    x = (x[:15000] / 255.0).astype("float32")[..., None]
+    return x[:10000], y[:10000], (x[10000:], y[10000:15000])
+
+
+PROBLEMS: dict[str, Callable[[Path | None], Data]] = {"digits": digits, "fashion": fashion}
+
+
+# What is measured
+
+
+class Watch:
+    """Notes the best validation accuracy after each epoch of any fit, and ends a search that has spent its epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.started = time.monotonic()
+        self.curve: Curve = []
+
+    def note(self, accuracy: float) -> None:
+        best = max(accuracy, self.curve[-1][1] if self.curve else 0.0)
+        self.curve.append((round(time.monotonic() - self.started, 3), best))
+
+    @property
+    def is_over(self) -> bool:
+        return len(self.curve) >= self.epochs
+
+
+class Noting(keras.callbacks.Callback):
+    """Tells a watch of each epoch; copies of it tell the same one."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch = watch
+
+    def __deepcopy__(self, memo: Any) -> Noting:
+        return Noting(self.watch)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.watch.note((logs or {})["val_accuracy"])
+        if self.watch.is_over:
+            self.model.stop_training = True
+
+
+# Ours
+
+
+def ours(make: Callable[[Any, dict[str, Any]], Tuner]) -> Arm:
+    def arm(data: Data, epochs: int, seed: int) -> Curve:
+        x, y, validation = data
+
+        def build_fn(hp: Any) -> keras.Model:
+            values = {}
+            for name, (kind, *settings) in SPACE.items():
+                if kind == "choice":
+                    values[name] = hp.choice(name, *settings)
+                else:
+                    low, high, log = settings
+                    values[name] = getattr(hp, kind)(name, low, high, log=log)
+            return model_of(values, x.shape[1:])
+
+        with tempfile.TemporaryDirectory() as directory:
+            settings = {"directory": directory, "seed": seed, "verbose": 0}
+            tuner = make(build_fn, settings)
+            length = {} if isinstance(tuner, Hyperband) else {"epochs": MAX_EPOCHS}
+            started = datetime.now().astimezone()
+            tuner.search(x, y, validation_data=validation, max_epochs_total=epochs, **length)
+            events = read_journal(Path(directory) / JOURNAL_NAME).events
+        watch = Watch(epochs)
+        curve: Curve = []
+        for event in events:
+            if event["event"] == "epoch":
+                watch.note(event["logs"]["val_accuracy"])
+                seconds = (datetime.fromisoformat(event["time"]) - started).total_seconds()
+                curve.append((round(seconds, 3), watch.curve[-1][1]))
+        return curve
+
+    return arm
+
+
+def bayesian(stopping: Any) -> Arm:
+    return ours(
+        lambda build_fn, settings: BayesianOptimization(
+            build_fn, "val_accuracy", max_trials=None, stopping=stopping, **settings
+        )
+    )
+
+
+def hyperband(strategy: Any) -> Arm:
+    return ours(
+        lambda build_fn, settings: Hyperband(
+            build_fn,
+            "val_accuracy",
+            max_epochs=MAX_EPOCHS,
+            factor=FACTOR,
+            iterations=9,
+            strategy=strategy,
+            **settings,
+        )
+    )
+
+
+def random_halving(build_fn: Any, settings: dict[str, Any]) -> Tuner:
+    return RandomSearch(build_fn, "val_accuracy", max_trials=None, stopping="asha", **settings)
+
+
+# The peers
+
+
+def by_optuna(pruner_of: Callable[[Any], Any]) -> Arm:
+    def arm(data: Data, epochs: int, seed: int) -> Curve:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        x, y, validation = data
+        watch = Watch(epochs)
+
+        class Pruning(keras.callbacks.Callback):
+            def __init__(self, trial: Any) -> None:
+                super().__init__()
+                self.trial = trial
+
+            def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+                self.trial.report((logs or {})["val_accuracy"], epoch + 1)
+                if self.trial.should_prune():
+                    self.model.stop_training = True
+
+        def objective(trial: Any) -> float:
+            values = {}
+            for name, (kind, *settings) in SPACE.items():
+                if kind == "choice":
+                    values[name] = trial.suggest_categorical(name, *settings)
+                else:
+                    low, high, log = settings
+                    values[name] = getattr(trial, f"suggest_{kind}")(name, low, high, log=log)
+            keras.backend.clear_session()
+            keras.utils.set_random_seed(seed * 10_000 + trial.number)
+            model = model_of(values, x.shape[1:])
+            history = model.fit(
+                x,
+                y,
+                validation_data=validation,
+                epochs=MAX_EPOCHS,
+                verbose=0,
+                callbacks=[Noting(watch), Pruning(trial)],
+            ).history["val_accuracy"]
+            if len(history) < MAX_EPOCHS:
+                raise optuna.TrialPruned
+            return max(history)
+
+        study = optuna.create_study(
+            direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruner_of(optuna)
+        )
+        while not watch.is_over:
+            study.optimize(objective, n_trials=1)
+        return watch.curve
+
+    return arm
+
+
+def by_keras_tuner(data: Data, epochs: int, seed: int) -> Curve:
+    """One run of its brackets: however many epochs they ask for."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        import keras_tuner
+
+    x, y, validation = data
+    watch = Watch(sys.maxsize)
+
+    def build(hp: Any) -> keras.Model:
+        values = {}
+        for name, (kind, *settings) in SPACE.items():
+            if kind == "choice":
+                values[name] = hp.Choice(name, *settings)
+            else:
+                low, high, log = settings
+                declare = hp.Float if kind == "float" else hp.Int
+                values[name] = declare(name, low, high, sampling="log" if log else "linear")
+        return model_of(values, x.shape[1:])
+
+    keras.utils.set_random_seed(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = keras_tuner.Hyperband(
+            build, "val_accuracy", max_epochs=MAX_EPOCHS, factor=FACTOR, seed=seed, directory=folder, project_name="a"
+        )
+        tuner.search(x, y, validation_data=validation, verbose=0, callbacks=[Noting(watch)])
+    return watch.curve
+
+
+def screening(data: Data, epochs: int, seed: int) -> Curve:
+    """Random search with one epoch each for half of the budget; then the best of them, one after the other, to the end.
+
+    Egele et al. 2023: the simplest multi-fidelity search.
+    """
+    x, y, validation = data
+    watch = Watch(epochs)
+    rng = np.random.default_rng(seed)
+    goes_on = max(epochs // 2 // (MAX_EPOCHS - 1), 1)
+    first = epochs - goes_on * (MAX_EPOCHS - 1)
+
+    def train(values: Mapping[str, Any], number: int, until: int) -> float:
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed * 10_000 + number)
+        model = model_of(values, x.shape[1:])
+        fit = model.fit(
+            x, y, validation_data=validation, epochs=until, verbose=0, callbacks=[Silent() if until > 1 else noting]
+        )
+        return max(fit.history["val_accuracy"])
+
+    class Silent(keras.callbacks.Callback):
+        """The first epoch of a second training was paid for in the first."""
+
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            if epoch > 0:
+                watch.note((logs or {})["val_accuracy"])
+                if watch.is_over:
+                    self.model.stop_training = True
+
+    noting = Noting(watch)
+    tried = []
+    for number in range(first):
+        values: dict[str, Any] = {}
+        for name, (kind, *settings) in SPACE.items():
+            if kind == "choice":
+                values[name] = settings[0][rng.integers(len(settings[0]))]
+            else:
+                low, high, log = settings
+                value = np.exp(rng.uniform(np.log(low), np.log(high))) if log else rng.uniform(low, high)
+                values[name] = round(float(value)) if kind == "int" else float(value)
+        tried.append((-train(values, number, 1), number, values))
+    for _, number, values in sorted(tried, key=lambda row: row[:2])[:goes_on]:
+        train(values, number, MAX_EPOCHS)
+    return watch.curve
+
+
+ARMS: dict[str, Arm] = {
+    TARGET: by_keras_tuner,
+    "Optuna, TPE + median pruner": by_optuna(lambda optuna: optuna.pruners.MedianPruner(n_warmup_steps=3)),
+    "Optuna, TPE + successive halving": by_optuna(
+        lambda optuna: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=FACTOR)
+    ),
+    "Optuna, TPE + Hyperband pruner": by_optuna(
+        lambda optuna: optuna.pruners.HyperbandPruner(min_resource=1, max_resource=MAX_EPOCHS, reduction_factor=FACTOR)
+    ),
+    "random, one epoch, the best to the end": screening,
+    "ours, random + halving": ours(random_halving),
+    "ours, Bayesian": bayesian(None),
+    "ours, Bayesian + halving": bayesian(SuccessiveHalving(min_epochs=1, factor=FACTOR)),
+    "ours, Bayesian + median": bayesian(MedianRule(grace_epochs=3)),
+    "ours, Bayesian + plateau": bayesian(Plateau()),
+    "ours, Hyperband": hyperband("random"),
+    "ours, Hyperband + Bayesian": hyperband("bayesian"),
+}
+
+
+# The table and the picture
+
+
+def path_of(problem: str, seed: int, arm: str) -> Path:
+    name = arm.replace(",", "").replace("+", "and").replace(" ", "_").lower()
+    return RESULTS / f"{problem}-{seed}-{name}.json"
+
+
+def read(problem: str, seed: int, arm: str) -> Curve | None:
+    path = path_of(problem, seed, arm)
+    return [tuple(row) for row in json.loads(path.read_text())["curve"]] if path.exists() else None
+
+
+def reached(curve: Curve, target: float) -> tuple[float, float]:
+    """Epochs and seconds until a target; inf where it was not reached."""
+    for epoch, (seconds, best) in enumerate(curve, start=1):
+        if best >= target:
+            return epoch, seconds
+    return float("inf"), float("inf")
+
+
+def table(problem: str, seeds: range) -> None:
+    targets = {seed: curve[-1][1] for seed in seeds if (curve := read(problem, seed, TARGET))}
+    print(f"\n{problem}: epochs and seconds to the target, medians over seeds {seeds.start}-{seeds.stop - 1}")
+    if not targets:
+        print(f"no run of {TARGET} yet, whose end is the target")
+        return
+    print(f"targets: {', '.join(f'{target:.4f}' for target in targets.values())}\n")
+    print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'seconds':>8} {'at the end':>10}")
+    for arm in ARMS:
+        runs = [(curve, targets[seed]) for seed in targets if (curve := read(problem, seed, arm))]
+        if not runs:
+            continue
+        marks = [reached(curve, target) for curve, target in runs]
+        epochs, seconds = (statistics.median(mark[part] for mark in marks) for part in (0, 1))
+        ends = statistics.median(curve[-1][1] for curve, _ in runs)
+        count = sum(mark[0] < float("inf") for mark in marks)
+        print(f"{arm:42} {len(runs):5} {count:8} {epochs:7.0f} {seconds:8.1f} {ends:10.4f}")
+
+
+def draw(problem: str, seeds: range) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("no picture: matplotlib is not installed")
+        return
+    figure = Figure(figsize=(14, 6), layout="constrained")
+    by_epochs, by_seconds = figure.subplots(1, 2)
+    for number, arm in enumerate(ARMS):
+        curves = [curve for seed in seeds if (curve := read(problem, seed, arm))]
+        if not curves:
+            continue
+        shortest = min(map(len, curves))
+        best = [statistics.median(curve[at][1] for curve in curves) for at in range(shortest)]
+        seconds = [statistics.median(curve[at][0] for curve in curves) for at in range(shortest)]
+        style = {"label": arm, "linestyle": "-" if arm.startswith("ours") else "--", "color": f"C{number % 10}"}
+        by_epochs.plot(range(1, shortest + 1), best, **style)
+        by_seconds.plot(seconds, best, **style)
+    for axes, label in ((by_epochs, "epochs"), (by_seconds, "seconds")):
+        axes.set(xlabel=label, ylabel="best validation accuracy so far (median)", xscale="log")
+        axes.set_ylim(bottom=np.quantile([line.get_ydata()[-1] for line in axes.lines], 0.0) - 0.06)
+    by_epochs.legend(fontsize=8)
+    PICTURES.mkdir(exist_ok=True)
+    path = PICTURES / f"time_to_target-{problem}.png"
+    figure.savefig(path, dpi=120)
+    print(f"\ncurves in {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problem", choices=sorted(PROBLEMS), default="digits")
+    parser.add_argument("--data", type=Path, help="fashion_mnist.npz, where there is no network")
+    parser.add_argument("--arms", default="", help="names or parts of names, by semicolons; all by default")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=20 * MAX_EPOCHS, help="the epochs that each arm spends")
+    parser.add_argument("--table", action="store_true", help="print what was run, run nothing")
+    arguments = parser.parse_args()
+    wanted = [part.strip() for part in arguments.arms.split(";") if part.strip()]
+    arms = [arm for arm in ARMS if not wanted or any(part in arm for part in wanted)]
+    seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
+    if not arguments.table:
+        data = PROBLEMS[arguments.problem](arguments.data)
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        for seed in seeds:
+            for arm in arms:
+                path = path_of(arguments.problem, seed, arm)
+                if path.exists():
+                    continue
+                curve = ARMS[arm](data, arguments.epochs, seed)
+                path.write_text(json.dumps({"arm": arm, "seed": seed, "curve": curve}))
+                print(
+                    f"seed {seed}, {arm}: {curve[-1][1]:.4f} after {len(curve)} epochs, {curve[-1][0]:.0f} s",
+                    flush=True,
+                )
+    table(arguments.problem, seeds)
+    draw(arguments.problem, seeds)
+
+
+if __name__ == "__main__":
+    main()
