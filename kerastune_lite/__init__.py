@@ -29,7 +29,14 @@ from kerastune_lite.objective import Objective
 from kerastune_lite.strategies.strategy import Pause, Suggestion
 from kerastune_lite.study import Study
 from kerastune_lite.trial import Trial, TrialState
-from kerastune_lite.tuner import BayesianOptimization, GridSearch, Hyperband, RandomSearch, Tuner
+from kerastune_lite.tuner import (
+    BayesianOptimization,
+    GridSearch,
+    Hyperband,
+    PopulationBasedTraining,
+    RandomSearch,
+    Tuner,
+)
 
 __all__ = [
     "BayesianOptimization",
@@ -46,6 +53,7 @@ __all__ = [
     "Objective",
     "ObjectiveError",
     "Pause",
+    "PopulationBasedTraining",
     "RandomSearch",
     "SearchTerminated",
     "SpaceError",

@@ -138,6 +138,21 @@ class Study:
         """The best `n` trials (all by default), best first; printed, it is a table."""
         return Leaderboard(self._ranked()[:n], self.objective)
 
+    def lineage(self, number: int) -> tuple[Trial, ...]:
+        """The trials whose weights a trial's are built upon, the first ancestor first and the trial itself last."""
+        line = [self.trial(number)]
+        while line[0].parent is not None:
+            line.insert(0, self.trial(line[0].parent))
+        return tuple(line)
+
+    def schedule(self, number: int) -> tuple[tuple[int, Mapping[str, Any]], ...]:
+        """The first epoch, from 0, and the values of each stage of a trial's training: one, but for a population's."""
+        stages: list[tuple[int, Mapping[str, Any]]] = []
+        for trial in self.lineage(number):
+            if not stages or stages[-1][1] != trial.values:
+                stages.append((trial.first_epoch, trial.values))
+        return tuple(stages)
+
     def to_minimise(self) -> tuple[Trial, ...]:
         """Every trial, with scores turned so that less is better: what a strategy is asked with."""
         return tuple(

@@ -29,6 +29,7 @@ from kerastune_lite.trial import Trial
 from kerastune_lite.views.progress import Progress
 
 if TYPE_CHECKING:
+    from kerastune_lite.callbacks import ReplaySchedule
     from kerastune_lite.search_loop import SearchPlan
     from kerastune_lite.training.callback_copies import CallbackSource
 
@@ -490,6 +491,89 @@ class Hyperband(Tuner):
                 f"epochs. Received: epochs={arguments['epochs']!r}."
             )
         return super().search(x, y, epochs=self.max_epochs, **arguments)
+
+
+class PopulationBasedTraining(Tuner):
+    """Trains a population of models whose settings change while they train (Jaderberg et al. 2017).
+
+    After every interval the worst quarter takes over weights and optimizer state of one of the best, and tries its
+    setting with numbers multiplied by 0.8 or 1.2, moved to a neighbour, or drawn anew. Parameters that change the
+    weights' shapes are inherited. Each member's interval is a trial; `study.schedule(number)` are the values over
+    epochs that led to one, and `study.lineage(number)` the trials.
+
+    Args:
+        build_fn: As in `Tuner`; it has to return a model, and leave the epochs to `search`.
+        objective: As in `Tuner`.
+        population: How many members; at least 4.
+        interval: After how many epochs they are compared.
+        **settings: As in `Tuner`, but for `max_trials`: the population and the epochs tell how many there are.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        population: int = 8,
+        interval: int = 1,
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        _check_count("population", population, at_least=4)
+        _check_count("interval", interval, at_least=1)
+        _check_one_execution("PopulationBasedTraining", settings)
+        if settings.get("max_trials") is not None:
+            raise ValueError(
+                "PopulationBasedTraining trains every member for the epochs of search(): it takes no max_trials. "
+                f"Received: max_trials={settings['max_trials']!r}."
+            )
+        settings["max_trials"] = None
+        super().__init__(build_fn, objective, strategy=self._population, **settings)
+        self.population = population
+        self.interval = interval
+        self._epochs = 0
+
+    def search(self, x: Any = None, y: Any = None, *, epochs: int = 1, **arguments: Any) -> Study:
+        """Trains every member for `epochs`; called again, it goes on. Takes what `Tuner.search` takes."""
+        if epochs <= self.interval:
+            raise ValueError(
+                f"The members are compared after every interval={self.interval} epochs, and search(epochs={epochs}) is "
+                "not longer. Train longer, or choose a shorter interval."
+            )
+        self._epochs = epochs
+        return super().search(x, y, epochs=epochs, **arguments)
+
+    def best_schedule(self) -> ReplaySchedule:
+        """The values over epochs that led to the best score, as a callback that replays them in a plain `fit`.
+
+        Train the model that it begins with: `model = tuner.build(callback.values_at(0))`.
+
+        Raises:
+            ValueError: Arguments of fit change in the schedule, which a callback can't change.
+        """
+        from kerastune_lite.callbacks import ReplaySchedule
+
+        study = self.study
+        schedule = study.schedule(study.best.number)
+        for epoch, values in schedule:
+            first, later = (self._build(each)[1] for each in (schedule[0][1], values))
+            differing = [name for name in {**first, **later} if first.get(name) != later.get(name)]
+            if differing:
+                raise ValueError(
+                    f"The best schedule changes {', '.join(differing)} at epoch {epoch}, which `fit` takes once. "
+                    f"study.schedule({study.best.number}) has its values; train its stages one after the other."
+                )
+        return ReplaySchedule(schedule, self.build)
+
+    def _population(self, seed: int) -> Strategy:
+        from kerastune_lite.strategies.population import PopulationStrategy
+        from kerastune_lite.training.layout import layout_of
+
+        plan = self._latest_plan
+        assert plan is not None
+        if plan.data is None:
+            raise DataError("PopulationBasedTraining trains by fit. Call search(x, y, …).")
+        layout = partial(layout_of, plan.build_fn, plan.data)
+        return PopulationStrategy(RandomStrategy(), self.population, self.interval, self._epochs, layout)
 
 
 def _named_strategy(

@@ -7,6 +7,7 @@ fresh copy has them. Anything else (a file, a lock, a thread) can't be kept.
 
 from __future__ import annotations
 
+import copy
 import functools
 import types
 import warnings
@@ -37,13 +38,40 @@ _UNCHANGING = (
 )
 
 
-def states_of(callbacks: Sequence[Any]) -> list[tuple[str, State | None]]:
-    """The class name and the state of each callback; None of one that may begin anew, with a warning.
+class CallbackStates(keras.callbacks.Callback):
+    """Gives callbacks their states when a training goes on, and tells what changed of them since it began.
 
-    Raises:
-        CallbackError: A callback holds what can't be kept.
+    Stands after them, since their own `on_train_begin` makes them forget everything.
+
+    Args:
+        callbacks: The user's callbacks.
+        states: What `changed` told when the training was paused; empty for one that begins.
     """
-    return [(type(callback).__name__, _state_of(callback)) for callback in callbacks]
+
+    def __init__(self, callbacks: Sequence[Any], states: Sequence[tuple[str, State | None]] = ()) -> None:
+        super().__init__()
+        self._callbacks = callbacks
+        self._states = states
+        self._begun: list[dict[str, Any]] = []
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Gives them back."""
+        self._begun = [copy.deepcopy(_keepable(callback)) for callback in self._callbacks]
+        if self._states:
+            give_back(self._callbacks, self._states)
+
+    def changed(self) -> list[tuple[str, State | None]]:
+        """The class name and the state of each callback; None of one that may begin anew, with a warning.
+
+        What is as it was when the training began isn't state: it may be a path that another trial has not.
+
+        Raises:
+            CallbackError: A callback holds what can't be kept.
+        """
+        return [
+            (type(callback).__name__, _state_of(callback, begun))
+            for callback, begun in zip(self._callbacks, self._begun, strict=True)
+        ]
 
 
 def give_back(callbacks: Sequence[Any], states: Sequence[tuple[str, State | None]]) -> None:
@@ -64,25 +92,48 @@ def give_back(callbacks: Sequence[Any], states: Sequence[tuple[str, State | None
             vars(callback).update(state)
 
 
-def _state_of(callback: Any) -> State | None:
+def _state_of(callback: Any, begun: Mapping[str, Any]) -> State | None:
     if hasattr(callback, "get_state"):
         state: State = callback.get_state()
         return state
-    state = {}
-    for name, value in vars(callback).items():
-        if name in _NOT_STATE or isinstance(value, _UNCHANGING) or _is_frozen(value):
+    for name, value in _attributes(callback).items():
+        if _can_be_kept(value):
             continue
-        if not _can_be_kept(value):
-            if any(isinstance(callback, getattr(keras.callbacks, known)) for known in FRESH_IS_HARMLESS):
-                warnings.warn(f"{type(callback).__name__} begins anew when a paused trial goes on.", stacklevel=2)
-                return None
-            raise CallbackError(
-                f"The callback {type(callback).__name__} can't be paused with its trial: its attribute {name!r} is a "
-                f"{type(value).__name__}, which can't be kept in a file. Give it get_state() and set_state(state), "
-                "or use a search whose trials don't pause."
-            )
-        state[name] = value
-    return state
+        if any(isinstance(callback, getattr(keras.callbacks, known)) for known in FRESH_IS_HARMLESS):
+            warnings.warn(f"{type(callback).__name__} begins anew when a paused trial goes on.", stacklevel=2)
+            return None
+        raise CallbackError(
+            f"The callback {type(callback).__name__} can't be paused with its trial: its attribute {name!r} is a "
+            f"{type(value).__name__}, which can't be kept in a file. Give it get_state() and set_state(state), "
+            "or use a search whose trials don't pause."
+        )
+    return {n: v for n, v in _keepable(callback).items() if n not in begun or not _is_same(v, begun[n])}
+
+
+def _attributes(callback: Any) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(callback).items()
+        if name not in _NOT_STATE and not isinstance(value, _UNCHANGING) and not _is_frozen(value)
+    }
+
+
+def _keepable(callback: Any) -> dict[str, Any]:
+    if hasattr(callback, "get_state"):
+        return {}
+    return {name: value for name, value in _attributes(callback).items() if _can_be_kept(value)}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return type(one) is type(other) and one.dtype == other.dtype and np.array_equal(one, other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(_is_same(one[key], other[key]) for key in one)
+    return bool(one == other or (one != one and other != other))
 
 
 def _is_frozen(value: Any) -> bool:
@@ -98,21 +149,3 @@ def _can_be_kept(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return not value.dtype.hasobject
     return value is None or type(value) in (bool, int, float, str) or isinstance(value, np.generic)
-
-
-class StatesGivenBack(keras.callbacks.Callback):
-    """Gives callbacks their states when training begins: their own `on_train_begin` makes them forget everything.
-
-    Args:
-        callbacks: Callbacks that stand before this one.
-        states: Theirs, from `states_of`.
-    """
-
-    def __init__(self, callbacks: Sequence[Any], states: Sequence[tuple[str, State | None]]) -> None:
-        super().__init__()
-        self._callbacks = callbacks
-        self._states = states
-
-    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Gives them back."""
-        give_back(self._callbacks, self._states)

@@ -29,7 +29,7 @@ from kerastune_lite.seeds import run_seed
 from kerastune_lite.space import Parameter, Space, Value
 from kerastune_lite.training import callback_copies, model_files
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
-from kerastune_lite.training.callback_states import StatesGivenBack
+from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.engine.engine import Engine, Fitted, ProgramError
@@ -263,12 +263,12 @@ class _Trainings:
             for source in (task.callbacks, arguments.pop("callbacks", ()))
             for callback in callback_copies.for_training(source, trial, number, runs, goes_on=goes_on)
         ]
-        own, kept = list(callbacks), task.checkpoint
+        kept = task.checkpoint
+        pauses = kept is not None or task.trial.pause_at is not None
+        states = CallbackStates(tuple(callbacks) if pauses else (), () if kept is None else kept.callbacks)
         for callback in callbacks:
             if isinstance(callback, TimeLimit):
                 callback.charge(time.monotonic() - started)
-        if kept is not None:
-            callbacks.append(StatesGivenBack(own, kept.callbacks))
         if task.seconds_left is not None:
             seconds = task.seconds_left - (time.monotonic() - self._started)
             callbacks.append(TimeLimit(seconds=max(seconds, 1e-3)))
@@ -279,7 +279,7 @@ class _Trainings:
             earlier=task.trial.curve if kept is not None else (),
             counts_from=task.trial.first_epoch,
         )
-        pause = PauseAt(task.trial.pause_at, task.checkpoint_path, own, recorder)
+        pause = PauseAt(task.trial.pause_at, task.checkpoint_path, states, recorder)
         if kept is not None:
             assert task.data is not None
             go_on(built.model, task.data.arguments()["x"], kept, keep_learning_rate=task.takes_over)
@@ -288,7 +288,12 @@ class _Trainings:
                 recorder.best_weights = kept.best_weights or built.model.get_weights()
         seed = run_seed(task.study_seed, task.trial.number, number)
         fitted = _fit(
-            task.build_fn, hp, built.model, {**arguments, "callbacks": [*callbacks, recorder, pause]}, engine, seed
+            task.build_fn,
+            hp,
+            built.model,
+            {**arguments, "callbacks": [*callbacks, states, recorder, pause]},
+            engine,
+            seed,
         )
         returned = curve_of(fitted.history, objective) if fitted.history is not None and not recorder.curve else None
         if returned:

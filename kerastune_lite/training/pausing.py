@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerastune_lite.training import callback_states, checkpoints
+from kerastune_lite.training import checkpoints
+from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.recorder import EpochRecorder
 
@@ -20,21 +21,19 @@ class PauseAt(keras.callbacks.Callback):
     Args:
         epochs: After how many epochs; None never pauses.
         path: The file.
-        callbacks: The user's callbacks, whose states are kept too.
+        states: Tells the states of the user's callbacks.
         recorder: Knows the weights of the best epoch.
 
     Attributes:
         is_paused: Whether it has. A training that was to end with that epoch in any case isn't.
     """
 
-    def __init__(
-        self, epochs: int | None, path: Path | None, callbacks: Sequence[Any], recorder: EpochRecorder
-    ) -> None:
+    def __init__(self, epochs: int | None, path: Path | None, states: CallbackStates, recorder: EpochRecorder) -> None:
         super().__init__()
         self.is_paused = False
         self._epochs = epochs
         self._path = path
-        self._callbacks = callbacks
+        self._states = states
         self._recorder = recorder
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -46,7 +45,7 @@ class PauseAt(keras.callbacks.Callback):
             epochs=epoch + 1,
             variables=checkpoints.values_of(self.model),
             best_weights=None if is_best else self._recorder.best_weights,
-            callbacks=callback_states.states_of(self._callbacks),
+            callbacks=self._states.changed(),
         )
         checkpoints.save(self._path, checkpoint)
         self.is_paused = True

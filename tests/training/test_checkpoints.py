@@ -11,7 +11,7 @@ from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
 
 from kerastune_lite.errors import CallbackError
 from kerastune_lite.training import checkpoints
-from kerastune_lite.training.callback_states import give_back, states_of
+from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
 from kerastune_lite.training.pausing import build_on
 
@@ -95,6 +95,13 @@ def test_a_model_that_does_not_know_its_inputs_is_built_on_the_first_of_them():
     assert len(variables) == 4 + 2 + 8
 
 
+def states_of(callback):
+    """What would be kept of a callback that has just begun."""
+    states = CallbackStates([callback])
+    states.on_train_begin()
+    return states.changed()
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -110,14 +117,18 @@ def test_a_callback_goes_on_where_it_was(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.ones((4, 3), "float32")
     before, after = make(), make()
-    model_of(2).fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[before])
-    checkpoints.save(tmp_path / "a.npz", Checkpoint(2, [], callbacks=states_of([before])))
+    states = CallbackStates([before])
+    model_of(2).fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[before, states])
+    checkpoints.save(tmp_path / "a.npz", Checkpoint(2, [], callbacks=states.changed()))
     after.set_model(before.model)
     after.on_train_begin()
-    give_back([after], checkpoints.read(tmp_path / "a.npz").callbacks)
+    again = CallbackStates([after], checkpoints.read(tmp_path / "a.npz").callbacks)
+    again.on_train_begin()
 
-    state, expected = states_of([after])[0][1], states_of([before])[0][1]
-    np.testing.assert_equal(dict(state), dict(expected))
+    for (_, state), (_, expected) in zip(again.changed(), states.changed(), strict=True):
+        np.testing.assert_equal(dict(state), dict(expected))
+    own = set(vars(before)) - {"_model", "params", "monitor_op", "min_delta", "schedule"}
+    assert {name: repr(vars(after)[name]) for name in own} == {name: repr(vars(before)[name]) for name in own}
 
 
 def test_a_time_limit_goes_on_with_what_was_left():
@@ -125,11 +136,11 @@ def test_a_time_limit_goes_on_with_what_was_left():
     before, after = (TimeLimit(seconds=10, clock=lambda: now[0]) for _ in range(2))
     before.on_train_begin()
     now[0] += 7.0
-    states = states_of([before])
+    states = states_of(before)
     now[0] += 1000.0
     after.charge(1.0)  # its model was built anew
     after.on_train_begin()
-    give_back([after], states)
+    CallbackStates([after], states).on_train_begin()
     after.set_model(model_of(1))
     now[0] += 1.9
     after.on_train_batch_end(0)
@@ -139,6 +150,22 @@ def test_a_time_limit_goes_on_with_what_was_left():
     assert after.stop_reason == "TimeLimit: 10 s were over"
 
 
+def test_what_did_not_change_is_not_kept():
+    """The path of a checkpoint is its trial's own, and the trial that takes over has another."""
+
+    class Own(keras.callbacks.Callback):
+        def __init__(self, path):
+            super().__init__()
+            self.path, self.data, self.seen = path, [np.ones(3), {"a": float("nan")}], []
+
+    before = Own("one")
+    states = CallbackStates([before])
+    states.on_train_begin()
+    before.seen.append(1)
+
+    assert states.changed() == [("Own", {"seen": [1]})]
+
+
 def test_a_callback_that_holds_what_no_file_can_keep_is_named():
     class Locked(keras.callbacks.Callback):
         def __init__(self):
@@ -146,7 +173,7 @@ def test_a_callback_that_holds_what_no_file_can_keep_is_named():
             self.turn = threading.Lock()
 
     with pytest.raises(CallbackError, match=r"Locked can't be paused .* 'turn' is a lock.*get_state"):
-        states_of([Locked()])
+        states_of(Locked())
 
 
 def test_a_callback_may_say_itself_what_it_keeps():
@@ -163,7 +190,7 @@ def test_a_callback_may_say_itself_what_it_keeps():
 
     before, after = Own(), Own()
     before.seen = 5
-    give_back([after], states_of([before]))
+    CallbackStates([after], states_of(before)).on_train_begin()
 
     assert after.seen == 5
 
@@ -174,7 +201,7 @@ def test_a_callback_that_only_writes_down_begins_anew_with_a_warning(tmp_path):
     logger.on_train_begin()
 
     with pytest.warns(UserWarning, match="CSVLogger begins anew"):
-        assert states_of([logger]) == [("CSVLogger", None)]
+        assert states_of(logger) == [("CSVLogger", None)]
     logger.on_train_end()
 
 
@@ -182,6 +209,8 @@ def test_each_callback_gets_the_state_of_its_own_kind_and_a_new_one_begins_anew(
     stops = [EarlyStopping("loss"), EarlyStopping("val_loss")]
     limit = TimeLimit(seconds=9)
     with pytest.warns(UserWarning, match="TimeLimit begins anew"):
-        give_back([limit, *stops], [("EarlyStopping", {"wait": 1}), ("Other", {}), ("EarlyStopping", {"wait": 2})])
+        CallbackStates(
+            [limit, *stops], [("EarlyStopping", {"wait": 1}), ("Other", {}), ("EarlyStopping", {"wait": 2})]
+        ).on_train_begin()
 
     assert [stop.wait for stop in stops] == [1, 2]
