@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kerastune_lite.errors import (
@@ -26,7 +25,8 @@ from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Strategy, Suggestion
 from kerastune_lite.study import values_to_json
-from kerastune_lite.study_writer import CHECKPOINTS_NAME, MODELS_NAME, StudyWriter, mismatch
+from kerastune_lite.study_files import StudyFiles
+from kerastune_lite.study_writer import StudyWriter, mismatch
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.callback_copies import CallbackSource
@@ -86,6 +86,7 @@ class SearchLoop:
     def __init__(self, plan: SearchPlan, writer: StudyWriter) -> None:
         self._plan = plan
         self._writer = writer
+        self._files = StudyFiles(writer.study.directory)
         self._started = time.monotonic()
         self._engine = Engine(plan.engine)
         self.seconds_saved = 0.0
@@ -229,7 +230,7 @@ class SearchLoop:
         if suggestion.resume_from is not None:
             kept = self._kept_of(number, suggestion.resume_from)
             try:
-                self._checkpoint = checkpoints.read(self._checkpoint_path(suggestion.resume_from, kept))
+                self._checkpoint = checkpoints.read(self._files.checkpoint(suggestion.resume_from, kept))
                 decided |= {"resumed_from": suggestion.resume_from, "resumed_at": kept}
             except CheckpointError as error:
                 notes = (*notes, f"trained again from the first epoch, since of its checkpoint after {kept}: {error}")
@@ -268,11 +269,11 @@ class SearchLoop:
             callbacks=self._plan.callbacks,
             engine=self._engine,
             seconds_left=self._seconds_left(),
-            model_path=self._model_path(trial.number) if keeps_model else None,
+            model_path=self._files.model(trial.number) if keeps_model else None,
             score_to_beat=self._score_to_beat(),
             checkpoint=self._checkpoint,
             takes_over=trial.parent is not None and self._writer.study.trial(trial.parent).values != trial.values,
-            checkpoint_path=None if trial.pause_at is None else self._checkpoint_path(trial.number, trial.pause_at),
+            checkpoint_path=None if trial.pause_at is None else self._files.checkpoint(trial.number, trial.pause_at),
         )
         try:
             outcome = run_here(task, _JournalReport(self, trial))
@@ -395,30 +396,14 @@ class SearchLoop:
     # Models and paused trainings on disk
 
     def _tidy(self) -> None:
-        self._tidy_models()
-        self._tidy_checkpoints()
-
-    def _checkpoint_path(self, number: int, epochs: int | None) -> Path:
-        return self._writer.study.directory / CHECKPOINTS_NAME / f"{number:04d}-{epochs}.npz"
-
-    def _tidy_checkpoints(self) -> None:
-        """Removes the paused trainings that nothing can go on from any more, and what an unfinished write left."""
-        folder = self._writer.study.directory / CHECKPOINTS_NAME
-        if not folder.is_dir():
-            return
+        """Removes models that are no longer among the best, and paused trainings that nothing can go on from."""
+        self._files.keep_models(self._files.model(trial.number) for trial in self._ranked()[: self._plan.keep_models])
         trials = self._writer.study.to_minimise()
-        begun = [trial for trial in trials if not trial.state.ended and trial.resumed_from is not None]
-        names = {self._checkpoint_path(trial.resumed_from or 0, trial.resumed_at).name for trial in begun}
+        kept = {(t.resumed_from, t.resumed_at) for t in trials if not t.state.ended}
         if isinstance(self._strategy, PausingStrategy):
             resumable = self._strategy.resumable(trials)
-            paused = [trial for trial in trials if trial.number in resumable]
-            names |= {self._checkpoint_path(trial.number, trial.pause_at).name for trial in paused}
-        for path in folder.glob("*.npz"):
-            if path.name not in names:
-                path.unlink(missing_ok=True)
-
-    def _model_path(self, number: int) -> Path:
-        return self._writer.study.directory / MODELS_NAME / f"{number:04d}.keras"
+            kept |= {(t.number, t.pause_at or 0) for t in trials if t.number in resumable}
+        self._files.keep_checkpoints(self._files.checkpoint(n, epochs) for n, epochs in kept if n is not None)
 
     def _ranked(self) -> list[Trial]:
         objective = self._objective()
@@ -429,14 +414,6 @@ class SearchLoop:
         if len(ranked) < self._plan.keep_models or self._plan.keep_models == 0:
             return None
         return ranked[self._plan.keep_models - 1].score
-
-    def _tidy_models(self) -> None:
-        """Removes the models that are no longer among the best, and what an unfinished write left."""
-        kept = {self._model_path(trial.number).name for trial in self._ranked()[: self._plan.keep_models]}
-        folder = self._writer.study.directory / MODELS_NAME
-        for path in folder.glob("*.keras") if folder.is_dir() else ():
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
 
 
 def _so_far(trial: Trial) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from kerastune_lite.journal import FORMAT_VERSION, JOURNAL_NAME, Event, Journal,
 from kerastune_lite.objective import Objective
 from kerastune_lite.space import Space
 from kerastune_lite.study import Study
+from kerastune_lite.study_files import StudyFiles
 
 Observer = Callable[[Event, Study], None]
-MODELS_NAME = "models"
-CHECKPOINTS_NAME = "checkpoints"
 
 
 class StudyWriter:
@@ -124,5 +122,4 @@ def _text(objective: Objective) -> str:
 def _remove(directory: Path) -> None:
     """Removes what a study wrote, and nothing else that may lie in its directory."""
     (directory / JOURNAL_NAME).unlink(missing_ok=True)
-    for name in (MODELS_NAME, CHECKPOINTS_NAME):
-        shutil.rmtree(directory / name, ignore_errors=True)
+    StudyFiles(directory).remove()

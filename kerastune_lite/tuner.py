@@ -24,7 +24,8 @@ from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy
 from kerastune_lite.study import Study
-from kerastune_lite.study_writer import MODELS_NAME, StudyWriter
+from kerastune_lite.study_files import StudyFiles
+from kerastune_lite.study_writer import StudyWriter
 from kerastune_lite.trial import Trial
 from kerastune_lite.views.progress import Progress
 
@@ -301,7 +302,8 @@ class Tuner:
 
         study = self.study
         ranked = study.leaderboard(n) or (study.best,)
-        kept = [(trial, self._model_path(trial)) for trial in ranked]
+        files = StudyFiles(study.directory)
+        kept = [(trial, files.model(trial.number)) for trial in ranked]
         kept = [(trial, path) for trial, path in kept if path.exists()]
         if not kept:
             raise NoResultError(
@@ -350,9 +352,6 @@ class Tuner:
         if built.model is None:
             raise NoResultError("build_fn trains by itself and gives back no model.")
         return built.model, dict(built.fit_arguments or {})
-
-    def _model_path(self, trial: Trial) -> Path:
-        return self.study.directory / MODELS_NAME / f"{trial.number:04d}.keras"
 
     def _settled_directory(self) -> Path:
         if self.directory is None:

@@ -29,12 +29,11 @@ from kerastune_lite.seeds import run_seed
 from kerastune_lite.space import Parameter, Space, Value
 from kerastune_lite.training import callback_copies, model_files
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
-from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.engine.engine import Engine, Fitted, ProgramError
 from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
-from kerastune_lite.training.pausing import PauseAt, go_on
+from kerastune_lite.training.pausing import go_on, pausing_callbacks
 from kerastune_lite.training.recorder import EpochRecorder
 from kerastune_lite.trial import Trial, TrialFailure
 
@@ -255,53 +254,30 @@ class _Trainings:
         arguments = _fit_arguments(task, built)
         if number == 0:
             self._report.built(objective, arguments.get("epochs"))
-        runs = task.first_run + task.runs
-        trial = dataclasses.replace(task.trial, values=hp.values)
-        goes_on = task.checkpoint is not None
-        callbacks = [
-            callback
-            for source in (task.callbacks, arguments.pop("callbacks", ()))
-            for callback in callback_copies.for_training(source, trial, number, runs, goes_on=goes_on)
-        ]
-        kept = task.checkpoint
-        pauses = kept is not None or task.trial.pause_at is not None
-        states = CallbackStates(tuple(callbacks) if pauses else (), () if kept is None else kept.callbacks)
-        for callback in callbacks:
-            if isinstance(callback, TimeLimit):
-                callback.charge(time.monotonic() - started)
-        if task.seconds_left is not None:
-            seconds = task.seconds_left - (time.monotonic() - self._started)
-            callbacks.append(TimeLimit(seconds=max(seconds, 1e-3)))
         recorder = EpochRecorder(
             objective,
             lambda epoch, logs: self._report.epoch(number, epoch, logs),
             may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
-            earlier=task.trial.curve if kept is not None else (),
+            earlier=() if task.checkpoint is None else task.trial.curve,
             counts_from=task.trial.first_epoch,
         )
-        pause = PauseAt(task.trial.pause_at, task.checkpoint_path, states, recorder)
-        if kept is not None:
+        callbacks = self._callbacks(hp, arguments.pop("callbacks", ()), number, started)
+        states, pause = pausing_callbacks(task.trial, task.checkpoint, task.checkpoint_path, callbacks, recorder)
+        if task.checkpoint is not None:
             assert task.data is not None
-            go_on(built.model, task.data.arguments()["x"], kept, keep_learning_rate=task.takes_over)
-            arguments["initial_epoch"] = kept.epochs
-            if recorder.best_epoch is not None:
-                recorder.best_weights = kept.best_weights or built.model.get_weights()
+            go_on(built.model, task.data.arguments()["x"], task.checkpoint, keep_learning_rate=task.takes_over)
+            arguments["initial_epoch"] = task.checkpoint.epochs
+            recorder.goes_on(built.model, task.checkpoint.best_weights)
+        arguments["callbacks"] = [*callbacks, states, *self._limits(), recorder, pause]
         seed = run_seed(task.study_seed, task.trial.number, number)
-        fitted = _fit(
-            task.build_fn,
-            hp,
-            built.model,
-            {**arguments, "callbacks": [*callbacks, states, recorder, pause]},
-            engine,
-            seed,
-        )
+        fitted = _fit(task.build_fn, hp, built.model, arguments, engine, seed)
         returned = curve_of(fitted.history, objective) if fitted.history is not None and not recorder.curve else None
         if returned:
             return self._scored(Built(built.model, None, returned), number)
         best_epoch, score = _best_of(objective, recorder)
         if recorder.best_weights is not None:
             built.model.set_weights(recorder.best_weights)
-        reason = recorder.stopped or callback_copies.stop_reason(callbacks)
+        reason = recorder.stopped or callback_copies.stop_reason(arguments["callbacks"])
         if pause.is_paused:
             reason = f"paused after {task.trial.pause_at} of {task.trial.epochs} epochs"
         return Run(
@@ -313,6 +289,29 @@ class _Trainings:
             seconds_saved=fitted.seconds_saved,
             model=built.model,
         )
+
+    def _callbacks(self, hp: HyperParameters, decided: Any, number: int, started: float) -> list[Any]:
+        """The user's callbacks, fresh: those given to the search and those that build_fn decided."""
+        task, runs = self._task, self._task.first_run + self._task.runs
+        trial = dataclasses.replace(task.trial, values=hp.values)
+        callbacks = [
+            callback
+            for source in (task.callbacks, decided)
+            for callback in callback_copies.for_training(
+                source, trial, number, runs, goes_on=task.checkpoint is not None
+            )
+        ]
+        for callback in callbacks:
+            if isinstance(callback, TimeLimit):
+                callback.charge(time.monotonic() - started)
+        return callbacks
+
+    def _limits(self) -> list[Any]:
+        """What ends the training when the whole search's time is over."""
+        if self._task.seconds_left is None:
+            return []
+        seconds = self._task.seconds_left - (time.monotonic() - self._started)
+        return [TimeLimit(seconds=max(seconds, 1e-3))]
 
     def _scored(self, built: Built, number: int) -> Run:
         """The run of a function that trained by itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.recorder import EpochRecorder
+from kerastune_lite.trial import Trial
 
 
 class PauseAt(keras.callbacks.Callback):
@@ -50,6 +51,15 @@ class PauseAt(keras.callbacks.Callback):
         checkpoints.save(self._path, checkpoint)
         self.is_paused = True
         self.model.stop_training = True
+
+
+def pausing_callbacks(
+    trial: Trial, checkpoint: Checkpoint | None, path: Path | None, callbacks: Sequence[Any], recorder: EpochRecorder
+) -> tuple[CallbackStates, PauseAt]:
+    """What gives the user's callbacks their states back, and what pauses; both do nothing in a usual training."""
+    pauses = trial.pause_at is not None or checkpoint is not None
+    states = CallbackStates(callbacks if pauses else (), () if checkpoint is None else checkpoint.callbacks)
+    return states, PauseAt(trial.pause_at, path, states, recorder)
 
 
 def go_on(model: Any, x: Any, checkpoint: Checkpoint, *, keep_learning_rate: bool) -> None:

@@ -68,6 +68,11 @@ class EpochRecorder(keras.callbacks.Callback):
         if self.diverged is not None or self.stopped is not None:
             self.model.stop_training = True
 
+    def goes_on(self, model: Any, best_weights: list[Any] | None) -> None:
+        """Takes over the best weights of the epochs before: the model's own where there are no others."""
+        if self.best_epoch is not None:
+            self.best_weights = best_weights or model.get_weights()
+
     @property
     def best_epoch(self) -> int | None:
         """The epoch with the best score so far."""

@@ -1,0 +1,49 @@
+"""Where a study keeps models and paused trainings, and which of them stay."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+MODELS, CHECKPOINTS = "models", "checkpoints"
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """The files of a study beside its journal.
+
+    Attributes:
+        directory: The study's.
+    """
+
+    directory: Path
+
+    def model(self, number: int) -> Path:
+        """The model of a trial."""
+        return self.directory / MODELS / f"{number:04d}.keras"
+
+    def checkpoint(self, number: int, epochs: int | None) -> Path:
+        """The training of a trial, paused after so many epochs."""
+        return self.directory / CHECKPOINTS / f"{number:04d}-{epochs}.npz"
+
+    def keep_models(self, kept: Iterable[Path]) -> None:
+        """Removes all other models, and what an unfinished write left."""
+        _keep(self.directory / MODELS, "*.keras", kept)
+
+    def keep_checkpoints(self, kept: Iterable[Path]) -> None:
+        """Removes all other paused trainings, and what an unfinished write left."""
+        _keep(self.directory / CHECKPOINTS, "*.npz", kept)
+
+    def remove(self) -> None:
+        """Removes all of them."""
+        for name in (MODELS, CHECKPOINTS):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+
+
+def _keep(folder: Path, pattern: str, kept: Iterable[Path]) -> None:
+    names = {path.name for path in kept}
+    for path in folder.glob(pattern) if folder.is_dir() else ():
+        if path.name not in names:
+            path.unlink(missing_ok=True)
