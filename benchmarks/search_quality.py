@@ -662,6 +662,9 @@ def installed(names: Sequence[str], reference: str | None) -> dict[str, Search]:
     if reference is not None:
         makers["reference"] = lambda: by_reference(reference)
     found = {}
+    unknown = [name for name in names if name not in makers]
+    if unknown:
+        raise SystemExit(f"no such peer: {', '.join(unknown)}. There are {', '.join(makers)}.")
     for name in names or list(makers):
         try:
             found[name] = makers[name]()
