@@ -49,3 +49,13 @@ def test_a_conditional_space_is_searched(tmp_path):
     for trial in study.trials:
         assert ("momentum" in trial.values) == (trial.values["optimizer"] == "sgd")
         assert sum(name.endswith("units") for name in trial.values) == trial.values["layers"]
+
+
+def test_the_three_ways_to_stop_early_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    halved, hyperband, population = example("stop_early").main(epochs=3, budget=12)
+
+    assert halved.epochs_spent == 12
+    assert max(len(trial.curve) for trial in hyperband.trials) == 3
+    assert population is not None
+    assert "from epoch 1" in capsys.readouterr().out
