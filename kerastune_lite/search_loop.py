@@ -272,7 +272,6 @@ class SearchLoop:
             model_path=self._files.model(trial.number) if keeps_model else None,
             score_to_beat=self._score_to_beat(),
             checkpoint=self._checkpoint,
-            takes_over=trial.parent is not None and self._writer.study.trial(trial.parent).values != trial.values,
             checkpoint_path=None if trial.pause_at is None else self._files.checkpoint(trial.number, trial.pause_at),
         )
         try:

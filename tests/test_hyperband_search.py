@@ -292,6 +292,25 @@ def test_a_function_that_trains_by_itself_cannot_be_paused(tmp_path):
         hyperband(tmp_path, lambda hp: hp.float("x", 0.0, 1.0)).search()
 
 
+def test_a_model_with_optimizers_of_its_own_cannot_be_paused(tmp_path):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.own = keras.layers.Dense(1), keras.optimizers.SGD(0.1)
+
+        def call(self, x):
+            return self.dense(x)
+
+    def build(hp):
+        hp.float("x", 0.0, 1.0)
+        model = Own()
+        model.compile(optimizer=None, loss="mse")
+        return model
+
+    with pytest.raises(BuildError, match=r"can't be paused with its trial: it has no optimizer"):
+        search(tmp_path, build)
+
+
 def test_another_search_in_the_same_directory_leaves_no_checkpoints_behind(tmp_path):
     class Pressing(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):

@@ -29,12 +29,14 @@ class Checkpoint:
     Attributes:
         epochs: How many epochs had been trained.
         variables: The values of the model's and the optimizer's variables, random generators' states among them.
+        built_rate: The learning rate that the model was built with; None where a schedule decides it.
         best_weights: The weights after the best epoch so far; None where the latest one was the best.
         callbacks: The name of each callback's class, and its state; None of one that begins anew.
     """
 
     epochs: int
     variables: Arrays
+    built_rate: float | None = None
     best_weights: Arrays | None = None
     callbacks: Sequence[tuple[str, State | None]] = field(default_factory=tuple)
 
@@ -95,6 +97,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     document = {
         "epochs": checkpoint.epochs,
         "variables": packed(checkpoint.variables),
+        "built_rate": checkpoint.built_rate,
         "best_weights": packed(checkpoint.best_weights),
         "callbacks": [[name, packed(state)] for name, state in checkpoint.callbacks],
     }
@@ -132,6 +135,7 @@ def read(path: Path) -> Checkpoint:
             return Checkpoint(
                 document["epochs"],
                 unpacked(document["variables"]),
+                document["built_rate"],
                 unpacked(document["best_weights"]),
                 tuple((name, unpacked(state)) for name, state in document["callbacks"]),
             )

@@ -58,7 +58,6 @@ class Task:
         model_path: Where to keep the model, or None.
         score_to_beat: The score that the model has to beat to be kept; None keeps any.
         checkpoint: Where the training was paused that this one goes on from, or None.
-        takes_over: Whether that was a training of another setting.
         checkpoint_path: Where to keep the training if it pauses.
     """
 
@@ -77,7 +76,6 @@ class Task:
     model_path: Path | None = None
     score_to_beat: float | None = None
     checkpoint: Checkpoint | None = None
-    takes_over: bool = False
     checkpoint_path: Path | None = None
 
 
@@ -262,10 +260,12 @@ class _Trainings:
             counts_from=task.trial.first_epoch,
         )
         callbacks = self._callbacks(hp, arguments.pop("callbacks", ()), number, started)
-        states, pause = pausing_callbacks(task.trial, task.checkpoint, task.checkpoint_path, callbacks, recorder)
+        states, pause = pausing_callbacks(
+            built.model, task.trial, task.checkpoint, task.checkpoint_path, callbacks, recorder
+        )
         if task.checkpoint is not None:
             assert task.data is not None
-            go_on(built.model, task.data.arguments()["x"], task.checkpoint, keep_learning_rate=task.takes_over)
+            go_on(built.model, task.data.arguments()["x"], task.checkpoint)
             arguments["initial_epoch"] = task.checkpoint.epochs
             recorder.goes_on(built.model, task.checkpoint.best_weights)
         arguments["callbacks"] = [*callbacks, states, *self._limits(), recorder, pause]

@@ -13,7 +13,7 @@ from kerastune_lite.errors import CallbackError
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
-from kerastune_lite.training.pausing import build_on
+from kerastune_lite.training.pausing import build_on, go_on
 
 
 def checkpoint():
@@ -21,6 +21,7 @@ def checkpoint():
     return Checkpoint(
         epochs=3,
         variables=[np.arange(6.0, dtype="float32").reshape(2, 3), np.array(7, "int64")],
+        built_rate=0.1,
         best_weights=[np.zeros(2, "float16")],
         callbacks=[("EarlyStopping", state), ("TensorBoard", None)],
     )
@@ -30,7 +31,7 @@ def test_a_checkpoint_comes_back_from_its_file_as_it_was(tmp_path):
     checkpoints.save(tmp_path / "new" / "0001-3.npz", checkpoint())
     back = checkpoints.read(tmp_path / "new" / "0001-3.npz")
 
-    assert back.epochs == 3
+    assert (back.epochs, back.built_rate) == (3, 0.1)
     assert [value.dtype for value in back.variables] == ["float32", "int64"]
     np.testing.assert_array_equal(back.variables[0], checkpoint().variables[0])
     assert back.variables[1] == 7
@@ -74,9 +75,9 @@ def test_a_missing_file_is_recognised(tmp_path):
         checkpoints.read(tmp_path / "a.npz")
 
 
-def model_of(units):
+def model_of(units, optimizer="adam"):
     model = keras.Sequential([keras.layers.Dense(units), keras.layers.Dense(1)])
-    model.compile("adam", "mse")
+    model.compile(optimizer, "mse")
     build_on(model, np.zeros((4, 3), "float32"))
     return model
 
@@ -93,6 +94,18 @@ def test_a_model_that_does_not_know_its_inputs_is_built_on_the_first_of_them():
 
     # Two kernels, two biases; the optimizer's counter, rate and two moments of each.
     assert len(variables) == 4 + 2 + 8
+
+
+@pytest.mark.parametrize(("built", "expected"), [(0.1, 0.01), (0.05, 0.05)])
+def test_the_learning_rate_goes_on_where_it_was_unless_the_setting_has_another(built, expected):
+    """A callback had reduced it from 0.1 to 0.01."""
+    paused, new = model_of(2, keras.optimizers.SGD(0.1)), model_of(2, keras.optimizers.SGD(built))
+    paused.optimizer.learning_rate = 0.01
+    rate = float(np.float32(0.1))
+    go_on(new, np.zeros((4, 3)), Checkpoint(1, checkpoints.values_of(paused), built_rate=rate))
+
+    assert float(new.optimizer.learning_rate) == pytest.approx(expected)
+    np.testing.assert_array_equal(new.get_weights()[0], paused.get_weights()[0])
 
 
 def states_of(callback):
