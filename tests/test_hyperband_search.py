@@ -218,6 +218,16 @@ def test_no_more_checkpoints_lie_on_the_disk_than_rungs_can_need(tmp_path):
     assert counts == [0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, 0, 1, 1, 1, 0, 0, 0]
 
 
+def test_a_trial_goes_on_past_epochs_that_were_not_validated(tmp_path):
+    """The first rung lies after two epochs, of which only the second has a score."""
+    study = hyperband(tmp_path, max_epochs=6).search(X, Y, validation_data=(X, Y), validation_freq=2)
+    promoted = [trial for trial in study.trials if trial.resumed_at == 2]
+
+    assert promoted
+    assert all(trial.state is not TrialState.FAILED for trial in study.trials)
+    assert all("val_loss" not in trial.curve[0] and trial.best_epoch % 2 == 1 for trial in promoted)
+
+
 def test_settings_may_come_from_the_gaussian_process(tmp_path):
     study = search(tmp_path, strategy="bayesian")
 

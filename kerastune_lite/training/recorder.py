@@ -41,16 +41,15 @@ class EpochRecorder(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.objective = objective
+        self._report = report
+        self._may_be_missing = may_be_missing
         self.curve: list[dict[str, float]] = [dict(logs) for logs in earlier]
-        self.scores: list[float | None] = [
-            logs.get(objective.reported_name(logs)) if epoch >= counts_from and logs else None
-            for epoch, logs in enumerate(self.curve)
+        self.scores = [
+            self._score(logs) if epoch >= counts_from and logs else None for epoch, logs in enumerate(self.curve)
         ]
         self.best_weights: list[Any] | None = None
         self.diverged: int | None = None
         self.stopped: str | None = None
-        self._report = report
-        self._may_be_missing = may_be_missing
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keeps the epoch's logs, and the weights where it is the best so far."""
