@@ -42,6 +42,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from peer_spaces import declared_to_keras_tuner, suggested_by_optuna
 from scipy.stats import rankdata
 
 from kerastune_lite.seeds import suggestion_rng
@@ -475,24 +476,11 @@ def by_optuna(sampler: str) -> Search:
         torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-    def suggested(trial: Any, space: Sequence[Parameter]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for p in space:
-            if not all(condition.holds(values) for condition in p.conditions):
-                continue
-            if isinstance(p, Choice) or p.step is not None:
-                values[p.name] = trial.suggest_categorical(p.name, list(p.grid(2)))
-            elif isinstance(p, Int):
-                values[p.name] = trial.suggest_int(p.name, p.low, p.high, log=p.log)
-            else:
-                values[p.name] = trial.suggest_float(p.name, p.low, p.high, log=p.log)
-        return values
-
     def search(space: Sequence[Parameter], evaluate: Evaluate, trials: int, seed: int) -> None:
         study = optuna.create_study(sampler=getattr(optuna.samplers, sampler)(seed=seed))
         for _ in range(trials):
             trial = study.ask()
-            score = evaluate(suggested(trial, space))
+            score = evaluate(suggested_by_optuna(trial, space))
             if score is None:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
             else:
@@ -507,24 +495,11 @@ def by_keras_tuner() -> Search:
     with contextlib.redirect_stderr(io.StringIO()):
         import keras_tuner
 
-    def declared(space: Sequence[Parameter]) -> Any:
-        hp = keras_tuner.HyperParameters()
-        for p in space:
-            with contextlib.ExitStack() as scopes:
-                for c in p.conditions:
-                    scopes.enter_context(hp.conditional_scope(c.parent, list(c.values)))
-                if isinstance(p, Choice) or p.step is not None:
-                    hp.Choice(p.name, list(p.grid(2)))
-                else:
-                    kind = hp.Int if isinstance(p, Int) else hp.Float
-                    kind(p.name, p.low, p.high, sampling="log" if p.log else "linear")
-        return hp
-
     def search(space: Sequence[Parameter], evaluate: Evaluate, trials: int, seed: int) -> None:
         oracle = keras_tuner.oracles.BayesianOptimizationOracle(
             objective=keras_tuner.Objective("score", "min"),
             max_trials=trials,
-            hyperparameters=declared(space),
+            hyperparameters=declared_to_keras_tuner(space),
             seed=seed + 1,  # it takes 0 for no seed
             max_consecutive_failed_trials=trials + 1,
         )

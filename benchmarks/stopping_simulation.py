@@ -24,6 +24,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
+from peer_spaces import suggested_by_optuna
 from scipy.stats import rankdata
 from sklearn.datasets import load_digits
 
@@ -178,14 +179,7 @@ def by_optuna(seed: int, epochs: int) -> list[float]:
     best: list[float] = []
     while len(best) < epochs:
         trial = study.ask()
-        values: dict[str, Any] = {}
-        for p in SPACE:
-            if isinstance(p, Choice):
-                values[p.name] = trial.suggest_categorical(p.name, p.options)
-            else:
-                assert isinstance(p, (Int, Float))
-                suggest = trial.suggest_int if isinstance(p, Int) else trial.suggest_float
-                values[p.name] = suggest(p.name, p.low, p.high, log=p.log)
+        values = suggested_by_optuna(trial, SPACE)
         least, state = math.inf, optuna.trial.TrialState.COMPLETE
         for epoch, loss in enumerate(losses(values, seed * 10_007 + trial.number), start=1):
             least = min(least, loss)

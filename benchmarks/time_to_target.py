@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import os
 import statistics
@@ -34,9 +35,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from peer_spaces import declared_to_keras_tuner, suggested_by_optuna
 
 from kerastune_lite import BayesianOptimization, Hyperband, RandomSearch, Tuner
 from kerastune_lite.journal import JOURNAL_NAME, read_journal
+from kerastune_lite.space import Choice, Float, Int, Space
 from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving
 
 FOLDER = Path(__file__).parent
@@ -50,14 +53,16 @@ Curve = list[tuple[float, float]]
 """Seconds since the start and the best validation accuracy so far, after each epoch of a search."""
 Arm = Callable[[Data, int, int], Curve]
 
-SPACE = {
-    "learning_rate": ("float", 1e-4, 1e-1, True),
-    "filters": ("int", 4, 24, True),
-    "units": ("int", 16, 96, True),
-    "dropout": ("float", 0.0, 0.6, False),
-    "decay": ("float", 1e-6, 1e-2, True),
-    "optimizer": ("choice", ["adam", "sgd"]),
-}
+SPACE = Space(
+    [
+        Float(name="learning_rate", low=1e-4, high=1e-1, log=True),
+        Int(name="filters", low=4, high=24, log=True),
+        Int(name="units", low=16, high=96, log=True),
+        Float(name="dropout", low=0.0, high=0.6),
+        Float(name="decay", low=1e-6, high=1e-2, log=True),
+        Choice(name="optimizer", options=("adam", "sgd")),
+    ]
+)
 
 
 def model_of(values: Mapping[str, Any], shape: tuple[int, ...]) -> keras.Model:
@@ -123,16 +128,19 @@ class Watch:
 
 
 class Noting(keras.callbacks.Callback):
-    """Tells a watch of each epoch; copies of it tell the same one."""
+    """Tells a watch of each epoch from the first one that counts; copies of it tell the same one."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, first: int = 0) -> None:
         super().__init__()
         self.watch = watch
+        self.first = first
 
     def __deepcopy__(self, memo: Any) -> Noting:
-        return Noting(self.watch)
+        return Noting(self.watch, self.first)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        if epoch < self.first:
+            return
         self.watch.note((logs or {})["val_accuracy"])
         if self.watch.is_over:
             self.model.stop_training = True
@@ -147,12 +155,12 @@ def ours(make: Callable[[Any, dict[str, Any]], Tuner]) -> Arm:
 
         def build_fn(hp: Any) -> keras.Model:
             values = {}
-            for name, (kind, *settings) in SPACE.items():
-                if kind == "choice":
-                    values[name] = hp.choice(name, *settings)
+            for p in SPACE:
+                if isinstance(p, Choice):
+                    values[p.name] = hp.choice(p.name, p.options)
                 else:
-                    low, high, log = settings
-                    values[name] = getattr(hp, kind)(name, low, high, log=log)
+                    ask = hp.int if isinstance(p, Int) else hp.float
+                    values[p.name] = ask(p.name, p.low, p.high, log=p.log)
             return model_of(values, x.shape[1:])
 
         with tempfile.TemporaryDirectory() as directory:
@@ -162,14 +170,10 @@ def ours(make: Callable[[Any, dict[str, Any]], Tuner]) -> Arm:
             started = datetime.now().astimezone()
             tuner.search(x, y, validation_data=validation, max_epochs_total=epochs, **length)
             events = read_journal(Path(directory) / JOURNAL_NAME).events
-        watch = Watch(epochs)
-        curve: Curve = []
-        for event in events:
-            if event["event"] == "epoch":
-                watch.note(event["logs"]["val_accuracy"])
-                seconds = (datetime.fromisoformat(event["time"]) - started).total_seconds()
-                curve.append((round(seconds, 3), watch.curve[-1][1]))
-        return curve
+        told = [event for event in events if event["event"] == "epoch"]
+        seconds = [(datetime.fromisoformat(event["time"]) - started).total_seconds() for event in told]
+        best = itertools.accumulate((event["logs"]["val_accuracy"] for event in told), max)
+        return [(round(at, 3), so_far) for at, so_far in zip(seconds, best, strict=True)]
 
     return arm
 
@@ -222,13 +226,7 @@ def by_optuna(pruner_of: Callable[[Any], Any]) -> Arm:
                     self.model.stop_training = True
 
         def objective(trial: Any) -> float:
-            values = {}
-            for name, (kind, *settings) in SPACE.items():
-                if kind == "choice":
-                    values[name] = trial.suggest_categorical(name, *settings)
-                else:
-                    low, high, log = settings
-                    values[name] = getattr(trial, f"suggest_{kind}")(name, low, high, log=log)
+            values = suggested_by_optuna(trial, SPACE)
             keras.backend.clear_session()
             keras.utils.set_random_seed(seed * 10_000 + trial.number)
             model = model_of(values, x.shape[1:])
@@ -263,20 +261,19 @@ def by_keras_tuner(data: Data, epochs: int, seed: int) -> Curve:
     watch = Watch(sys.maxsize)
 
     def build(hp: Any) -> keras.Model:
-        values = {}
-        for name, (kind, *settings) in SPACE.items():
-            if kind == "choice":
-                values[name] = hp.Choice(name, *settings)
-            else:
-                low, high, log = settings
-                declare = hp.Float if kind == "float" else hp.Int
-                values[name] = declare(name, low, high, sampling="log" if log else "linear")
-        return model_of(values, x.shape[1:])
+        return model_of({p.name: hp.get(p.name) for p in SPACE}, x.shape[1:])
 
     keras.utils.set_random_seed(seed)
     with tempfile.TemporaryDirectory() as folder:
         tuner = keras_tuner.Hyperband(
-            build, "val_accuracy", max_epochs=MAX_EPOCHS, factor=FACTOR, seed=seed, directory=folder, project_name="a"
+            build,
+            "val_accuracy",
+            hyperparameters=declared_to_keras_tuner(SPACE),
+            max_epochs=MAX_EPOCHS,
+            factor=FACTOR,
+            seed=seed,
+            directory=folder,
+            project_name="a",
         )
         tuner.search(x, y, validation_data=validation, verbose=0, callbacks=[Noting(watch)])
     return watch.curve
@@ -297,31 +294,14 @@ def screening(data: Data, epochs: int, seed: int) -> Curve:
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed * 10_000 + number)
         model = model_of(values, x.shape[1:])
-        fit = model.fit(
-            x, y, validation_data=validation, epochs=until, verbose=0, callbacks=[Silent() if until > 1 else noting]
-        )
+        # The first epoch of a second training was paid for in the first.
+        noting = Noting(watch, first=1 if until > 1 else 0)
+        fit = model.fit(x, y, validation_data=validation, epochs=until, verbose=0, callbacks=[noting])
         return max(fit.history["val_accuracy"])
 
-    class Silent(keras.callbacks.Callback):
-        """The first epoch of a second training was paid for in the first."""
-
-        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-            if epoch > 0:
-                watch.note((logs or {})["val_accuracy"])
-                if watch.is_over:
-                    self.model.stop_training = True
-
-    noting = Noting(watch)
     tried = []
     for number in range(first):
-        values: dict[str, Any] = {}
-        for name, (kind, *settings) in SPACE.items():
-            if kind == "choice":
-                values[name] = settings[0][rng.integers(len(settings[0]))]
-            else:
-                low, high, log = settings
-                value = np.exp(rng.uniform(np.log(low), np.log(high))) if log else rng.uniform(low, high)
-                values[name] = round(float(value)) if kind == "int" else float(value)
+        values = SPACE.decode(rng.random(len(SPACE)))
         tried.append((-train(values, number, 1), number, values))
     for _, number, values in sorted(tried, key=lambda row: row[:2])[:goes_on]:
         train(values, number, MAX_EPOCHS)

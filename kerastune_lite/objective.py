@@ -124,9 +124,8 @@ class Objective:
 
     def values(self, curve: Sequence[Mapping[str, float]]) -> tuple[float, ...]:
         """The score of each epoch, turned so that less is better; inf where there is no finite one."""
-        names = dict.fromkeys(name for logs in curve for name in logs)
         try:
-            name = self.reported_name(names)
+            name = self.reported_name(set[str]().union(*curve))
         except ObjectiveError:
             return (math.inf,) * len(curve)
         values = (self.sign * logs.get(name, math.nan) for logs in curve)

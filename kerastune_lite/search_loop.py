@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from kerastune_lite.seeds import random_value, run_seed, suggestion_rng
 from kerastune_lite.space import UNSET, Parameter, Value, same_value
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.random_search import tried_settings, untried
-from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Strategy, Suggestion
+from kerastune_lite.strategies.strategy import Pause, PausingStrategy, StrategySource, Suggestion, strategy_of
 from kerastune_lite.study import values_to_json
 from kerastune_lite.study_files import StudyFiles
 from kerastune_lite.study_writer import StudyWriter, mismatch
@@ -62,7 +62,7 @@ class SearchPlan:
     """
 
     build_fn: Any
-    strategy: Strategy | Callable[[int], Strategy]
+    strategy: StrategySource
     data: TrainingData | None
     callbacks: CallbackSource
     enqueued: Sequence[Mapping[str, Value]]
@@ -94,7 +94,7 @@ class SearchLoop:
         self._failures: list[Trial] = []
         self._checkpoint: Checkpoint | None = None  # where the trial that was begun last goes on from
         self._known_at_start = writer.study.space if writer.is_resumed else None
-        self._strategy = plan.strategy if isinstance(plan.strategy, Strategy) else plan.strategy(self._seed())
+        self._strategy = strategy_of(plan.strategy, self._seed())
 
     def run(self) -> str:
         """Searches, and says why it ended.
@@ -222,13 +222,22 @@ class SearchLoop:
 
     def _begin_again(self, trial: Trial, attempt: int) -> Trial:
         suggestion = Suggestion(trial.values, trial.unseen, trial.asked_epochs, trial.pause_at, trial.resumed_from)
-        return self._begin(trial.number, suggestion, attempt, trial.notes)
+        return self._begin(trial.number, suggestion, attempt, trial.notes, resumed_at=trial.resumed_at)
 
-    def _begin(self, number: int, suggestion: Suggestion, attempt: int, notes: Sequence[str]) -> Trial:
+    def _begin(
+        self,
+        number: int,
+        suggestion: Suggestion,
+        attempt: int,
+        notes: Sequence[str],
+        resumed_at: int | None = None,
+    ) -> Trial:
+        """Begins a trial; `resumed_at` are the epochs of the weights it goes on from, by default the latest kept."""
         decided: dict[str, Any] = {"epochs": suggestion.epochs, "pause_at": suggestion.pause_at}
         self._checkpoint = None
         if suggestion.resume_from is not None:
-            kept = self._kept_of(number, suggestion.resume_from)
+            latest = self._writer.study.records[suggestion.resume_from].pause_at
+            kept = latest if resumed_at is None else resumed_at
             try:
                 self._checkpoint = checkpoints.read(self._files.checkpoint(suggestion.resume_from, kept))
                 decided |= {"resumed_from": suggestion.resume_from, "resumed_at": kept}
@@ -246,13 +255,6 @@ class SearchLoop:
             **{name: value for name, value in decided.items() if value is not None},
         )
         return self._writer.study.trial(number)
-
-    def _kept_of(self, number: int, source: int) -> int | None:
-        """After how many epochs the trial was paused that another one, or the same, goes on from."""
-        begun = self._writer.study.records.get(number)
-        if begun is not None and begun.resumed_from == source and not begun.is_paused:
-            return begun.resumed_at
-        return self._writer.study.records[source].pause_at
 
     def _run(self, trial: Trial) -> None:
         started = time.monotonic()
@@ -397,10 +399,10 @@ class SearchLoop:
     def _tidy(self) -> None:
         """Removes models that are no longer among the best, and paused trainings that nothing can go on from."""
         self._files.keep_models(self._files.model(trial.number) for trial in self._ranked()[: self._plan.keep_models])
-        trials = self._writer.study.to_minimise()
+        trials = self._writer.study.records.values()
         kept = {(t.resumed_from, t.resumed_at) for t in trials if not t.state.ended}
         if isinstance(self._strategy, PausingStrategy):
-            resumable = self._strategy.resumable(trials)
+            resumable = self._strategy.resumable(self._writer.study.to_minimise())
             kept |= {(t.number, t.pause_at or 0) for t in trials if t.number in resumable}
         self._files.keep_checkpoints(self._files.checkpoint(n, epochs) for n, epochs in kept if n is not None)
 

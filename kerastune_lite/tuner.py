@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +14,6 @@ import numpy as np
 
 from kerastune_lite.durations import seconds_of
 from kerastune_lite.errors import DataError, NoResultError, StudyError
-from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.leaderboard import Leaderboard, score_text, values_text
 from kerastune_lite.objective import Objective
 from kerastune_lite.seeds import random_state_put_back
@@ -22,7 +21,7 @@ from kerastune_lite.space import Value
 from kerastune_lite.stopping import StoppingRule, rule_of
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
-from kerastune_lite.strategies.strategy import Strategy
+from kerastune_lite.strategies.strategy import Strategy, StrategySource, strategy_of
 from kerastune_lite.study import Study
 from kerastune_lite.study_files import StudyFiles
 from kerastune_lite.study_writer import StudyWriter
@@ -86,7 +85,7 @@ class Tuner:
         build_fn: Any,
         objective: str | Objective | None = None,
         *,
-        strategy: Strategy | Callable[[int], Strategy],
+        strategy: StrategySource,
         max_trials: int | None = 10,
         directory: str | Path | None = None,
         overwrite: bool = False,
@@ -345,10 +344,10 @@ class Tuner:
         return model
 
     def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[Any, dict[str, Any]]:
-        from kerastune_lite.training.build import builder_of, interpret
+        from kerastune_lite.training.build import built_with
 
         values = trial_or_values.values if isinstance(trial_or_values, Trial) else trial_or_values
-        built = interpret(builder_of(self.build_fn)(HyperParameters(values)), self.objective or Objective("loss"))
+        built = built_with(self.build_fn, values, self.objective or Objective("loss"))
         if built.model is None:
             raise NoResultError("build_fn trains by itself and gives back no model.")
         return built.model, dict(built.fit_arguments or {})
@@ -462,7 +461,7 @@ class Hyperband(Tuner):
         max_epochs: int,
         factor: int = 3,
         iterations: int = 1,
-        strategy: Literal["random", "bayesian"] | Strategy | Callable[[int], Strategy] = "random",
+        strategy: Literal["random", "bayesian"] | StrategySource = "random",
         **settings: Unpack[TunerSettings],
     ) -> None:
         from kerastune_lite.strategies.hyperband import HyperbandStrategy
@@ -475,8 +474,7 @@ class Hyperband(Tuner):
         most = settings["max_trials"]
 
         def hyperband(seed: int) -> Strategy:
-            drawing = inner if isinstance(inner, Strategy) else inner(seed)
-            return HyperbandStrategy(drawing, max_epochs, factor, iterations, most)
+            return HyperbandStrategy(strategy_of(inner, seed), max_epochs, factor, iterations, most)
 
         HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most)
         super().__init__(build_fn, objective, strategy=hyperband, **settings)
@@ -553,8 +551,9 @@ class PopulationBasedTraining(Tuner):
 
         study = self.study
         schedule = study.schedule(study.best.number)
-        for epoch, values in schedule:
-            first, later = (self._build(each)[1] for each in (schedule[0][1], values))
+        arguments = [self._build(values)[1] for _, values in schedule]
+        first = arguments[0]
+        for (epoch, _), later in zip(schedule, arguments, strict=True):
             differing = [name for name in {**first, **later} if first.get(name) != later.get(name)]
             if differing:
                 raise ValueError(
@@ -575,9 +574,7 @@ class PopulationBasedTraining(Tuner):
         return PopulationStrategy(RandomStrategy(), self.population, self.interval, self._epochs, layout)
 
 
-def _named_strategy(
-    strategy: Literal["random", "bayesian"] | Strategy | Callable[[int], Strategy],
-) -> Strategy | Callable[[int], Strategy]:
+def _named_strategy(strategy: Literal["random", "bayesian"] | StrategySource) -> StrategySource:
     if strategy == "random":
         return RandomStrategy()
     if strategy == "bayesian":

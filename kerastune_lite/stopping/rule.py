@@ -38,8 +38,8 @@ def others_after(epochs: int, trial: Trial, trials: Sequence[Trial], objective: 
 
     Like is compared with like: a trial that ended before tells nothing about a later epoch.
     """
-    curves = (best_so_far(other, objective) for other in trials if other.number != trial.number)
-    return [curve[epochs - 1] for curve in curves if len(curve) >= epochs]
+    curves = [other.curves[0] for other in trials if other.curves and other.number != trial.number]
+    return [objective.best_so_far(curve[:epochs])[-1] for curve in curves if len(curve) >= epochs]
 
 
 def check_least_epochs(name: str, least: int, epochs: int) -> None:

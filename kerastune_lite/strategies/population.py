@@ -104,16 +104,16 @@ class PopulationStrategy:
 
 def changed(values: Mapping[str, Value], space: Space, layout: Layout, rng: np.random.Generator) -> dict[str, Value]:
     """A setting whose parameters are multiplied, moved or drawn anew, as far as the weights still fit."""
-    new = dict(values)
+    new, own = dict(values), layout(values)
     for name, value in values.items():
         parameter = space.get(name)
         if parameter is None or parameter.size == 1:
             continue
         proposed = {**values, name: _changed(parameter, value, rng)}
-        if not same_value(proposed[name], value) and layout(proposed) == layout(values):
+        if not same_value(proposed[name], value) and layout(proposed) == own:
             new[name] = proposed[name]
     # Parameters that are harmless one by one may still not be together.
-    return new if layout(new) == layout(values) else dict(values)
+    return new if layout(new) == own else dict(values)
 
 
 def _changed(parameter: Parameter, value: Value, rng: np.random.Generator) -> Value:

@@ -7,7 +7,7 @@ turns the scores of a "max" objective before it asks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -66,6 +66,15 @@ class Strategy(Protocol):
             rng: A generator of this trial's own, made from the study's seed and the trial's number.
         """
         ...
+
+
+StrategySource = Strategy | Callable[[int], Strategy]
+"""A strategy, or a function of the study's seed that makes one."""
+
+
+def strategy_of(source: StrategySource, seed: int) -> Strategy:
+    """The strategy of a study with this seed."""
+    return source if isinstance(source, Strategy) else source(seed)
 
 
 @runtime_checkable

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import BuildError, ObjectiveError
+from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective, not_reported
-from kerastune_lite.space import is_number
+from kerastune_lite.space import Value, is_number
 from kerastune_lite.training.recorder import numeric_logs
 
 _WAYS = (
@@ -40,6 +41,11 @@ def builder_of(build_fn: Any) -> Callable[[Any], Any]:
     if not callable(build):
         raise BuildError(f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}.")
     return build  # type: ignore[no-any-return]
+
+
+def built_with(build_fn: Any, values: Mapping[str, Value], objective: Objective) -> Built:
+    """What build_fn makes of a setting, outside of any trial; errors as `interpret`."""
+    return interpret(builder_of(build_fn)(HyperParameters(values)), objective)
 
 
 def interpret(returned: Any, objective: Objective) -> Built:

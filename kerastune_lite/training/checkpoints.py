@@ -17,6 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastune_lite.training.keras_internals import trained_state_of
+from kerastune_lite.training.whole_files import written_whole
+
 Arrays = list[np.ndarray]
 State = Mapping[str, Any]
 """What a callback keeps between epochs: numbers, texts, arrays, and lists and dicts of them."""
@@ -45,15 +48,9 @@ class CheckpointError(Exception):
     """A checkpoint is missing, damaged, or doesn't fit the model."""
 
 
-def variables_of(model: Any) -> list[Any]:
-    """The variables of a built model and its optimizer, each once; the metrics', which every epoch resets, left out."""
-    variables = [*model.variables, *model.optimizer.variables]
-    return list({id(variable): variable for variable in variables}.values())
-
-
 def values_of(model: Any) -> Arrays:
     """Copies of the variables' values."""
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables_of(model)]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in trained_state_of(model)]
 
 
 def restore(model: Any, checkpoint: Checkpoint, keep: Sequence[Any] = ()) -> None:
@@ -62,7 +59,7 @@ def restore(model: Any, checkpoint: Checkpoint, keep: Sequence[Any] = ()) -> Non
     Raises:
         CheckpointError: They have other variables.
     """
-    variables = variables_of(model)
+    variables = trained_state_of(model)
     shapes, kept = [tuple(v.shape) for v in variables], [value.shape for value in checkpoint.variables]
     if shapes != kept:
         at = next((n for n, pair in enumerate(zip(shapes, kept, strict=False)) if len(set(pair)) > 1), None)
@@ -101,13 +98,10 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "best_weights": packed(checkpoint.best_weights),
         "callbacks": [[name, packed(state)] for name, state in checkpoint.callbacks],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".unfinished-{path.name}")
-    with unfinished.open("wb") as file:
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, allow_pickle=False, document=np.array(json.dumps(document)), **arrays)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def read(path: Path) -> Checkpoint:

@@ -239,9 +239,17 @@ def complete_state(model: Any, symbols: Any) -> None:
             compiled.build(targets, outputs)
 
 
+def trained_state_of(model: Any) -> list[Any]:
+    """Every variable of a model and its optimizer, each once; the metrics', which every epoch resets, left out."""
+    return _each_once([*model.variables, *model.optimizer.variables])
+
+
 def state_of(model: Any) -> list[Any]:
     """Every variable of a model, its optimizer and its metrics, each once."""
-    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    return _each_once([*trained_state_of(model), *model.metrics_variables])
+
+
+def _each_once(variables: Sequence[Any]) -> list[Any]:
     return list({id(variable): variable for variable in variables}.values())
 
 

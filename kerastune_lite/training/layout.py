@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective
 from kerastune_lite.space import Value
-from kerastune_lite.training.build import builder_of, interpret
-from kerastune_lite.training.checkpoints import variables_of
+from kerastune_lite.training.build import built_with
 from kerastune_lite.training.data import TrainingData
-from kerastune_lite.training.keras_internals import reset_layer_names
+from kerastune_lite.training.keras_internals import reset_layer_names, trained_state_of
 from kerastune_lite.training.pausing import build_on
 
 
@@ -19,8 +17,8 @@ def layout_of(build_fn: Any, data: TrainingData, values: Mapping[str, Value]) ->
     """Names, shapes and types of all variables of a setting's model and its optimizer; what went wrong, if it did."""
     reset_layer_names()
     try:
-        model = interpret(builder_of(build_fn)(HyperParameters(values)), Objective("loss")).model
+        model = built_with(build_fn, values, Objective("loss")).model
         build_on(model, data.arguments()["x"])
     except Exception as error:
         return f"{type(error).__name__}: {error}", tuple(values.items())
-    return tuple((v.name, tuple(v.shape), str(v.dtype)) for v in variables_of(model))
+    return tuple((v.name, tuple(v.shape), str(v.dtype)) for v in trained_state_of(model))

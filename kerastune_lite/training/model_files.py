@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -12,21 +11,19 @@ from typing import Any
 
 import keras
 
+from kerastune_lite.training.whole_files import written_whole
+
 
 def save(model: Any, path: Path) -> str | None:
     """Writes a `.keras` file and puts it in place at once; returns what went wrong, or None.
 
     A finished trial is worth more than its model: what can't be written is told in the trial's notes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".unfinished-{path.name}")
     try:
-        with warnings.catch_warnings():
+        with written_whole(path) as unfinished, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of what loading by class name would need; `load` doesn't
             model.save(unfinished)
-        os.replace(unfinished, path)
     except Exception as error:
-        unfinished.unlink(missing_ok=True)
         return f"the model could not be saved ({type(error).__name__}: {error})"
     return None
 

@@ -13,6 +13,7 @@ from kerastune_lite.errors import CallbackError
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
+from kerastune_lite.training.keras_internals import trained_state_of
 from kerastune_lite.training.pausing import build_on, go_on
 
 
@@ -90,7 +91,7 @@ def test_a_checkpoint_of_another_model_is_refused_with_the_first_difference():
 
 
 def test_a_model_that_does_not_know_its_inputs_is_built_on_the_first_of_them():
-    variables = checkpoints.variables_of(model_of(4))
+    variables = trained_state_of(model_of(4))
 
     # Two kernels, two biases; the optimizer's counter, rate and two moments of each.
     assert len(variables) == 4 + 2 + 8
