@@ -6,14 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from kerastune_lite.execution.in_process import quick_collection, run_here
-from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective
 from kerastune_lite.search_loop import SearchPlan
-from kerastune_lite.seeds import random_value
-from kerastune_lite.space import Parameter, Value
 from kerastune_lite.study_writer import StudyWriter
 from kerastune_lite.training.engine.engine import Engine
-from kerastune_lite.training.one_trial import Task
+from kerastune_lite.training.one_trial import Asked, Task
 from kerastune_lite.trial import Trial
 
 
@@ -35,18 +32,13 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Tri
     study = writer.study
     assert study.objective is not None
     assert study.seed is not None
-    seed = study.seed
-
-    def fill(parameter: Parameter) -> Value:
-        return random_value(parameter, seed, trial.number)
 
     task = Task(
         build_fn=plan.build_fn,
         trial=dataclasses.replace(trial, pause_at=None, resumed_from=None, resumed_at=0, curves=()),
         space=study.space,
-        fill=fill,
         objective=study.objective,
-        study_seed=seed,
+        study_seed=study.seed,
         first_run=max(len(trial.scores), 1) + len(trial.confirmations),
         data=plan.data,
         callbacks=plan.callbacks,
@@ -63,7 +55,7 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Tri
 class _Silence:
     """A confirmation's curve isn't kept: the trial has its own."""
 
-    def asked(self, hp: HyperParameters) -> None:
+    def asked(self, asked: Asked) -> None:
         pass
 
     def built(self, objective: Objective, epochs: int | None) -> None:

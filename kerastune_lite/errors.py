@@ -12,6 +12,7 @@ KerastuneError
 │   ├── StudyMismatchError it holds another study
 │   ├── StudyLockedError   another process searches in it
 │   └── JournalError       its journal can't be read or written; the search ends, the journal stays readable
+├── WorkerError            workers can't be started, reached, or given what they need; the search ends
 ├── TooManyFailuresError   too many trials failed in a row; the search ends
 ├── NoResultError          there is no finished trial to give back
 └── FailedTrial            raised by the user to give up one setting; the search goes on
@@ -66,6 +67,10 @@ class StudyLockedError(StudyError):
 
 class JournalError(StudyError):
     """The journal can't be read or written; what it held before stays readable."""
+
+
+class WorkerError(KerastuneError):
+    """Workers can't be started, reached, or given what they need; the search ends, and can be resumed."""
 
 
 class TooManyFailuresError(KerastuneError):

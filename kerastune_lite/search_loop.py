@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kerastune_lite.errors import (
@@ -16,11 +17,11 @@ from kerastune_lite.errors import (
     StudyMismatchError,
     TooManyFailuresError,
 )
-from kerastune_lite.execution.in_process import quick_collection, run_here
+from kerastune_lite.execution.workers import Ended, Lost, Workers
 from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective
-from kerastune_lite.seeds import random_value, run_seed, suggestion_rng
-from kerastune_lite.space import UNSET, Parameter, Value, same_value
+from kerastune_lite.seeds import run_seed, suggestion_rng
+from kerastune_lite.space import UNSET, Value, same_value
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.strategies.strategy import Pause, PausingStrategy, StrategySource, Suggestion, strategy_of
@@ -30,15 +31,12 @@ from kerastune_lite.study_writer import StudyWriter, mismatch
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.callback_copies import CallbackSource
-from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
+from kerastune_lite.training.checkpoints import CheckpointError
 from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.engine.engine import Engine, EngineName
 from kerastune_lite.training.keras_internals import reset_layer_names
-from kerastune_lite.training.one_trial import Outcome, Task
-from kerastune_lite.trial import Trial, TrialState, best_first
-
-MAX_ATTEMPTS = 2
-"""A trial whose process died so many times is given up: it may be what kills it."""
+from kerastune_lite.training.one_trial import Asked, Outcome, Task
+from kerastune_lite.trial import Trial, TrialFailure, TrialState, best_first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +57,7 @@ class SearchPlan:
         engine: What trains: "auto" or "fit".
         keep_models: How many of the best models stay on disk.
         max_failures_in_a_row: After how many failures the search is given up.
+        max_attempts: How many times a trial whose process died is begun: it may be what kills it.
     """
 
     build_fn: Any
@@ -74,25 +73,48 @@ class SearchPlan:
     engine: EngineName
     keep_models: int
     max_failures_in_a_row: int
+    max_attempts: int = 2
+
+    @property
+    def ends_epochs(self) -> bool:
+        """Whether the search may want an epoch to be a trial's last."""
+        return self.stopping is not None or self.max_epochs_total is not None
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A trial that a worker has, and when it was given it."""
+
+    trial: Trial
+    since: float
 
 
 class SearchLoop:
     """Runs trials until the plan is fulfilled. All it decides by stands in the journal.
 
+    Args:
+        plan: What is to be done.
+        writer: The study.
+        workers: Where trials run.
+
     Attributes:
         seconds_saved: How long the trials of this loop would have traced what the engine had traced before.
     """
 
-    def __init__(self, plan: SearchPlan, writer: StudyWriter) -> None:
+    def __init__(self, plan: SearchPlan, writer: StudyWriter, workers: Workers) -> None:
         self._plan = plan
         self._writer = writer
+        self._workers = workers
         self._files = StudyFiles(writer.study.directory)
         self._started = time.monotonic()
         self._engine = Engine(plan.engine)
         self.seconds_saved = 0.0
         self._queue = list(plan.enqueued)
         self._failures: list[Trial] = []
-        self._checkpoint: Checkpoint | None = None  # where the trial that was begun last goes on from
+        self._running: dict[int, _Running] = {}
+        self._unheard: set[int] = set()  # running trials that have not told what they ask for
+        self._losses: dict[int, list[Lost]] = {}
+        self._checkpoint: Path | None = None  # where the trial that was begun last goes on from
         self._known_at_start = writer.study.space if writer.is_resumed else None
         self._strategy = strategy_of(plan.strategy, self._seed())
 
@@ -107,12 +129,18 @@ class SearchLoop:
         self._queue = [values for values in self._queue if self._is_new(values)]
         for values in self._queue:
             self._look_at(values)
-        with quick_collection():
+        try:
             while True:
-                trial = self._next()
-                if isinstance(trial, str):
-                    return trial
-                self._run(trial)
+                reason = self._start_trials()
+                if reason is not None and not self._running:
+                    return reason
+                for ended in self._workers.wait():
+                    self._finish(ended)
+        except BaseException as error:
+            self._interrupt_all(error)
+            if isinstance(error, RangeChangedError) and self._known_at_start is not None:
+                raise StudyMismatchError(mismatch(self._writer.study.directory, str(error))) from error
+            raise
 
     @property
     def _trials(self) -> tuple[Trial, ...]:
@@ -130,6 +158,26 @@ class SearchLoop:
 
     # What to run next
 
+    def _start_trials(self) -> str | None:
+        """Gives trials to all workers that have none; why there is none to give, or None."""
+        while self._workers.has_room:
+            trial = self._next()
+            if isinstance(trial, str):
+                return trial
+            self._start(trial)
+        return None
+
+    def _must_listen(self) -> bool:
+        """Whether a strategy has to wait until running trials tell what they ask for.
+
+        It does before anything is known, and where trials ask for different parameters: then the settings of a grid and
+        of random search are those that one worker would have tried.
+        """
+        if not self._unheard:
+            return False
+        trials = self._writer.study.records.values()
+        return len({frozenset(trial.values) for trial in trials if trial.number not in self._unheard}) != 1
+
     def _next(self) -> Trial | str:
         """The next trial, already begun in the journal, or why there is none."""
         if self._seconds_left() == 0.0:
@@ -139,10 +187,12 @@ class SearchLoop:
         for trial in self._trials:
             if trial.state is TrialState.INTERRUPTED:
                 return self._begin_again(trial, trial.attempts)
-            if trial.state is TrialState.RUNNING:
-                if trial.attempts < MAX_ATTEMPTS:
+            if trial.state is TrialState.RUNNING and trial.number not in self._running:
+                if trial.attempts < self._plan.max_attempts:
                     return self._begin_again(trial, trial.attempts + 1)
                 self._give_up(trial)
+        if self._must_listen():
+            return "a running trial has to tell first what it asks for"
         number = max(self._writer.study.records, default=-1) + 1
         if isinstance(self._strategy, PausingStrategy):
             answer = self._ask(number)
@@ -202,16 +252,6 @@ class SearchLoop:
                 raise KeyError(f"enqueue({dict(given)!r}): build_fn doesn't ask for {name!r}. It asks for: {known}.")
         self._writer.learn(hp.space)
 
-    def _fill(self, trial: Trial) -> Any:
-        def fill(parameter: Parameter) -> Value:
-            if trial.number == 0 and parameter.default is not UNSET:
-                return parameter.default
-            if trial.unseen == "first":
-                return parameter.grid(2)[0]
-            return random_value(parameter, self._seed(), trial.number)
-
-        return fill
-
     # Running it
 
     def _begin_new(self, number: int, suggestion: Suggestion, chosen: tuple[dict[str, Value], str] | None) -> Trial:
@@ -222,7 +262,8 @@ class SearchLoop:
 
     def _begin_again(self, trial: Trial, attempt: int) -> Trial:
         suggestion = Suggestion(trial.values, trial.unseen, trial.asked_epochs, trial.pause_at, trial.resumed_from)
-        return self._begin(trial.number, suggestion, attempt, trial.notes, resumed_at=trial.resumed_at)
+        lost = [f"attempt {attempt - 1}: {loss.reason}" for loss in self._losses.get(trial.number, [])[-1:]]
+        return self._begin(trial.number, suggestion, attempt, [*trial.notes, *lost], resumed_at=trial.resumed_at)
 
     def _begin(
         self,
@@ -238,8 +279,10 @@ class SearchLoop:
         if suggestion.resume_from is not None:
             latest = self._writer.study.records[suggestion.resume_from].pause_at
             kept = latest if resumed_at is None else resumed_at
+            path = self._files.checkpoint(suggestion.resume_from, kept)
             try:
-                self._checkpoint = checkpoints.read(self._files.checkpoint(suggestion.resume_from, kept))
+                checkpoints.read(path)
+                self._checkpoint = path
                 decided |= {"resumed_from": suggestion.resume_from, "resumed_at": kept}
             except CheckpointError as error:
                 notes = (*notes, f"trained again from the first epoch, since of its checkpoint after {kept}: {error}")
@@ -256,14 +299,12 @@ class SearchLoop:
         )
         return self._writer.study.trial(number)
 
-    def _run(self, trial: Trial) -> None:
-        started = time.monotonic()
+    def _start(self, trial: Trial) -> None:
         keeps_model = self._plan.keep_models > 0
         task = Task(
             build_fn=self._plan.build_fn,
             trial=trial,
             space=self._writer.study.space,
-            fill=self._fill(trial),
             objective=self._objective(),
             study_seed=self._seed(),
             runs=self._plan.runs,
@@ -276,31 +317,52 @@ class SearchLoop:
             checkpoint=self._checkpoint,
             checkpoint_path=None if trial.pause_at is None else self._files.checkpoint(trial.number, trial.pause_at),
         )
-        try:
-            outcome = run_here(task, _JournalReport(self, trial))
-        except BaseException as error:
-            told = {"type": type(error).__name__, "message": str(error)}
-            with suppress(JournalError):
-                self._end(trial, TrialState.INTERRUPTED, _so_far(trial), time.monotonic() - started, error=told)
-            if isinstance(error, RangeChangedError) and self._known_at_start is not None:
-                raise StudyMismatchError(mismatch(self._writer.study.directory, str(error))) from error
-            raise
-        ended = TrialState.STOPPED if outcome.is_stopped else TrialState.COMPLETED
-        state = ended if outcome.error is None else TrialState.FAILED
+        self._running[trial.number] = _Running(trial, time.monotonic())
+        self._unheard.add(trial.number)
+        self._workers.start(task, _JournalReport(self, trial))
+
+    def _finish(self, ended: Ended) -> None:
+        """Journals what a trial came to."""
+        running = self._running.pop(ended.number)
+        self._unheard.discard(ended.number)
+        seconds = time.monotonic() - running.since
+        if isinstance(ended.result, Lost):
+            self._losses.setdefault(ended.number, []).append(ended.result)
+            if ended.result.may_try_again:
+                self._writer.append("note", trial=ended.number, lost=ended.result.reason)
+            else:
+                self._give_up(running.trial, seconds)
+            return
+        outcome = ended.result
+        state = TrialState.STOPPED if outcome.is_stopped else TrialState.COMPLETED
+        state = state if outcome.error is None else TrialState.FAILED
         failure = outcome.error.__dict__ if outcome.error else None
         self.seconds_saved += outcome.seconds_saved
-        self._end(trial, state, outcome, time.monotonic() - started, error=failure)
+        self._end(running.trial, state, outcome, seconds, error=failure)
         self._tidy()
-        self._count_failures(self._writer.study.trial(trial.number), outcome)
+        self._count_failures(self._writer.study.trial(ended.number), is_rejected=outcome.is_rejected)
 
-    def after_asking(self, trial: Trial, hp: HyperParameters) -> None:
+    def _interrupt_all(self, error: BaseException) -> None:
+        """Journals that what ends the search has interrupted the trials that ran."""
+        told = {"type": type(error).__name__, "message": str(error)}
+        for running in self._running.values():
+            with suppress(JournalError):
+                seconds = time.monotonic() - running.since
+                self._end(running.trial, TrialState.INTERRUPTED, _so_far(running.trial), seconds, error=told)
+        self._running = {}
+
+    def after_asking(self, trial: Trial, asked: Asked) -> None:
         """Journals what is new in what a trial has asked for."""
-        if self._known_at_start is not None and hp.values:
-            self._check_same_build_fn(hp)
+        self._unheard.discard(trial.number)
+        if self._known_at_start is not None and asked.values:
+            self._check_same_build_fn(asked)
             self._known_at_start = None
-        self._writer.learn(hp.space)
+        space = self._writer.study.space
+        for parameter in asked.parameters:
+            space = space.with_parameter(parameter)
+        self._writer.learn(space)
         known = self._writer.study.records[trial.number].values
-        told, known_as = values_to_json(hp.values, hp.space), values_to_json(known, hp.space)
+        told, known_as = values_to_json(asked.values, space), values_to_json(known, space)
         if list(told.items()) != list(known_as.items()):
             self._writer.append("note", trial=trial.number, values=told)
 
@@ -354,14 +416,25 @@ class SearchLoop:
             unseen=known.unseen,
         )
 
-    def _give_up(self, trial: Trial) -> None:
-        error = {"type": "ProcessDied", "message": f"the process died {trial.attempts} times while this trial ran"}
-        self._end(trial, TrialState.FAILED, Outcome(), 0.0, error=error)
+    def _give_up(self, trial: Trial, seconds: float = 0.0) -> None:
+        """Fails a trial whose worker was lost, with all that is known of the ends."""
+        losses = self._losses.get(trial.number, [])
+        kind, traceback = "ProcessDied", ""
+        message = f"the process died {trial.attempts} times while this trial ran"
+        if losses:
+            kind, message = losses[-1].type, losses[-1].reason
+            traceback = "\n".join(loss.traceback for loss in losses if loss.traceback)
+        if len(losses) > 1:
+            message = "; ".join(f"attempt {n}: {loss.reason}" for n, loss in enumerate(losses, start=1))
+        error = TrialFailure(type=kind, message=message, traceback=traceback)
+        self._end(trial, TrialState.FAILED, Outcome(), seconds, error=error.__dict__)
+        if losses:
+            self._count_failures(self._writer.study.trial(trial.number), is_rejected=False)
 
-    def _count_failures(self, trial: Trial, outcome: Outcome) -> None:
-        if outcome.error is None:
+    def _count_failures(self, trial: Trial, *, is_rejected: bool) -> None:
+        if trial.state is not TrialState.FAILED:
             self._failures = []
-        elif not (outcome.is_rejected and trial.values):
+        elif not (is_rejected and trial.values):
             self._failures.append(trial)
         if len(self._failures) >= self._plan.max_failures_in_a_row:
             first = self._failures[0]
@@ -369,18 +442,18 @@ class SearchLoop:
             raise TooManyFailuresError(
                 f"{len(self._failures)} trials in a row failed (max_failures_in_a_row="
                 f"{self._plan.max_failures_in_a_row}), so the search ends. The first was trial {first.number} with "
-                f"{dict(first.values)}:\n\n{first.error.traceback}"
+                f"{dict(first.values)}:\n\n{first.error.traceback or first.error}"
             )
 
-    def _check_same_build_fn(self, hp: HyperParameters) -> None:
+    def _check_same_build_fn(self, asked: Asked) -> None:
         """A resumed directory whose build_fn asks for nothing that it asked for before holds another study."""
         before = {name for trial in self._trials if trial.state.ended for name in trial.values}
-        asked = [parameter.name for parameter in hp.asked]
-        if before and not before.intersection(asked):
+        names = [parameter.name for parameter in asked.parameters]
+        if before and not before.intersection(names):
             raise StudyMismatchError(
                 mismatch(
                     self._writer.study.directory,
-                    f"its build_fn asked for {', '.join(sorted(before))}, and this one asks for {', '.join(asked)}",
+                    f"its build_fn asked for {', '.join(sorted(before))}, and this one asks for {', '.join(names)}",
                 )
             )
 
@@ -429,8 +502,8 @@ class _JournalReport:
         self._loop = loop
         self._trial = trial
 
-    def asked(self, hp: HyperParameters) -> None:
-        self._loop.after_asking(self._trial, hp)
+    def asked(self, asked: Asked) -> None:
+        self._loop.after_asking(self._trial, asked)
 
     def built(self, objective: Objective, epochs: int | None) -> None:
         self._loop.after_build(self._trial, objective, epochs)

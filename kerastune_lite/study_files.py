@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-MODELS, CHECKPOINTS = "models", "checkpoints"
+MODELS, CHECKPOINTS, WORKERS = "models", "checkpoints", "workers"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class StudyFiles:
         """The training of a trial, paused after so many epochs."""
         return self.directory / CHECKPOINTS / f"{number:04d}-{epochs}.npz"
 
+    @property
+    def workers(self) -> Path:
+        """What the worker processes of a running search read, and where they leave their last words."""
+        return self.directory / WORKERS
+
     def keep_models(self, kept: Iterable[Path]) -> None:
         """Removes all other models, and what an unfinished write left."""
         _keep(self.directory / MODELS, "*.keras", kept)
@@ -38,7 +43,7 @@ class StudyFiles:
 
     def remove(self) -> None:
         """Removes all of them."""
-        for name in (MODELS, CHECKPOINTS):
+        for name in (MODELS, CHECKPOINTS, WORKERS):
             shutil.rmtree(self.directory / name, ignore_errors=True)
 
 

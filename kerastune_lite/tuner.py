@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from kerastune_lite.views.progress import Progress
 
 if TYPE_CHECKING:
     from kerastune_lite.callbacks import ReplaySchedule
+    from kerastune_lite.execution.workers import Workers
     from kerastune_lite.search_loop import SearchPlan
     from kerastune_lite.training.callback_copies import CallbackSource
 
@@ -45,6 +46,12 @@ class TunerSettings(TypedDict, total=False):
     directory: str | Path | None
     overwrite: bool
     seed: int | None
+    workers: int
+    executor: Any
+    trials_per_gpu: int
+    trial_timeout: float | str | timedelta | None
+    heartbeat_timeout: float
+    max_attempts: int
     executions_per_trial: int
     stopping: StoppingRule | Literal["median", "asha", "plateau"] | None
     engine: Literal["auto", "fit"]
@@ -67,6 +74,15 @@ class Tuner:
         directory: Where the study is kept. An existing one is resumed. None makes a fresh folder in kerastune_runs/.
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
+        workers: How many trials run at a time. With several, each runs in a process of its own, with its share of the
+            cores and, where there are GPUs, one of them. build_fn, data and callbacks are sent to the processes.
+        executor: Where trials run instead: a `dask.distributed.Client`, or an executor of concurrent.futures whose
+            workers are processes.
+        trials_per_gpu: How many workers share a GPU.
+        trial_timeout: Seconds, or a text like "90m", after which a trial is ended from outside and failed, wherever it
+            hangs. One worker becomes a process of its own then. `TimeLimit` is the gentle way, which keeps the score.
+        heartbeat_timeout: After how many seconds without a sign of life a worker process is replaced.
+        max_attempts: How many times a trial whose process died is begun.
         executions_per_trial: How many times each setting is trained, with seeds of its own; the score is the mean.
         stopping: What ends trials that will not win: "asha", "median", "plateau", or a rule out of
             kerastune_lite.stopping. A stopped trial counts with its best epoch.
@@ -90,6 +106,12 @@ class Tuner:
         directory: str | Path | None = None,
         overwrite: bool = False,
         seed: int | None = None,
+        workers: int = 1,
+        executor: Any = None,
+        trials_per_gpu: int = 1,
+        trial_timeout: float | str | timedelta | None = None,
+        heartbeat_timeout: float = 120.0,
+        max_attempts: int = 2,
         executions_per_trial: int = 1,
         stopping: StoppingRule | Literal["median", "asha", "plateau"] | None = None,
         engine: Literal["auto", "fit"] = "auto",
@@ -107,7 +129,16 @@ class Tuner:
                 f"one. Received: {strategy!r}."
             )
         _check_count("max_trials", max_trials, at_least=1, or_none=True)
+        _check_count("workers", workers, at_least=1)
+        _check_count("trials_per_gpu", trials_per_gpu, at_least=1)
+        _check_count("max_attempts", max_attempts, at_least=1)
         _check_count("executions_per_trial", executions_per_trial, at_least=1)
+        if not heartbeat_timeout > 0:
+            raise ValueError(
+                f"heartbeat_timeout has to be a number of seconds above 0. Received: {heartbeat_timeout!r}."
+            )
+        if executor is not None and workers != 1:
+            raise ValueError(f"executor= has its own workers: leave workers={workers!r} out.")
         if engine not in ("auto", "fit"):
             raise ValueError(f"engine has to be 'auto' or 'fit'. Received: {engine!r}.")
         _check_count("keep_models", keep_models, at_least=0)
@@ -120,6 +151,12 @@ class Tuner:
         self.directory = None if directory is None else Path(directory)
         self.overwrite = overwrite
         self.seed = seed
+        self.workers = workers
+        self.executor = executor
+        self.trials_per_gpu = trials_per_gpu
+        self.trial_timeout = None if trial_timeout is None else seconds_of(trial_timeout)
+        self.heartbeat_timeout = heartbeat_timeout
+        self.max_attempts = max_attempts
         self.executions_per_trial = executions_per_trial
         self.stopping = rule_of(stopping)
         self.engine: Literal["auto", "fit"] = engine
@@ -196,13 +233,15 @@ class Tuner:
             engine=self.engine,
             keep_models=self.keep_models,
             max_failures_in_a_row=self.max_failures_in_a_row,
+            max_attempts=self.max_attempts,
         )
         progress = Progress(verbose=self.verbose, max_trials=self.max_trials, max_seconds=max_seconds)
         with self._writing(objective, progress) as writer:
             progress.begins(writer.study, writer.remarks)
             self._latest_plan = plan
-            loop = SearchLoop(plan, writer)
-            reason = loop.run()
+            with closing(self._workers(plan, writer.study.directory)) as workers:
+                loop = SearchLoop(plan, writer, workers)
+                reason = loop.run()
             progress.ends(writer.study, reason, loop.seconds_saved)
             remark = self._closing_remark(writer.study)
             if remark is not None:
@@ -265,6 +304,26 @@ class Tuner:
                 yield writer
             finally:
                 writer.close()
+
+    def _workers(self, plan: SearchPlan, directory: Path) -> Workers:
+        """Where the trials of a search run."""
+        if self.workers == 1 and self.trial_timeout is None:
+            from kerastune_lite.execution.in_process import ThisProcess
+
+            return ThisProcess()
+        from kerastune_lite.execution.child_processes import ChildProcesses
+        from kerastune_lite.execution.machine import cores, environments
+        from kerastune_lite.execution.messages import Shared
+        from kerastune_lite.execution.workers import FaultLimits
+        from kerastune_lite.training.devices import visible_gpus
+
+        return ChildProcesses(
+            Shared(plan.build_fn, plan.data, plan.callbacks, plan.engine),
+            StudyFiles(directory).workers,
+            environments(self.workers, cores=cores(), gpus=visible_gpus(), trials_per_gpu=self.trials_per_gpu),
+            FaultLimits(self.heartbeat_timeout, self.trial_timeout),
+            wants_answers=plan.ends_epochs,
+        )
 
     def _closing_remark(self, study: Study) -> str | None:
         """What else a person should know at the end of a search."""

@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
+from kerastune_lite.execution.workers import Ended
 from kerastune_lite.training.one_trial import Outcome, Report, Task, run_trial
+
+
+class ThisProcess:
+    """The process of the search as its one worker."""
+
+    def __init__(self) -> None:
+        self._given: tuple[Task, Report] | None = None
+        self._collecting = ExitStack()
+        self._collecting.enter_context(quick_collection())
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the last trial has ended."""
+        return self._given is None
+
+    def start(self, task: Task, report: Report) -> None:
+        """Keeps the trial until `wait`."""
+        self._given = task, report
+
+    def wait(self) -> Sequence[Ended]:
+        """Runs the trial."""
+        assert self._given is not None
+        task, report = self._given
+        outcome = run_here(task, report)
+        self._given = None
+        return [Ended(task.trial.number, outcome)]
+
+    def close(self) -> None:
+        """Gives garbage collections everything back."""
+        self._collecting.close()
 
 
 @contextmanager

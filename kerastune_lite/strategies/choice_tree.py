@@ -81,9 +81,13 @@ class ChoiceTree:
             node.is_leaf = True
 
     def _occupy(self, values: Mapping[str, Value]) -> None:
-        node = self._root
-        while node.question is not None and node.question in values:
-            node = node.answers.setdefault(self._key(node.question, values[node.question]), _Node())
+        """Takes a setting that is being tried. Where nobody has heard the questions, they are taken in its order."""
+        node, left = self._root, {name: value for name, value in values.items() if name in self._space}
+        while left:
+            node.question = node.question or next(iter(left))
+            if node.question not in left:
+                break
+            node = node.answers.setdefault(self._key(node.question, left.pop(node.question)), _Node())
         node.is_leaf = True
 
     @property

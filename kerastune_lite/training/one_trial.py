@@ -7,8 +7,9 @@ import math
 import statistics
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,11 +26,10 @@ from kerastune_lite.errors import (
 )
 from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective, with_direction
-from kerastune_lite.seeds import run_seed
-from kerastune_lite.space import Parameter, Space, Value
-from kerastune_lite.training import callback_copies, model_files
+from kerastune_lite.seeds import random_value, run_seed
+from kerastune_lite.space import UNSET, Parameter, Space, Value
+from kerastune_lite.training import callback_copies, checkpoints, model_files
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
-from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.engine.engine import Engine, Fitted, ProgramError
 from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
@@ -46,7 +46,6 @@ class Task:
         build_fn: The user's function or object.
         trial: The trial as it begins: its number and the values to try.
         space: The parameters known so far.
-        fill: The value of a parameter that the values don't hold.
         objective: What is optimised; its direction may still be unknown.
         study_seed: What the seeds of the runs are derived from.
         runs: How many times to train.
@@ -57,14 +56,13 @@ class Task:
         seconds_left: The time that is left for the whole search, or None.
         model_path: Where to keep the model, or None.
         score_to_beat: The score that the model has to beat to be kept; None keeps any.
-        checkpoint: Where the training was paused that this one goes on from, or None.
+        checkpoint: Where the training that this one goes on from was kept, or None.
         checkpoint_path: Where to keep the training if it pauses.
     """
 
     build_fn: Any
     trial: Trial
     space: Space
-    fill: Callable[[Parameter], Value]
     objective: Objective
     study_seed: int
     runs: int = 1
@@ -75,14 +73,27 @@ class Task:
     seconds_left: float | None = None
     model_path: Path | None = None
     score_to_beat: float | None = None
-    checkpoint: Checkpoint | None = None
+    checkpoint: Path | None = None
     checkpoint_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a build asked for.
+
+    Attributes:
+        parameters: Everything that it asked for, inactive parameters included.
+        values: The active parameters and their values.
+    """
+
+    parameters: Space
+    values: Mapping[str, Value]
 
 
 class Report(Protocol):
     """What a trial tells while it runs."""
 
-    def asked(self, hp: HyperParameters) -> None:
+    def asked(self, asked: Asked) -> None:
         """What the user's code has asked for until now."""
 
     def built(self, objective: Objective, epochs: int | None) -> None:
@@ -173,6 +184,7 @@ class _Trainings:
     def __init__(self, task: Task, report: Report) -> None:
         self._task = task
         self._report = report
+        self._checkpoint = None if task.checkpoint is None else checkpoints.read(task.checkpoint)
         self._started = time.monotonic()
         self._values = task.trial.values
         self._objective = task.objective
@@ -201,16 +213,16 @@ class _Trainings:
 
     def _run(self, number: int, engine: Engine) -> Run:
         started = time.monotonic()
-        hp = HyperParameters(self._values, self._task.space, self._task.fill)
+        hp = HyperParameters(self._values, self._task.space, partial(_unseen_value, self._task))
         keras.utils.set_random_seed(run_seed(self._task.study_seed, self._task.trial.number, number))
         reset_layer_names()
         try:
             built = interpret(builder_of(self._task.build_fn)(hp), self._objective)
-            self._report.asked(hp)
+            self._report.asked(Asked(hp.asked, hp.values))
             self._objective = self._with_direction(built.model)
             run = self._scored(built, number) if built.curve else self._trained(hp, built, number, started, engine)
         finally:
-            self._report.asked(hp)
+            self._report.asked(Asked(hp.asked, hp.values))
         self._values = hp.values
         return run
 
@@ -248,7 +260,7 @@ class _Trainings:
 
     def _trained(self, hp: HyperParameters, built: Built, number: int, started: float, engine: Engine) -> Run:
         """Trains the model with the user's callbacks, and gives it back at its best epoch."""
-        task, objective = self._task, self._objective
+        task, objective, checkpoint = self._task, self._objective, self._checkpoint
         arguments = _fit_arguments(task, built)
         if number == 0:
             self._report.built(objective, arguments.get("epochs"))
@@ -256,18 +268,18 @@ class _Trainings:
             objective,
             lambda epoch, logs: self._report.epoch(number, epoch, logs),
             may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
-            earlier=() if task.checkpoint is None else task.trial.curve,
+            earlier=() if checkpoint is None else task.trial.curve,
             counts_from=task.trial.first_epoch,
         )
         callbacks = self._callbacks(hp, arguments.pop("callbacks", ()), number, started)
         states, pause = pausing_callbacks(
-            built.model, task.trial, task.checkpoint, task.checkpoint_path, callbacks, recorder
+            built.model, task.trial, checkpoint, task.checkpoint_path, callbacks, recorder
         )
-        if task.checkpoint is not None:
+        if checkpoint is not None:
             assert task.data is not None
-            go_on(built.model, task.data.arguments()["x"], task.checkpoint)
-            arguments["initial_epoch"] = task.checkpoint.epochs
-            recorder.goes_on(built.model, task.checkpoint.best_weights)
+            go_on(built.model, task.data.arguments()["x"], checkpoint)
+            arguments["initial_epoch"] = checkpoint.epochs
+            recorder.goes_on(built.model, checkpoint.best_weights)
         arguments["callbacks"] = [*callbacks, states, *self._limits(), recorder, pause]
         seed = run_seed(task.study_seed, task.trial.number, number)
         fitted = _fit(task.build_fn, hp, built.model, arguments, engine, seed)
@@ -333,6 +345,15 @@ class _Trainings:
         score = scores[best_epoch]
         assert score is not None
         return Run(score=score, best_epoch=best_epoch, stop_reason=None, model=built.model)
+
+
+def _unseen_value(task: Task, parameter: Parameter) -> Value:
+    """The value of a parameter that the trial's values don't hold."""
+    if task.trial.number == 0 and parameter.default is not UNSET:
+        return parameter.default
+    if task.trial.unseen == "first":
+        return parameter.grid(2)[0]
+    return random_value(parameter, task.study_seed, task.trial.number)
 
 
 def _fit(

@@ -1,0 +1,53 @@
+"""How a machine is shared out among workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def environments(
+    workers: int,
+    *,
+    cores: int,
+    gpus: Sequence[str] = (),
+    trials_per_gpu: int = 1,
+    given: Mapping[str, str] = os.environ,
+) -> list[Mapping[str, str]]:
+    """The environment variables of each worker, which give it its share.
+
+    Args:
+        workers: How many workers there are.
+        cores: How many cores they have together; each gets an equal share for TensorFlow's and BLAS's threads.
+        gpus: What CUDA calls the devices; each worker sees one.
+        trials_per_gpu: How many workers share a device, whose memory they then take as they need it.
+        given: The user's environment, whose numbers of threads stay.
+
+    Raises:
+        ValueError: There are more workers than places on the devices.
+    """
+    if gpus and workers > len(gpus) * trials_per_gpu:
+        raise ValueError(
+            f"workers={workers} are more than {len(gpus)} GPUs take with trials_per_gpu={trials_per_gpu}. Lower "
+            "workers, raise trials_per_gpu, or hide the GPUs (CUDA_VISIBLE_DEVICES=-1) to train on the cores."
+        )
+    threads = str(max(cores // workers, 1))
+    shares: list[Mapping[str, str]] = []
+    for place in range(workers):
+        share = {name: given.get(name, threads) for name in THREADS}
+        if gpus:
+            share["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+        if gpus and trials_per_gpu > 1:
+            share |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        shares.append(share)
+    return shares

@@ -1,0 +1,118 @@
+"""Functions and data as workers get them: pickled once, large arrays beside it as files that they map into memory.
+
+However many workers map a file, the system keeps its pages once.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from kerastune_lite.errors import WorkerError
+
+PACKED_NAME = "search.pickle"
+LEAST_BYTES = 1 << 16
+"""Smaller arrays are pickled: a mapped file takes whole pages and a file handle."""
+
+
+def pack(parts: dict[str, Any], folder: Path) -> Path:
+    """Writes what workers need into a folder.
+
+    Args:
+        parts: Anything, by what a person calls it.
+        folder: A folder of this search's own.
+
+    Returns:
+        The file that `unpack` reads.
+
+    Raises:
+        WorkerError: A part can't be pickled.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / PACKED_NAME
+    with path.open("wb") as file:
+        pickler = _Pickler(file, folder)
+        for name, part in parts.items():
+            try:
+                pickler.dump((name, part))
+            except OSError:
+                raise
+            except Exception as error:
+                raise WorkerError(
+                    f"{name} can't be sent to the workers, which are other processes: {type(error).__name__}: {error}. "
+                    f"{_WAYS.get(name, 'Make what it holds inside build_fn.')}"
+                ) from error
+    return path
+
+
+def unpack(path: Path) -> dict[str, Any]:
+    """The parts that were packed; arrays are mapped, and writing to them changes nothing outside this process."""
+    parts = {}
+    with path.open("rb") as file:
+        end = os.fstat(file.fileno()).st_size
+        unpickler = _Unpickler(file)
+        while file.tell() < end:
+            name, part = unpickler.load()
+            parts[name] = part
+    return parts
+
+
+_DATA = "Pass arrays, or a function that makes the data (x=lambda: my_dataset()), which each worker calls for itself."
+_WAYS = {
+    "the data": _DATA,
+    "callbacks": "Pass a function of the trial that makes them: callbacks=lambda trial: […].",
+    "build_fn": "What it uses from outside (a file, a lock, a dataset, a client) has to be made inside it.",
+}
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def __init__(self, file: Any, folder: Path) -> None:
+        super().__init__(file)
+        self._folder = folder
+        self._count = 0
+        self._written: dict[int, tuple[np.ndarray, tuple[Any, ...]]] = {}
+
+    def persistent_id(self, value: Any) -> tuple[Any, ...] | None:
+        if not isinstance(value, np.ndarray) or value.dtype.hasobject or value.nbytes < LEAST_BYTES:
+            return None
+        if type(value) not in (np.ndarray, np.memmap) or value.dtype.kind == "V":  # V: nothing that NumPy's files know
+            return None
+        if id(value) not in self._written:
+            # The array is kept too: another one at the same place would have the same id.
+            self._written[id(value)] = value, self._place_of(value)
+        return self._written[id(value)][1]
+
+    def _place_of(self, array: np.ndarray) -> tuple[Any, ...]:
+        base: Any = array.base
+        if isinstance(array, np.memmap) and isinstance(base, mmap.mmap) and array.filename is not None:
+            order = "C" if array.flags.c_contiguous else "F"
+            return str(array.filename), array.dtype.str, array.shape, array.offset, order
+        path = self._folder / f"array_{self._count}.npy"
+        self._count += 1
+        np.save(path, array, allow_pickle=False)
+        return (str(path),)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self._mapped: dict[tuple[Any, ...], np.ndarray] = {}
+
+    def persistent_load(self, place: tuple[Any, ...]) -> np.ndarray:
+        if place not in self._mapped:
+            self._mapped[place] = _mapped(*place)
+        return self._mapped[place]
+
+
+def _mapped(name: str, *shape: Any) -> np.ndarray:
+    if not shape:
+        array: np.ndarray = np.load(name, mmap_mode="c", allow_pickle=False)
+        return array
+    dtype, lengths, offset, order = shape
+    return np.memmap(name, dtype=dtype, mode="c", offset=offset, shape=lengths, order=order)
