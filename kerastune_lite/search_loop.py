@@ -345,10 +345,13 @@ class SearchLoop:
     def _interrupt_all(self, error: BaseException) -> None:
         """Journals that what ends the search has interrupted the trials that ran."""
         told = {"type": type(error).__name__, "message": str(error)}
-        for running in self._running.values():
-            with suppress(JournalError):
-                seconds = time.monotonic() - running.since
-                self._end(running.trial, TrialState.INTERRUPTED, _so_far(running.trial), seconds, error=told)
+        for trial in self._trials:
+            running = self._running.get(trial.number)
+            was_lost = running is None and trial.number in self._losses
+            if trial.state is TrialState.RUNNING and not was_lost:
+                seconds = 0.0 if running is None else time.monotonic() - running.since
+                with suppress(JournalError):
+                    self._end(trial, TrialState.INTERRUPTED, _so_far(trial), seconds, error=told)
         self._running = {}
 
     def after_asking(self, trial: Trial, asked: Asked) -> None:

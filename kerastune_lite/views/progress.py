@@ -97,6 +97,8 @@ class Progress:
         elif "confirmation_failed" in event:
             error = TrialFailure(**event["confirmation_failed"])
             self._print(f"trial {trial.number} again: failed  {str(error).splitlines()[0][:200]}")
+        elif "lost" in event:
+            self._print(f"trial {trial.number}: {event['lost']}")
         elif self._status is not None:
             self._status.update(self._moving_line(trial, study))
 
@@ -117,7 +119,9 @@ class Progress:
     def _moving_line(self, trial: Trial, study: Study) -> str:
         of = f" ({trial.number + 1} of {self._max_trials})" if self._max_trials else ""
         epochs = f"/{trial.epochs}" if trial.epochs else ""
-        parts = [f"trial {trial.number}{of}", f"epoch {len(trial.curve)}{epochs}"]
+        running = sum(other.state is TrialState.RUNNING for other in study.records.values())
+        parts = [f"{running} trials running"] if running > 1 else []
+        parts += [f"trial {trial.number}{of}", f"epoch {len(trial.curve)}{epochs}"]
         name = study.objective.name if study.objective else ""
         if trial.curve and name in trial.curve[-1]:
             parts.append(f"{name} {trial.curve[-1][name]:.4g}")

@@ -1,0 +1,167 @@
+"""Searches in which something dies: what had finished stays, the search ends or can be resumed, and nobody is orphaned.
+
+Every drill is twelve trials of a grid, so that a trial's number is its setting.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from drill import TRIALS, crash, hanging, killed, out_of_memory, search, silent
+
+from kerastune_lite import Study
+from kerastune_lite.errors import StudyLockedError
+
+PROGRAM = Path(__file__).parent / "drill.py"
+PATIENCE = 240.0
+"""Seconds after which a drill that doesn't end is a failure; a slow machine needs a tenth of it."""
+GRACE = 2.0
+"""Seconds after which no process of a search may be left."""
+
+
+def begun(directory, seconds):
+    """A search with two workers in a process of its own, whose epochs sleep for so many seconds."""
+    return subprocess.Popen(
+        [sys.executable, PROGRAM, directory, str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ended(process):
+    """What a search printed as its error, once it has ended and nothing of it is left."""
+    _, error = process.communicate(timeout=PATIENCE)
+    assert_no_orphans(process.args[2])
+    return error
+
+
+def assert_no_orphans(directory):
+    time.sleep(GRACE)
+    of_this_search = [
+        p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or ())
+    ]
+    assert [p for p in of_this_search if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def wait_until(condition, process):
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def finished(directory):
+    """The trials that have ended, by their numbers."""
+    if not (directory / "journal.jsonl").exists():
+        return {}
+    return {trial.number: trial for trial in Study.open(directory).trials if trial.state.ended}
+
+
+def assert_whole(directory, before=None, failed=()):
+    """Every setting was tried once, and what had finished before is as it was."""
+    trials = Study.open(directory).trials
+    assert [trial.values for trial in trials] == [{"number": number} for number in range(TRIALS)]
+    assert [trial.number for trial in trials if trial.state.value != "completed"] == list(failed)
+    assert all(trials[number] == trial for number, trial in (before or {}).items())
+    return trials
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """The trials of a search in which five workers come to grief, and what it printed."""
+    directory = tmp_path_factory.mktemp("troubled")
+    search(
+        directory,
+        in_build=[(4, crash)],
+        in_fit=[(2, killed), (6, out_of_memory), (8, hanging), (10, silent)],
+        once=[2, 10],
+        workers=2,
+        trial_timeout=24.0,
+        heartbeat_timeout=12.0,
+    )
+    assert_no_orphans(directory)
+    return assert_whole(directory, failed=[4, 6, 8])
+
+
+def test_a_worker_that_is_killed_costs_its_trial_one_attempt(troubled):
+    assert [trial.attempts for trial in troubled] == [1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]
+    assert "attempt 1: its worker was ended by SIGKILL after epoch 0" in troubled[2].notes[0]
+    assert len(troubled[2].curve) == 2
+
+
+def test_a_build_that_crashes_its_process_fails_its_own_trial(troubled):
+    error = troubled[4].error
+
+    assert error.type == "WorkerDied"
+    assert "attempt 2: its worker was ended by SIGSEGV before its first epoch ended" in error.message
+    assert "in build_fn" in error.traceback
+
+
+def test_a_fit_that_takes_more_memory_than_there_is_fails_its_own_trial(troubled):
+    assert "MemoryError" in str(troubled[6].error)
+
+
+def test_a_fit_that_hangs_is_ended_at_the_trials_timeout(troubled):
+    assert str(troubled[8].error).startswith("TrialTimeout: it took longer than trial_timeout=24 seconds")
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_replaced(troubled):
+    assert "gave no sign of life for heartbeat_timeout=12 seconds" in troubled[10].notes[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_search_that_is_ended_takes_its_workers_along_and_can_be_resumed(tmp_path, capfd, number):
+    process = begun(tmp_path, seconds=0.3)
+    wait_until(lambda: len(finished(tmp_path)) >= 3, process)
+    process.send_signal(number)
+    ended(process)
+    before = finished(tmp_path)
+    cut = {trial.state.value for trial in Study.open(tmp_path).trials if not trial.state.ended}
+    search(tmp_path)
+
+    assert process.returncode != 0
+    assert cut <= ({"running"} if number == signal.SIGKILL else {"interrupted"})
+    assert f"{len(before)} finished trials found" in capfd.readouterr().out
+    assert_whole(tmp_path, before)
+
+
+def test_a_search_whose_journal_cannot_grow_ends_with_all_that_was_written(tmp_path):
+    process = begun(tmp_path, seconds=0.3)
+    wait_until(lambda: len(finished(tmp_path)) >= 3, process)
+    # A limit on the size of its files does to the search what a full disk does.
+    size = (tmp_path / "journal.jsonl").stat().st_size + 50
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+    error = ended(process)
+    before = finished(tmp_path)
+    search(tmp_path)
+
+    assert "JournalError" in error
+    assert len(before) >= 3
+    assert_whole(tmp_path, before)
+
+
+def test_of_two_tuners_on_one_directory_the_second_is_turned_away(tmp_path):
+    first = begun(tmp_path, seconds=0.5)
+    wait_until(lambda: finished(tmp_path), first)
+
+    with pytest.raises(StudyLockedError, match=f"is in use by process {first.pid}"):
+        search(tmp_path)
+    ended(first)
+    assert_whole(tmp_path)
+
+
+def test_a_search_that_was_suspended_goes_on_with_the_workers_it_had(tmp_path):
+    process = begun(tmp_path, seconds=0.3)
+    wait_until(lambda: len(finished(tmp_path)) >= 2, process)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(10.0)  # longer than the drill's heartbeat_timeout
+    process.send_signal(signal.SIGCONT)
+    ended(process)
+
+    assert [trial.attempts for trial in assert_whole(tmp_path)] == [1] * TRIALS
