@@ -76,8 +76,9 @@ class Tuner:
         seed: What every random choice is drawn from; None draws one, which the study keeps.
         workers: How many trials run at a time. With several, each runs in a process of its own, with its share of the
             cores and, where there are GPUs, one of them. build_fn, data and callbacks are sent to the processes.
-        executor: Where trials run instead: a `dask.distributed.Client`, or an executor of concurrent.futures whose
-            workers are processes.
+        executor: Where trials run instead: a `dask.distributed.Client`; a `concurrent.futures` executor whose workers
+            are processes of this machine (`workers` tells how many it has); or a function of what trials share that
+            makes a `kerastune_lite.execution.remote_workers.Cluster`.
         trials_per_gpu: How many workers share a GPU.
         trial_timeout: Seconds, or a text like "90m", after which a trial is ended from outside and failed, wherever it
             hangs. One worker becomes a process of its own then. `TimeLimit` is the gentle way, which keeps the score.
@@ -137,8 +138,11 @@ class Tuner:
             raise ValueError(
                 f"heartbeat_timeout has to be a number of seconds above 0. Received: {heartbeat_timeout!r}."
             )
-        if executor is not None and workers != 1:
-            raise ValueError(f"executor= has its own workers: leave workers={workers!r} out.")
+        if executor is not None and trial_timeout is not None:
+            raise ValueError(
+                f"trial_timeout={trial_timeout!r} ends processes, which executor= keeps to itself. Use the callback "
+                "TimeLimit, or workers=."
+            )
         if engine not in ("auto", "fit"):
             raise ValueError(f"engine has to be 'auto' or 'fit'. Received: {engine!r}.")
         _check_count("keep_models", keep_models, at_least=0)
@@ -307,18 +311,25 @@ class Tuner:
 
     def _workers(self, plan: SearchPlan, directory: Path) -> Workers:
         """Where the trials of a search run."""
+        from kerastune_lite.execution.messages import Shared
+
+        shared = Shared(plan.build_fn, plan.data, plan.callbacks, plan.engine)
+        if self.executor is not None:
+            from kerastune_lite.execution.clusters import cluster_of
+            from kerastune_lite.execution.remote_workers import RemoteWorkers
+
+            return RemoteWorkers(cluster_of(self.executor, self.workers, shared), wants_answers=plan.ends_epochs)
         if self.workers == 1 and self.trial_timeout is None:
             from kerastune_lite.execution.in_process import ThisProcess
 
             return ThisProcess()
         from kerastune_lite.execution.child_processes import ChildProcesses
         from kerastune_lite.execution.machine import cores, environments
-        from kerastune_lite.execution.messages import Shared
         from kerastune_lite.execution.workers import FaultLimits
         from kerastune_lite.training.devices import visible_gpus
 
         return ChildProcesses(
-            Shared(plan.build_fn, plan.data, plan.callbacks, plan.engine),
+            shared,
             StudyFiles(directory).workers,
             environments(self.workers, cores=cores(), gpus=visible_gpus(), trials_per_gpu=self.trials_per_gpu),
             FaultLimits(self.heartbeat_timeout, self.trial_timeout),

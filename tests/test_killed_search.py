@@ -98,8 +98,7 @@ def test_a_search_that_is_told_to_end_records_the_interruption(tmp_path, number,
         stderr=subprocess.PIPE,
         text=True,
     )
-    journal = tmp_path / "journal.jsonl"
-    while not (journal.exists() and len(trials := Study.open(tmp_path).trials) == 2 and trials[1].curve):
+    while not (tmp_path / "held").exists():
         time.sleep(0.05)
         assert process.poll() is None
     process.send_signal(number)

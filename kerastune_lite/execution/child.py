@@ -47,18 +47,19 @@ class Channel:
 
 def serve(channel: Channel, packed: Path) -> None:
     """Runs trials until the search lets go."""
-    from kerastune_lite.execution.handover import task_maker
+    from kerastune_lite.execution.handover import Workplace
     from kerastune_lite.execution.in_process import quick_collection, run_here
     from kerastune_lite.execution.messages import Finished, Mistake, Told
+    from kerastune_lite.execution.packing import unpack
 
-    task_of = task_maker(packed)
+    workplace = Workplace.of(unpack(packed))
     channel.send(Ready())
     with quick_collection():
         while True:
             order = channel.receive()
             told = Told(channel.send, channel.receive, order.wants_answers)
             try:
-                message: Any = Finished(run_here(task_of(order), told))
+                message: Any = Finished(run_here(workplace.task(order), told))
             except EOFError:
                 raise
             except BaseException as error:

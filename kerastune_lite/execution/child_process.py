@@ -25,7 +25,7 @@ class ChildProcess:
     """A process that runs one trial at a time.
 
     Args:
-        packed: What all trials share, as `handover.packed` wrote it.
+        packed: What all trials share, as `packing.pack` wrote it.
         crash_file: Where the process leaves its last words.
         environment: Variables of its own, beside those of this process.
         heartbeat: After how many seconds it is to tell that it lives.

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.execution.child_process import MIB, ChildProcess
-from kerastune_lite.execution.handover import packed
+from kerastune_lite.execution.handover import parts_of
 from kerastune_lite.execution.messages import AskedFor, Finished, Mistake, Shared
+from kerastune_lite.execution.packing import pack
 from kerastune_lite.execution.workers import Ended, FaultLimits, Lost
 from kerastune_lite.training.one_trial import Report, Task
 
@@ -53,7 +54,7 @@ class ChildProcesses:
     ) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._folder = folder
-        self._packed = packed(shared, folder)
+        self._packed = pack(parts_of(shared), folder)
         self._environments = environments
         self._limits = limits
         self._wants_answers = wants_answers

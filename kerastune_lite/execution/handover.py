@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from kerastune_lite.execution.messages import Order, Shared, task_of
-from kerastune_lite.execution.packing import pack, unpack
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.keras_settings import KerasSettings
 from kerastune_lite.training.one_trial import Task
 
 
-def packed(shared: Shared, folder: Path) -> Path:
-    """Writes what all trials share, for workers to read; WorkerError where it can't be sent."""
-    parts = {
+def parts_of(shared: Shared) -> dict[str, Any]:
+    """What is to be packed for workers, by what a person calls it."""
+    return {
         "Keras's settings": KerasSettings.here(),
         "build_fn": shared.build_fn,
         "the data": shared.data,
         "callbacks": shared.callbacks,
         "the engine's name": shared.engine_name,
     }
-    return pack(parts, folder)
 
 
-def task_maker(path: Path) -> Callable[[Order], Task]:
-    """Reads what was packed, and gives what makes tasks of orders; all trials have one engine."""
-    settings, *parts = unpack(path).values()
-    settings.apply()
-    shared = Shared(*parts)
-    engine = Engine(shared.engine_name)
+@dataclass(frozen=True)
+class Workplace:
+    """What a worker keeps from trial to trial.
 
-    def task(order: Order) -> Task:
-        return task_of(order, shared, engine)
+    Attributes:
+        settings: Keras's settings of the search's process.
+        shared: What all trials share.
+        engine: What trains them.
+    """
 
-    return task
+    settings: KerasSettings
+    shared: Shared
+    engine: Engine
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> Workplace:
+        """The workplace that `parts_of` describes, with Keras set as in the search's process."""
+        settings, *rest = parts.values()
+        settings.apply()
+        shared = Shared(*rest)
+        return cls(settings, shared, Engine(shared.engine_name))
+
+    def task(self, order: Order) -> Task:
+        """The task of an order."""
+        return task_of(order, self.shared, self.engine)

@@ -11,7 +11,6 @@ import pickle
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -174,8 +173,3 @@ def hand_on(message: Any, report: Report) -> str | None:
 def _with_labels(trial: Trial, space: Space) -> Trial:
     told = values_to_json(trial.values, space)
     return dataclasses.replace(trial, values={name: from_json(value) for name, value in told.items()})
-
-
-def paths_in(order: Order) -> dict[str, Path]:
-    """The files that an order names, by its fields."""
-    return {name: value for name, value in order.fields.items() if isinstance(value, Path)}

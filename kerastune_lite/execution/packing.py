@@ -5,9 +5,10 @@ However many workers map a file, the system keeps its pages once.
 
 from __future__ import annotations
 
+import io
 import mmap
-import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ LEAST_BYTES = 1 << 16
 """Smaller arrays are pickled: a mapped file takes whole pages and a file handle."""
 
 
-def pack(parts: dict[str, Any], folder: Path) -> Path:
+def pack(parts: Mapping[str, Any], folder: Path) -> Path:
     """Writes what workers need into a folder.
 
     Args:
@@ -37,29 +38,47 @@ def pack(parts: dict[str, Any], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PACKED_NAME
     with path.open("wb") as file:
-        pickler = _Pickler(file, folder)
-        for name, part in parts.items():
-            try:
-                pickler.dump((name, part))
-            except OSError:
-                raise
-            except Exception as error:
-                raise WorkerError(
-                    f"{name} can't be sent to the workers, which are other processes: {type(error).__name__}: {error}. "
-                    f"{_WAYS.get(name, 'Make what it holds inside build_fn.')}"
-                ) from error
+        _dump(parts, _Pickler(file, folder))
     return path
+
+
+def pack_whole(parts: Mapping[str, Any]) -> bytes:
+    """The same in one piece, arrays included, for workers that share no disk; `unpack_whole` reads it."""
+    file = io.BytesIO()
+    _dump(parts, cloudpickle.Pickler(file))
+    return file.getvalue()
+
+
+def _dump(parts: Mapping[str, Any], pickler: Any) -> None:
+    for name, part in parts.items():
+        try:
+            pickler.dump((name, part))
+        except OSError:
+            raise
+        except Exception as error:
+            raise WorkerError(
+                f"{name} can't be sent to the workers, which are other processes: {type(error).__name__}: {error}. "
+                f"{_WAYS.get(name, 'Make what it holds inside build_fn.')}"
+            ) from error
 
 
 def unpack(path: Path) -> dict[str, Any]:
     """The parts that were packed; arrays are mapped, and writing to them changes nothing outside this process."""
-    parts = {}
     with path.open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
-        unpickler = _Unpickler(file)
-        while file.tell() < end:
-            name, part = unpickler.load()
-            parts[name] = part
+        return _load(_Unpickler(file), file, path.stat().st_size)
+
+
+def unpack_whole(packed: bytes) -> dict[str, Any]:
+    """The parts of `pack_whole`."""
+    file = io.BytesIO(packed)
+    return _load(pickle.Unpickler(file), file, len(packed))
+
+
+def _load(unpickler: Any, file: Any, size: int) -> dict[str, Any]:
+    parts = {}
+    while file.tell() < size:
+        name, part = unpickler.load()
+        parts[name] = part
     return parts
 
 
