@@ -136,6 +136,7 @@ class SearchLoop:
                     return reason
                 for ended in self._workers.wait():
                     self._finish(ended)
+                    self._start_trials()  # the worker needn't wait until all others are seen to
         except BaseException as error:
             self._interrupt_all(error)
             if isinstance(error, RangeChangedError) and self._known_at_start is not None:
@@ -223,10 +224,10 @@ class SearchLoop:
         defaults = {parameter.name: parameter.default for parameter in space if parameter.default is not UNSET}
         if number == 0 and defaults:
             return defaults, "defaults"
-        tree = tried_settings(space, self._trials)
         while self._queue:
             given = self._queue.pop(0)
             if self._is_new(given):
+                tree = tried_settings(space, self._trials)
                 return untried(space, tree, suggestion_rng(self._seed(), number), given), "enqueued"
         return None
 
@@ -474,7 +475,8 @@ class SearchLoop:
 
     def _tidy(self) -> None:
         """Removes models that are no longer among the best, and paused trainings that nothing can go on from."""
-        self._files.keep_models(self._files.model(trial.number) for trial in self._ranked()[: self._plan.keep_models])
+        best = self._ranked()[: self._plan.keep_models] if self._plan.keep_models else []
+        self._files.keep_models(self._files.model(trial.number) for trial in best)
         trials = self._writer.study.records.values()
         kept = {(t.resumed_from, t.resumed_at) for t in trials if not t.state.ended}
         if isinstance(self._strategy, PausingStrategy):
@@ -487,8 +489,8 @@ class SearchLoop:
         return best_first(self._trials, objective.direction) if objective.direction else []
 
     def _score_to_beat(self) -> float | None:
-        ranked = self._ranked()
-        if len(ranked) < self._plan.keep_models or self._plan.keep_models == 0:
+        ranked = self._ranked() if self._plan.keep_models else []
+        if len(ranked) < self._plan.keep_models or not ranked:
             return None
         return ranked[self._plan.keep_models - 1].score
 

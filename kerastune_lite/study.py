@@ -7,9 +7,10 @@ resuming it and showing it are all this fold; objects of this class can be throw
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,9 @@ class Study:
     space: Space = field(default_factory=Space)
     records: Mapping[int, Trial] = field(default_factory=dict)
     damages: Sequence[str] = ()
+    _worked_out: dict[tuple[str, int], tuple[tuple[Any, ...], Trial]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, directory: str | Path) -> Study:
@@ -110,7 +114,7 @@ class Study:
         """The study with parameters as build_fn gave them: options are objects where the journal has labels."""
         return dataclasses.replace(self, space=space)
 
-    @property
+    @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """Every trial, in the order of their numbers."""
         return tuple(self.trial(number) for number in sorted(self.records))
@@ -118,7 +122,24 @@ class Study:
     def trial(self, number: int) -> Trial:
         """The trial of a number; options that are objects stand for their labels where the space has them."""
         trial = self.records[number]
-        return dataclasses.replace(trial, values=_resolved(trial.values, self.space))
+        if not any(isinstance(value, OptionLabel) for value in trial.values.values()):
+            return trial
+        return self._kept(
+            "resolved",
+            (trial, self.space),
+            lambda: dataclasses.replace(trial, values=_resolved(trial.values, self.space)),
+        )
+
+    def _kept(self, kind: str, source: tuple[Any, ...], make: Callable[[], Trial]) -> Trial:
+        """A trial that is worked out anew only where what it comes from is another object than before.
+
+        The study after an event keeps it: a search asks for all of its trials again and again.
+        """
+        key = (kind, source[0].number)
+        known = self._worked_out.get(key)
+        if known is None or any(old is not new for old, new in zip(known[0], source, strict=True)):
+            known = self._worked_out[key] = source, make()
+        return known[1]
 
     @property
     def best(self) -> Trial:
@@ -156,13 +177,15 @@ class Study:
     def to_minimise(self) -> tuple[Trial, ...]:
         """Every trial, with scores turned so that less is better: what a strategy is asked with."""
         return tuple(
-            dataclasses.replace(
-                trial,
-                score=None if trial.score is None else self._sign * trial.score,
-                scores=tuple(self._sign * score for score in trial.scores),
-                best_so_far=self._best_so_far(trial),
-            )
-            for trial in self.trials
+            self._kept("minimised", (trial, self.objective), partial(self._minimised, trial)) for trial in self.trials
+        )
+
+    def _minimised(self, trial: Trial) -> Trial:
+        return dataclasses.replace(
+            trial,
+            score=None if trial.score is None else self._sign * trial.score,
+            scores=tuple(self._sign * score for score in trial.scores),
+            best_so_far=self._best_so_far(trial),
         )
 
     def _best_so_far(self, trial: Trial) -> tuple[float, ...]:

@@ -107,11 +107,14 @@ class DaskCluster:
         from distributed import Queue
 
         if ticket not in self._answers:
-            self._answers[ticket] = Queue(f"{self._search}-{ticket}", client=self._client)
+            name = f"{self._search}-{ticket}"
+            self._answers[ticket] = self._asked(lambda: Queue(name, client=self._client))
         self._asked(lambda: self._answers[ticket].put(text or ""))
 
     def close(self) -> None:
         """Lets trials end with their epoch, and forgets the queues."""
+        if self._client.status != "running":
+            return
         self._is_over.set()
         for queue in (self._reports, *self._answers.values()):
             queue.close()

@@ -208,6 +208,11 @@ class RemoteWorkers:
             result = attempt.future.result()
         except WorkerError:
             raise
+        except ModuleNotFoundError as error:
+            raise WorkerError(
+                f"The workers have no module {error.name!r}, which build_fn, the data or callbacks come from. Install "
+                "it on them or send it there (Dask: client.upload_file), or define these in your main program."
+            ) from error
         except Exception as error:
             raise WorkerError(f"A worker could not run a trial: {type(error).__name__}: {error}") from error
         if isinstance(result.message, Mistake):

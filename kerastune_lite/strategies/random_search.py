@@ -23,6 +23,9 @@ class RandomStrategy:
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
         """A setting that no trial has tried."""
+        if any(p.size == math.inf and all(p.name in trial.values for trial in trials) for p in space):
+            # No draw of what every trial asks for comes twice, however many trials there are to look at.
+            return Suggestion(space.decode(rng.random(len(space))))
         tree = tried_settings(space, trials)
         if tree.is_exhausted:
             running = any(trial.state is TrialState.RUNNING for trial in trials)

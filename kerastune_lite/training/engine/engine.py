@@ -20,7 +20,7 @@ from kerastune_lite.training.engine.conditions import (
 )
 from kerastune_lite.training.engine.programs import FailedBeforeError, SharedPrograms
 from kerastune_lite.training.engine.runner import EpochRunner, ProgramError
-from kerastune_lite.training.engine.samples import Epochs, FollowEpochs, Order, Samples, in_order, reshuffled
+from kerastune_lite.training.engine.samples import Epochs, FollowEpochs, Order, Samples, in_order, is_shared, reshuffled
 from kerastune_lite.training.engine.self_check import kept_verdict
 from kerastune_lite.training.keras_internals import engine_missing
 
@@ -139,7 +139,8 @@ class Engine:
 
     def _why_too_large(self, *given: Any) -> str | None:
         """Why arrays can't be kept on the device; None where they can, or are there already."""
-        size = sum(getattr(leaf, "nbytes", 0) for leaf in keras.tree.flatten(given[:3]))
+        leaves = keras.tree.flatten(given[:3])
+        size = sum(getattr(leaf, "nbytes", 0) for leaf in leaves if not is_shared(leaf))
         if (*_identity(*given), False) in self._samples or size <= SHARE_OF_MEMORY * _free_memory():
             return None
         return f"the data ({size >> 20} MiB) is too large to be kept on the device"

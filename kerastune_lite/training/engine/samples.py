@@ -22,6 +22,8 @@ Order = Callable[[int], np.ndarray]
 
 BATCH_SIZE = 32
 """Keras's default."""
+ALIGNMENT = 64
+"""TensorFlow ends the process over a tensor whose bytes begin elsewhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,22 @@ def _as_tensor(array: Any) -> Any:
         raise TypeError(f"an input is a {type(array).__name__}, not an array")
     if isinstance(array, (tf.SparseTensor, tf.RaggedTensor)) or array.dtype in (object, tf.string):
         raise TypeError("an input is not an array of numbers")
+    if is_shared(array):
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return tf.convert_to_tensor(array)
+
+
+def is_shared(array: Any) -> bool:
+    """Whether an array's memory is a mapped file that a tensor can use as it stands, with no copy for each process."""
+    return (
+        isinstance(array, np.memmap)
+        and array.size > 0
+        and array.flags.writeable  # to this process's own pages: NumPy hands out no others
+        and array.flags.c_contiguous
+        and array.ctypes.data % ALIGNMENT == 0
+        and (array.dtype.kind in "iub" or array.dtype == keras.config.floatx())
+        and not tf.config.list_physical_devices("GPU")
+    )
 
 
 def in_order(count: int) -> Order:
