@@ -75,7 +75,9 @@ class Tuner:
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
         workers: How many trials run at a time. With several, each runs in a process of its own, with its share of the
-            cores and, where there are GPUs, one of them. build_fn, data and callbacks are sent to the processes.
+            cores and, where there are GPUs, one of them; build_fn, data and callbacks are sent there. Grid and random
+            search try the same settings with any number; what a strategy that learns tries depends on the order in
+            which trials end.
         executor: Where trials run instead: a `dask.distributed.Client`; a `concurrent.futures` executor whose workers
             are processes of this machine (`workers` tells how many it has); or a function of what trials share that
             makes a `kerastune_lite.execution.remote_workers.Cluster`.

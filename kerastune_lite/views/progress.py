@@ -137,7 +137,9 @@ class Progress:
         bounds = []
         if self._max_trials is not None and self._durations:
             ended = sum(trial.state.ended for trial in study.records.values())
-            bounds.append((self._max_trials - ended) * sum(self._durations) / len(self._durations))
+            running = sum(trial.state is TrialState.RUNNING for trial in study.records.values())
+            mean = sum(self._durations) / len(self._durations)
+            bounds.append((self._max_trials - ended) * mean / max(running, 1))
         if self._max_seconds is not None:
             bounds.append(self._max_seconds - (time.monotonic() - self._started))
         return max(min(bounds), 0.0) if bounds and min(bounds) > 0 else None

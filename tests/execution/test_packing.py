@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import numpy as np
@@ -70,9 +71,33 @@ def test_arrays_of_any_layout_arrive_as_they_are(tmp_path, array):
     assert given.dtype == array.dtype
 
 
-@pytest.mark.parametrize("scale", [2, 3])
-def test_functions_that_no_module_holds_travel(tmp_path, scale):
-    assert round_trip(tmp_path, build_fn=lambda x: scale * x)["build_fn"](7) == 7 * scale
+class Builder:
+    """An object with a method that builds."""
+
+    def build(self, x):
+        return 3 * x
+
+
+def times(factor, x):
+    return factor * x
+
+
+@pytest.mark.parametrize("scale", [3])
+@pytest.mark.parametrize("kind", ["lambda and closure", "local function", "partial", "bound method", "object"])
+def test_a_function_of_any_kind_travels(tmp_path, scale, kind):
+    def local(x):
+        return scale * x
+
+    functions = {
+        "lambda and closure": lambda x: scale * x,
+        "local function": local,
+        "partial": functools.partial(times, scale),
+        "bound method": Builder().build,
+        "object": Builder(),
+    }
+    given = round_trip(tmp_path, build_fn=functions[kind])["build_fn"]
+
+    assert getattr(given, "build", given)(7) == 21
 
 
 def test_all_of_it_fits_in_one_piece_where_there_is_no_common_disk():
