@@ -42,9 +42,8 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Tri
         first_run=max(len(trial.scores), 1) + len(trial.confirmations),
         data=plan.data,
         callbacks=plan.callbacks,
-        engine=engine,
     )
-    outcome = run_here(task, _Silence())
+    outcome = run_here(task, _Silence(), engine)
     if outcome.score is None:
         error = outcome.error.__dict__ if outcome.error else None
         writer.append("note", flush=True, trial=trial.number, confirmation_failed=error)

@@ -33,7 +33,7 @@ from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.callback_copies import CallbackSource
 from kerastune_lite.training.checkpoints import CheckpointError
 from kerastune_lite.training.data import TrainingData
-from kerastune_lite.training.engine.engine import Engine, EngineName
+from kerastune_lite.training.engine.engine import EngineName
 from kerastune_lite.training.keras_internals import reset_layer_names
 from kerastune_lite.training.one_trial import Asked, Outcome, Task
 from kerastune_lite.trial import Trial, TrialFailure, TrialState, best_first
@@ -107,7 +107,6 @@ class SearchLoop:
         self._workers = workers
         self._files = StudyFiles(writer.study.directory)
         self._started = time.monotonic()
-        self._engine = Engine(plan.engine)
         self.seconds_saved = 0.0
         self._queue = list(plan.enqueued)
         self._failures: list[Trial] = []
@@ -311,7 +310,6 @@ class SearchLoop:
             runs=self._plan.runs,
             data=self._plan.data,
             callbacks=self._plan.callbacks,
-            engine=self._engine,
             seconds_left=self._seconds_left(),
             model_path=self._files.model(trial.number) if keeps_model else None,
             score_to_beat=self._score_to_beat(),

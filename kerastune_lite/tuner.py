@@ -323,8 +323,9 @@ class Tuner:
             return RemoteWorkers(cluster_of(self.executor, self.workers, shared), wants_answers=plan.ends_epochs)
         if self.workers == 1 and self.trial_timeout is None:
             from kerastune_lite.execution.in_process import ThisProcess
+            from kerastune_lite.training.engine.engine import Engine
 
-            return ThisProcess()
+            return ThisProcess(Engine(plan.engine))
         from kerastune_lite.execution.child_processes import ChildProcesses
         from kerastune_lite.execution.machine import cores, environments
         from kerastune_lite.execution.workers import FaultLimits

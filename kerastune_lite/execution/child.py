@@ -48,7 +48,7 @@ class Channel:
 def serve(channel: Channel, packed: Path) -> None:
     """Runs trials until the search lets go."""
     from kerastune_lite.execution.handover import Workplace
-    from kerastune_lite.execution.in_process import quick_collection, run_here
+    from kerastune_lite.execution.in_process import quick_collection
     from kerastune_lite.execution.messages import Finished, Mistake, Told
     from kerastune_lite.execution.packing import unpack
 
@@ -59,7 +59,7 @@ def serve(channel: Channel, packed: Path) -> None:
             order = channel.receive()
             told = Told(channel.send, channel.receive, order.wants_answers)
             try:
-                message: Any = Finished(run_here(workplace.task(order), told))
+                message: Any = Finished(workplace.run(order, told))
             except EOFError:
                 raise
             except BaseException as error:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kerastune_lite.execution.in_process import run_here
 from kerastune_lite.execution.messages import Order, Shared, task_of
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.keras_settings import KerasSettings
-from kerastune_lite.training.one_trial import Task
+from kerastune_lite.training.one_trial import Outcome, Report
 
 
 def parts_of(shared: Shared) -> dict[str, Any]:
@@ -45,6 +46,6 @@ class Workplace:
         shared = Shared(*rest)
         return cls(settings, shared, Engine(shared.engine_name))
 
-    def task(self, order: Order) -> Task:
-        """The task of an order."""
-        return task_of(order, self.shared, self.engine)
+    def run(self, order: Order, report: Report) -> Outcome:
+        """Runs the trial of an order."""
+        return run_here(task_of(order, self.shared), report, self.engine)

@@ -7,13 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from kerastune_lite.execution.workers import Ended
+from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.one_trial import Outcome, Report, Task, run_trial
 
 
 class ThisProcess:
-    """The process of the search as its one worker."""
+    """The process of the search as its one worker.
 
-    def __init__(self) -> None:
+    Args:
+        engine: What trains.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._given: tuple[Task, Report] | None = None
         self._collecting = ExitStack()
         self._collecting.enter_context(quick_collection())
@@ -31,7 +37,7 @@ class ThisProcess:
         """Runs the trial."""
         assert self._given is not None
         task, report = self._given
-        outcome = run_here(task, report)
+        outcome = run_here(task, report, self._engine)
         self._given = None
         return [Ended(task.trial.number, outcome)]
 
@@ -55,10 +61,10 @@ def quick_collection() -> Iterator[None]:
         gc.unfreeze()
 
 
-def run_here(task: Task, report: Report) -> Outcome:
+def run_here(task: Task, report: Report, engine: Engine) -> Outcome:
     """Runs a trial and frees its model."""
     try:
-        return run_trial(task, report)
+        return run_trial(task, report, engine)
     finally:
         gc.collect()
         # What outlives a trial (TensorFlow keeps some 5 MB of each graph) is not to be searched again and again.

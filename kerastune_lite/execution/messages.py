@@ -106,7 +106,7 @@ class Shared:
     engine_name: Any
 
 
-SHARED = ("build_fn", "data", "callbacks", "engine")
+SHARED = ("build_fn", "data", "callbacks")
 
 
 def order_of(task: Task, *, wants_answers: bool) -> Order:
@@ -116,13 +116,12 @@ def order_of(task: Task, *, wants_answers: bool) -> Order:
     return Order(fields, [parameter.describe() for parameter in task.space], wants_answers)
 
 
-def task_of(order: Order, shared: Shared, engine: Any) -> Task:
+def task_of(order: Order, shared: Shared) -> Task:
     """The task of an order, with what the worker has."""
     return Task(
         build_fn=shared.build_fn,
         data=shared.data,
         callbacks=shared.callbacks,
-        engine=engine,
         space=Space(map(parameter_from_json, order.space)),
         **order.fields,
     )

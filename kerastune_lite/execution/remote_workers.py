@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.execution.handover import Workplace
-from kerastune_lite.execution.in_process import quick_collection, run_here
+from kerastune_lite.execution.in_process import quick_collection
 from kerastune_lite.execution.messages import AskedFor, Epoch, Finished, Mistake, Order, Told, hand_on, order_of
 from kerastune_lite.execution.packing import unpack_whole
 from kerastune_lite.execution.workers import Ended, Lost
@@ -118,7 +118,7 @@ def run_trial_here(
         here = replace(order, fields={**order.fields, **paths})
         try:
             told = Told(send, answer, order.wants_answers)
-            message: Finished | Mistake = Finished(run_here(workplace.task(here), told))
+            message: Finished | Mistake = Finished(workplace.run(here, told))
         except BaseException as error:
             message = Mistake.of(error)
         written = {n: path.read_bytes() for n, path in paths.items() if n not in files and path.exists()}

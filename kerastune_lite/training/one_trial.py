@@ -52,7 +52,6 @@ class Task:
         first_run: How many times the trial was trained before; each run of a trial has a seed of its own.
         data: What to train on; None for a build_fn that trains by itself.
         callbacks: As the user gave them.
-        engine: What trains; its data and programs are shared by the trials of a search.
         seconds_left: The time that is left for the whole search, or None.
         model_path: Where to keep the model, or None.
         score_to_beat: The score that the model has to beat to be kept; None keeps any.
@@ -69,7 +68,6 @@ class Task:
     first_run: int = 0
     data: TrainingData | None = None
     callbacks: callback_copies.CallbackSource = ()
-    engine: Engine = field(default_factory=Engine)
     seconds_left: float | None = None
     model_path: Path | None = None
     score_to_beat: float | None = None
@@ -154,13 +152,14 @@ class Diverged(KerastuneError):
     """The loss or the objective is no longer a finite number."""
 
 
-def run_trial(task: Task, report: Report) -> Outcome:
+def run_trial(task: Task, report: Report, engine: Engine) -> Outcome:
     """Builds, trains and scores one setting, `task.runs` times.
 
     An exception of the user's code or of the training fails the trial and is in the outcome. A mistake in the call
-    itself, which no other setting would mend, is raised, and so are Ctrl-C and the like.
+    itself, which no other setting would mend, is raised, and so are Ctrl-C and the like. The engine's data and programs
+    are shared by all trials that it is given to.
     """
-    trainings = _Trainings(task, report)
+    trainings = _Trainings(task, report, engine)
     try:
         for number in range(task.first_run, task.first_run + task.runs):
             trainings.run(number)
@@ -181,9 +180,10 @@ def run_trial(task: Task, report: Report) -> Outcome:
 class _Trainings:
     """The trainings of one trial, one after the other, and the best of them."""
 
-    def __init__(self, task: Task, report: Report) -> None:
+    def __init__(self, task: Task, report: Report, engine: Engine) -> None:
         self._task = task
         self._report = report
+        self._engine = engine
         self._checkpoint = None if task.checkpoint is None else checkpoints.read(task.checkpoint)
         self._started = time.monotonic()
         self._values = task.trial.values
@@ -199,7 +199,7 @@ class _Trainings:
     def run(self, number: int) -> None:
         """Trains once, with a seed of its own."""
         try:
-            run = self._run(number, self._task.engine)
+            run = self._run(number, self._engine)
         except ProgramError as error:
             # A plain fit tells whether the model is at fault: then it fails too, in Keras's own words.
             run = dataclasses.replace(self._run(number, Engine("fit")), engine="fit: its program failed")
