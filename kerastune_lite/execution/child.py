@@ -60,8 +60,6 @@ def serve(channel: Channel, packed: Path) -> None:
             told = Told(channel.send, channel.receive, order.wants_answers)
             try:
                 message: Any = Finished(workplace.run(order, told))
-            except EOFError:
-                raise
             except BaseException as error:
                 message = Mistake.of(error)
             channel.send(message)

@@ -59,6 +59,7 @@ class ChildProcesses:
         self._limits = limits
         self._wants_answers = wants_answers
         self._failed_starts = 0
+        self._error: BaseException | None = None
         self._children: list[ChildProcess] = []
         self._looked_at = time.monotonic()
         try:
@@ -80,7 +81,7 @@ class ChildProcesses:
     @property
     def has_room(self) -> bool:
         """Whether a process is ready and has no trial."""
-        return any(child.is_ready and child.task is None for child in self._children)
+        return self._error is None and any(child.is_ready and child.task is None for child in self._children)
 
     def start(self, task: Task, report: Report) -> None:
         """Sends a trial to a process that has none."""
@@ -89,14 +90,23 @@ class ChildProcesses:
 
     def wait(self) -> list[Ended]:
         """Listens until a trial ended, or one told what it asks for, or a process has room."""
-        while True:
-            connection.wait([child.connection for child in self._children], timeout=TICK)
-            heard = [self._look_at(place) for place in range(len(self._children))]
-            ended = [ended for several, _ in heard for ended in several]
-            self._charge()
-            ended += [lost for place in range(len(self._children)) for lost in self._given_up(place)]
-            if ended or any(is_news for _, is_news in heard):
+        while self._error is None:
+            speaking = connection.wait([child.connection for child in self._children], timeout=TICK)
+            ended, is_news = [], False
+            is_time_for_all = self._charge()
+            for place, child in enumerate(self._children):
+                if is_time_for_all or child.connection in speaking:
+                    try:
+                        of_this, is_of_interest = self._look_at(place)
+                    except BaseException as error:
+                        # It ends the search; what other trials have come to is handed on before.
+                        self._error = error
+                        continue
+                    ended += [*of_this, *self._given_up(place)]
+                    is_news = is_news or is_of_interest
+            if ended or (is_news and self._error is None):
                 return ended
+        raise self._error
 
     def _look_at(self, place: int) -> tuple[list[Ended], bool]:
         """The trials that a process has ended or was lost with, and whether it said what may let others begin."""
@@ -137,13 +147,16 @@ class ChildProcesses:
         self._children[place] = self._new(place)
         return [] if child.task is None else [Ended(child.task.trial.number, loss)]
 
-    def _charge(self) -> None:
-        """Counts the time since the last look."""
+    def _charge(self) -> bool:
+        """Counts the time since the last look at all processes, where it was long ago; whether it was."""
         now = time.monotonic()
+        if now - self._looked_at < TICK:
+            return False
         seconds, self._looked_at = min(now - self._looked_at, LONGEST_TICK), now
         for child in self._children:
             child.silent_for += seconds
             child.busy_for += seconds
+        return True
 
     def _given_up(self, place: int) -> list[Ended]:
         child, limits = self._children[place], self._limits

@@ -11,6 +11,7 @@ import pickle
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -112,6 +113,7 @@ SHARED = ("build_fn", "data", "callbacks")
 def order_of(task: Task, *, wants_answers: bool) -> Order:
     """A task without what the workers have already."""
     fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in (*SHARED, "space")}
+    fields |= {name: value.absolute() for name, value in fields.items() if isinstance(value, Path)}
     fields["trial"] = _with_labels(task.trial, task.space)
     return Order(fields, [parameter.describe() for parameter in task.space], wants_answers)
 

@@ -153,6 +153,7 @@ class RemoteWorkers:
         self._wants_answers = wants_answers
         self._attempts: dict[Ticket, _Attempt] = {}
         self._count = 0
+        self._error: BaseException | None = None
 
     def _free(self) -> list[str]:
         taken = {attempt.place for attempt in self._attempts.values()}
@@ -161,7 +162,7 @@ class RemoteWorkers:
     @property
     def has_room(self) -> bool:
         """Whether a worker has no trial."""
-        return bool(self._free())
+        return self._error is None and bool(self._free())
 
     def start(self, task: Task, report: Report) -> None:
         """Sends a trial to a worker that has none."""
@@ -175,17 +176,18 @@ class RemoteWorkers:
     def wait(self) -> list[Ended]:
         """Listens until a trial ended, or one told what it asks for, or a worker has room."""
         had_room = self.has_room
-        while True:
+        while self._error is None:
             is_news = self._listen(self.TICK)
             done = [ticket for ticket, attempt in self._attempts.items() if attempt.future.done()]
             # What they sent was there before they were done.
             is_news = self._listen(0.0) or is_news
-            ended = [self._result(ticket) for ticket in done]
+            ended = [came for ticket in done if (came := self._result(ticket)) is not None]
             places = self._cluster.places()
             lost = [ticket for ticket, attempt in self._attempts.items() if attempt.place not in places]
             ended += [self._loss(ticket) for ticket in lost]
-            if ended or is_news or (not had_room and self.has_room):
+            if ended or (self._error is None and (is_news or (not had_room and self.has_room))):
                 return ended
+        raise self._error
 
     def _listen(self, seconds: float) -> bool:
         """Hands on what was sent; whether somebody told what he asks for."""
@@ -202,8 +204,15 @@ class RemoteWorkers:
                     self._cluster.answer(ticket, answer)
         return is_news
 
-    def _result(self, ticket: Ticket) -> Ended:
-        attempt = self._attempts.pop(ticket)
+    def _result(self, ticket: Ticket) -> Ended | None:
+        """What an attempt came to; None where it ends the search, which is told what others have come to before."""
+        try:
+            return self._outcome(self._attempts.pop(ticket))
+        except BaseException as error:
+            self._error = error
+            return None
+
+    def _outcome(self, attempt: _Attempt) -> Ended:
         try:
             result = attempt.future.result()
         except WorkerError:

@@ -131,6 +131,22 @@ def test_kerass_own_settings_are_those_of_the_searchs_process():
         before.apply()
 
 
+def test_each_worker_sees_one_gpu(tmp_path):
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        pytest.skip("there is no GPU")
+
+    def build_fn(hp):
+        return {"loss": hp.float("x", 0.0, 1.0), "gpus": len(tf.config.list_physical_devices("GPU"))}
+
+    tuner = RandomSearch(
+        build_fn, "loss", directory=tmp_path, max_trials=4, verbose=0, workers=2, trials_per_gpu=2, keep_models=0
+    )
+
+    assert {trial.curve[0]["gpus"] for trial in tuner.search().trials} == {1.0}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,170 @@
+"""The search and a cluster of any kind: here one whose workers train nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from kerastune_lite import RandomSearch
+from kerastune_lite.errors import ObjectiveError, WorkerError
+from kerastune_lite.execution.messages import AskedFor, Built, Epoch, Finished, Mistake
+from kerastune_lite.execution.remote_workers import RemoteWorkers, Result
+from kerastune_lite.journal import JOURNAL_NAME, read_journal
+from kerastune_lite.objective import Objective
+from kerastune_lite.training.one_trial import Outcome
+from kerastune_lite.trial import TrialFailure
+
+EPOCHS = 5
+RATE = {"name": "rate", "kind": "float", "low": 0.0, "high": 1.0, "step": None, "log": False}
+
+
+class Done:
+    """A future that has ended."""
+
+    def __init__(self, result):
+        self._result = result
+
+    def done(self):
+        return True
+
+    def result(self):
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+    def cancel(self):
+        pass
+
+
+class NeverDone(Done):
+    """A future of a worker that is gone."""
+
+    def done(self):
+        return False
+
+
+class PretendedCluster:
+    """Workers whose trials have ended as soon as they begin.
+
+    Args:
+        workers: How many.
+        outcomes: What trials come to, by their numbers; a score of any kind by default.
+        dies: The trials whose worker dies at the first attempt.
+    """
+
+    def __init__(self, workers, outcomes=None, dies=()):
+        self._places = [str(place) for place in range(workers)]
+        self._outcomes = outcomes or {}
+        self._dies = set(dies)
+        self._sent = []
+        self.most = 0
+        self._given = 0
+
+    def places(self):
+        return self._places
+
+    def submit(self, place, ticket, order, files):
+        trial = order.fields["trial"]
+        value = trial.values.get("rate", 0.5)
+        self._sent += [(ticket, AskedFor([RATE], {"rate": value})), (ticket, Built(Objective("loss", "min"), EPOCHS))]
+        self._sent += [(ticket, Epoch(0, epoch, {"loss": value})) for epoch in range(EPOCHS)]
+        self._given += 1
+        self.most = max(self.most, self._given)
+        if trial.number in self._dies:
+            self._dies.discard(trial.number)
+            self._places.remove(place)
+            return NeverDone(None)
+        message = self._outcomes.get(trial.number, Finished(Outcome(scores=(value,), best_epoch=0)))
+        return Done(message if isinstance(message, Exception) else Result(message, {}))
+
+    def messages(self, seconds):
+        self._given = 0
+        sent, self._sent = self._sent, []
+        return sent
+
+    def answer(self, ticket, text):
+        pass
+
+    def close(self):
+        pass
+
+
+def search(directory, cluster, trials=12, **settings):
+    tuner = RandomSearch(
+        lambda hp: None,
+        "loss",
+        max_trials=trials,
+        seed=0,
+        directory=directory,
+        verbose=0,
+        keep_models=0,
+        executor=lambda shared: cluster,
+        **settings,
+    )
+    return tuner.search()
+
+
+def test_many_workers_are_all_given_trials_and_no_epoch_is_lost(tmp_path):
+    cluster = PretendedCluster(64)
+    study = search(tmp_path, cluster, trials=256)
+    epochs = [event for event in read_journal(tmp_path / JOURNAL_NAME).events if event["event"] == "epoch"]
+
+    assert cluster.most >= 32
+    assert len(epochs) == 256 * EPOCHS
+    assert [len(trial.curve) for trial in study.trials] == [EPOCHS] * 256
+    assert len({trial.values["rate"] for trial in study.trials}) == 256
+
+
+def test_the_first_trial_tells_the_space_before_others_are_chosen(tmp_path):
+    one = search(tmp_path / "1", PretendedCluster(1))
+    eight = search(tmp_path / "8", PretendedCluster(8))
+
+    assert [trial.values for trial in eight.trials] == [trial.values for trial in one.trials]
+
+
+def test_a_worker_that_is_gone_costs_its_trial_one_attempt(tmp_path):
+    study = search(tmp_path, PretendedCluster(4, dies=[3, 5]))
+
+    assert {trial.state.value for trial in study.trials} == {"completed"}
+    assert [trial.number for trial in study.trials if trial.attempts == 2] == [3, 5]
+    assert "was lost after epoch 4" in study.trials[3].notes[0]
+
+
+def test_a_trial_whose_workers_are_lost_each_time_fails(tmp_path):
+    study = search(tmp_path, PretendedCluster(4, dies=[3]), max_attempts=1)
+
+    assert study.trials[3].state.value == "failed"
+    assert study.trials[3].error.type == "WorkerDied"
+
+
+def test_trials_that_have_ended_are_kept_when_another_one_ends_the_search(tmp_path):
+    mistake = Mistake.of(ObjectiveError("there is no such metric"))
+
+    with pytest.raises(ObjectiveError, match="no such metric"):
+        search(tmp_path, PretendedCluster(8, outcomes={2: mistake}))
+    events = read_journal(tmp_path / JOURNAL_NAME).events
+    ends = {event["trial"]: event["state"] for event in events if event["event"] == "end"}
+
+    assert ends[1] == ends[3] == "completed"
+    assert ends[2] == "interrupted"
+
+
+def test_a_module_that_workers_lack_is_named(tmp_path):
+    missing = ModuleNotFoundError("No module named 'mine'", name="mine")
+
+    with pytest.raises(WorkerError, match=r"no module 'mine'.*client.upload_file"):
+        search(tmp_path, PretendedCluster(2, outcomes={0: missing}))
+
+
+def test_failures_in_a_row_end_the_search_with_the_first_one(tmp_path):
+    from kerastune_lite.errors import TooManyFailuresError
+
+    failed = Finished(Outcome(error=TrialFailure(type="ValueError", message="no", traceback="the traceback")))
+
+    with pytest.raises(TooManyFailuresError, match="the traceback"):
+        search(tmp_path, PretendedCluster(2, outcomes=dict.fromkeys(range(12), failed)))
+
+
+def test_a_cluster_without_workers_has_no_room():
+    cluster = PretendedCluster(0)
+
+    assert not RemoteWorkers(cluster, wants_answers=False).has_room
