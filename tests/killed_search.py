@@ -65,4 +65,5 @@ def main(directory, max_trials, strategy):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
     main(*sys.argv[1:])

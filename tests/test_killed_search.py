@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import killed_search
 import pytest
 
 from kerastune_lite import Study
@@ -17,7 +18,8 @@ PROGRAM = Path(__file__).parent / "killed_search.py"
 TRIALS = 4
 
 
-def search(directory, *, strategy="random", max_trials=TRIALS, **environment):
+def killable_search(directory, *, strategy="random", max_trials=TRIALS, **environment):
+    """A search in a process of its own."""
     return subprocess.run(
         [sys.executable, PROGRAM, directory, str(max_trials), strategy],
         env=os.environ | environment,
@@ -27,6 +29,11 @@ def search(directory, *, strategy="random", max_trials=TRIALS, **environment):
     )
 
 
+def search(directory, strategy="random"):
+    """The same search in this process: nothing of it is left of the one before but the directory."""
+    killed_search.main(directory, TRIALS, strategy)
+
+
 def settings(directory):
     return [dict(trial.values) for trial in Study.open(directory).trials]
 
@@ -34,7 +41,7 @@ def settings(directory):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     directory = tmp_path_factory.mktemp("uninterrupted")
-    assert search(directory).returncode == 0
+    search(directory)
     return settings(directory)
 
 
@@ -53,17 +60,16 @@ MOMENTS = [
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, uninterrupted, moment):
-    assert search(tmp_path, KILL_AT=moment).returncode == -signal.SIGKILL
+def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, capsys, uninterrupted, moment):
+    assert killable_search(tmp_path, KILL_AT=moment).returncode == -signal.SIGKILL
     cut = int(moment.split(":")[0])
     before = Study.open(tmp_path)
     assert [trial.state.value for trial in before.trials] == ["completed"] * cut + ["running"]
 
-    again = search(tmp_path)
+    search(tmp_path)
     after = Study.open(tmp_path)
 
-    assert again.returncode == 0, again.stderr
-    assert f"{cut} finished trials found" in again.stdout
+    assert f"{cut} finished trials found" in capsys.readouterr().out
     assert [trial.state.value for trial in after.trials] == ["completed"] * TRIALS
     assert after.trials[:cut] == before.trials[:cut]
     assert [trial.attempts for trial in after.trials] == [1 + (number == cut) for number in range(TRIALS)]
@@ -72,8 +78,8 @@ def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, uninter
 
 def test_a_trial_that_kills_its_process_twice_is_given_up(tmp_path):
     for _ in range(2):
-        assert search(tmp_path, KILL_AT="1:batch0").returncode == -signal.SIGKILL
-    assert search(tmp_path, KILL_AT="1:batch0").returncode == 0
+        assert killable_search(tmp_path, KILL_AT="1:batch0").returncode == -signal.SIGKILL
+    search(tmp_path)
     trials = Study.open(tmp_path).trials
 
     assert [trial.state.value for trial in trials] == ["completed", "failed", "completed", "completed"]
@@ -81,9 +87,9 @@ def test_a_trial_that_kills_its_process_twice_is_given_up(tmp_path):
 
 
 def test_a_killed_grid_goes_on_with_the_same_settings(tmp_path):
-    search(tmp_path / "whole", strategy="grid", max_trials=4)
-    search(tmp_path / "cut", strategy="grid", max_trials=4, KILL_AT="2:batch0")
-    search(tmp_path / "cut", strategy="grid", max_trials=4)
+    search(tmp_path / "whole", "grid")
+    killable_search(tmp_path / "cut", strategy="grid", KILL_AT="2:batch0")
+    search(tmp_path / "cut", "grid")
 
     assert settings(tmp_path / "cut") == settings(tmp_path / "whole")
     assert len(settings(tmp_path / "whole")) == 4
@@ -115,7 +121,7 @@ def test_a_second_search_in_the_same_directory_names_the_process_that_holds_it(t
     try:
         while not (tmp_path / "journal.jsonl").exists():
             time.sleep(0.05)
-        second = search(tmp_path)
+        second = killable_search(tmp_path)
     finally:
         process.kill()
         process.wait()
@@ -124,13 +130,14 @@ def test_a_second_search_in_the_same_directory_names_the_process_that_holds_it(t
     assert f"is in use by process {process.pid}" in second.stderr
 
 
-def test_a_journal_cut_by_a_crash_costs_only_the_torn_trial(tmp_path, uninterrupted):
+def test_a_journal_cut_by_a_crash_costs_only_the_torn_trial(tmp_path, capsys, uninterrupted):
     search(tmp_path)
     journal = tmp_path / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-10])
     (tmp_path / "stray").mkdir()
-    again = search(tmp_path)
+    search(tmp_path)
+    printed = capsys.readouterr().out
 
-    assert "was torn by a crash and was skipped" in again.stdout
-    assert "3 finished trials found, 1 to run again" in again.stdout
+    assert "was torn by a crash and was skipped" in printed
+    assert "3 finished trials found, 1 to run again" in printed
     assert settings(tmp_path) == uninterrupted

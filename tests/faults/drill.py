@@ -91,4 +91,5 @@ def search(directory, *, in_build=(), in_fit=(), once=(), seconds=0.0, **setting
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
     search(sys.argv[1], seconds=float(sys.argv[2]), workers=2, heartbeat_timeout=8.0)
