@@ -351,15 +351,28 @@ def table(problem: str, seeds: range) -> None:
         return
     print(f"targets: {', '.join(f'{target:.4f}' for target in targets.values())}\n")
     print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'seconds':>8} {'at the end':>10}")
+    marks = {}
     for arm in ARMS:
         runs = [(curve, targets[seed]) for seed in targets if (curve := read(problem, seed, arm))]
         if not runs:
             continue
-        marks = [reached(curve, target) for curve, target in runs]
-        epochs, seconds = (statistics.median(mark[part] for mark in marks) for part in (0, 1))
+        each = [reached(curve, target) for curve, target in runs]
+        epochs, seconds = (statistics.median(mark[part] for mark in each) for part in (0, 1))
         ends = statistics.median(curve[-1][1] for curve, _ in runs)
-        count = sum(mark[0] < float("inf") for mark in marks)
+        count = sum(mark[0] < float("inf") for mark in each)
+        marks[arm] = epochs, seconds
         print(f"{arm:42} {len(runs):5} {count:8} {epochs:7.0f} {seconds:8.1f} {ends:10.4f}")
+    for part, unit in enumerate(("epochs", "seconds")):
+        ours, peers = (
+            {arm: mark[part] for arm, mark in marks.items() if is_ours(arm) is side} for side in (True, False)
+        )
+        if ours:
+            best, best_peer = min(ours, key=ours.__getitem__), min(peers, key=peers.__getitem__)
+            print(f"{best}: {ours[best] / peers[best_peer]:.2f} of the {unit} of {best_peer}")
+
+
+def is_ours(arm: str) -> bool:
+    return arm.startswith("ours")
 
 
 def draw(problem: str, seeds: range) -> None:
@@ -378,7 +391,7 @@ def draw(problem: str, seeds: range) -> None:
         at_epoch = [[curve[min(at, len(curve) - 1)] for curve in curves] for at in range(shortest)]
         best = [statistics.median(so_far for _, so_far in marks) for marks in at_epoch]
         seconds = [statistics.median(spent for spent, _ in marks) for marks in at_epoch]
-        style = {"label": arm, "linestyle": "-" if arm.startswith("ours") else "--", "color": f"C{number % 10}"}
+        style = {"label": arm, "linestyle": "-" if is_ours(arm) else "--", "color": f"C{number % 10}"}
         by_epochs.plot(range(1, shortest + 1), best, **style)
         by_seconds.plot(seconds, best, **style)
     for axes, label in ((by_epochs, "epochs"), (by_seconds, "seconds")):
