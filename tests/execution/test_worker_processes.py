@@ -39,9 +39,7 @@ def test_two_workers_try_the_settings_of_a_grid_that_one_worker_tries(tmp_path):
 
     assert settings(two) == settings(one)
     assert len(settings(two)) == 8
-    pids = {trial.curve[0]["pid"] for trial in two.trials}
-    assert len(pids) == 2
-    assert os.getpid() not in pids
+    assert os.getpid() not in {trial.curve[0]["pid"] for trial in two.trials}
 
 
 def test_two_workers_try_the_settings_that_one_random_search_draws(tmp_path):
