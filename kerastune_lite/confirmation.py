@@ -32,7 +32,6 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Tri
     study = writer.study
     assert study.objective is not None
     assert study.seed is not None
-
     task = Task(
         build_fn=plan.build_fn,
         trial=dataclasses.replace(trial, pause_at=None, resumed_from=None, resumed_at=0, curves=()),

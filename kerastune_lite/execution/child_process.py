@@ -15,7 +15,7 @@ from typing import Any
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.execution.messages import Epoch, Finished, Mistake, hand_on, order_of
 from kerastune_lite.execution.signs import Beat, CouldNotStart, Ready
-from kerastune_lite.execution.workers import Lost
+from kerastune_lite.execution.workers import Lost, how_far
 from kerastune_lite.training.one_trial import Report, Task
 
 MIB = 1 << 20
@@ -65,11 +65,6 @@ class ChildProcess:
                 start_new_session=True,
             )
 
-    @property
-    def pid(self) -> int:
-        """The process's number."""
-        return self._process.pid
-
     def start(self, task: Task, report: Report, *, wants_answers: bool) -> None:
         """Sends it a trial."""
         self.task, self._report, self._latest_epoch = task, report, None
@@ -112,9 +107,9 @@ class ChildProcess:
         answer = hand_on(message, self._report)
         if isinstance(message, Epoch):
             self._latest_epoch = message.epoch
-        if isinstance(message, Epoch) and self._wants_answers:
-            with contextlib.suppress(OSError):
-                self.connection.send(answer)
+            if self._wants_answers:
+                with contextlib.suppress(OSError):
+                    self.connection.send(answer)
 
     @property
     def has_died(self) -> bool:
@@ -150,7 +145,7 @@ class ChildProcess:
         return Lost(kind, f"{reason} {self._where()}", may_try_again=may_try_again)
 
     def _where(self) -> str:
-        epoch = "before its first epoch ended" if self._latest_epoch is None else f"after epoch {self._latest_epoch}"
+        epoch = how_far(self._latest_epoch)
         return f"{epoch}, holding {self.resident // MIB} MiB" if self.resident else epoch
 
 

@@ -74,11 +74,6 @@ class ChildProcesses:
         return ChildProcess(self._packed, self._folder / f"{place}.crash", self._environments[place], heartbeat)
 
     @property
-    def pids(self) -> list[int]:
-        """The processes' numbers."""
-        return [child.pid for child in self._children]
-
-    @property
     def has_room(self) -> bool:
         """Whether a process is ready and has no trial."""
         return self._error is None and any(child.is_ready and child.task is None for child in self._children)

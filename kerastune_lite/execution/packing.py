@@ -82,9 +82,10 @@ def _load(unpickler: Any, file: Any, size: int) -> dict[str, Any]:
     return parts
 
 
-_DATA = "Pass arrays, or a function that makes the data (x=lambda: my_dataset()), which each worker calls for itself."
 _WAYS = {
-    "the data": _DATA,
+    "the data": (
+        "Pass arrays, or a function that makes the data (x=lambda: my_dataset()), which each worker calls for itself."
+    ),
     "callbacks": "Pass a function of the trial that makes them: callbacks=lambda trial: […].",
     "build_fn": "What it uses from outside (a file, a lock, a dataset, a client) has to be made inside it.",
 }

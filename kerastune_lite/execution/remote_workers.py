@@ -19,7 +19,7 @@ from kerastune_lite.execution.handover import Workplace
 from kerastune_lite.execution.in_process import quick_collection
 from kerastune_lite.execution.messages import AskedFor, Epoch, Finished, Mistake, Order, Told, hand_on, order_of
 from kerastune_lite.execution.packing import unpack_whole
-from kerastune_lite.execution.workers import Ended, Lost
+from kerastune_lite.execution.workers import Ended, Lost, how_far
 from kerastune_lite.training.one_trial import Report, Task
 from kerastune_lite.training.whole_files import written_whole
 
@@ -235,9 +235,8 @@ class RemoteWorkers:
         attempt = self._attempts.pop(ticket)
         with suppress(Exception):
             attempt.future.cancel()
-        known = attempt.latest_epoch
-        where = "before its first epoch ended" if known is None else f"after epoch {known}"
-        return Ended(attempt.task.trial.number, Lost("WorkerDied", f"its worker {attempt.place} was lost {where}"))
+        reason = f"its worker {attempt.place} was lost {how_far(attempt.latest_epoch)}"
+        return Ended(attempt.task.trial.number, Lost("WorkerDied", reason))
 
     def close(self) -> None:
         """Takes back what has not begun, and tells the others that nobody waits for them."""

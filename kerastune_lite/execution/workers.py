@@ -39,6 +39,11 @@ class Ended:
     result: Outcome | Lost
 
 
+def how_far(latest_epoch: int | None) -> str:
+    """How far a lost trial had come, from the last epoch that it told."""
+    return "before its first epoch ended" if latest_epoch is None else f"after epoch {latest_epoch}"
+
+
 class Workers(Protocol):
     """Runs trials, several at a time where it can."""
 
