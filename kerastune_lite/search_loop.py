@@ -473,14 +473,18 @@ class SearchLoop:
 
     def _tidy(self) -> None:
         """Removes models that are no longer among the best, and paused trainings that nothing can go on from."""
+        files, running = self._files, [running.trial for running in self._running.values()]
         best = self._ranked()[: self._plan.keep_models] if self._plan.keep_models else []
-        self._files.keep_models(self._files.model(trial.number) for trial in best)
+        files.keep_models((files.model(t.number) for t in best), (files.model(t.number) for t in running))
         trials = self._writer.study.records.values()
         kept = {(t.resumed_from, t.resumed_at) for t in trials if not t.state.ended}
         if isinstance(self._strategy, PausingStrategy):
             resumable = self._strategy.resumable(self._writer.study.to_minimise())
             kept |= {(t.number, t.pause_at or 0) for t in trials if t.number in resumable}
-        self._files.keep_checkpoints(self._files.checkpoint(n, epochs) for n, epochs in kept if n is not None)
+        files.keep_checkpoints(
+            (files.checkpoint(number, epochs) for number, epochs in kept if number is not None),
+            (files.checkpoint(t.number, t.pause_at) for t in running if t.pause_at is not None),
+        )
 
     def _ranked(self) -> list[Trial]:
         objective = self._objective()

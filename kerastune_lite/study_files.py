@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerastune_lite.whole_files import unfinished_path
+
 MODELS, CHECKPOINTS, WORKERS = "models", "checkpoints", "workers"
 
 
@@ -33,13 +35,13 @@ class StudyFiles:
         """What the worker processes of a running search read, and where they leave their last words."""
         return self.directory / WORKERS
 
-    def keep_models(self, kept: Iterable[Path]) -> None:
-        """Removes all other models, and what an unfinished write left."""
-        _keep(self.directory / MODELS, "*.keras", kept)
+    def keep_models(self, kept: Iterable[Path], running: Iterable[Path]) -> None:
+        """Removes all other models, and what an unfinished write left; those of running trials may just be written."""
+        _keep(self.directory / MODELS, "*.keras", kept, running)
 
-    def keep_checkpoints(self, kept: Iterable[Path]) -> None:
-        """Removes all other paused trainings, and what an unfinished write left."""
-        _keep(self.directory / CHECKPOINTS, "*.npz", kept)
+    def keep_checkpoints(self, kept: Iterable[Path], running: Iterable[Path]) -> None:
+        """The same for paused trainings."""
+        _keep(self.directory / CHECKPOINTS, "*.npz", kept, running)
 
     def remove(self) -> None:
         """Removes all of them."""
@@ -47,8 +49,9 @@ class StudyFiles:
             shutil.rmtree(self.directory / name, ignore_errors=True)
 
 
-def _keep(folder: Path, pattern: str, kept: Iterable[Path]) -> None:
-    names = {path.name for path in kept}
+def _keep(folder: Path, pattern: str, kept: Iterable[Path], running: Iterable[Path]) -> None:
+    running = set(running)
+    names = {path.name for path in {*kept, *running, *map(unfinished_path, running)}}
     for path in folder.glob(pattern) if folder.is_dir() else ():
         if path.name not in names:
             path.unlink(missing_ok=True)

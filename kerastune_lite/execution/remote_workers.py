@@ -21,7 +21,7 @@ from kerastune_lite.execution.messages import AskedFor, Epoch, Finished, Mistake
 from kerastune_lite.execution.packing import unpack_whole
 from kerastune_lite.execution.workers import Ended, Lost, how_far
 from kerastune_lite.training.one_trial import Report, Task
-from kerastune_lite.training.whole_files import written_whole
+from kerastune_lite.whole_files import written_whole
 
 Ticket = str
 """The name of one attempt at one trial."""
