@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,15 +20,17 @@ class SuccessiveHalving:
     variant that stops trials rather than promoting them).
 
     Attributes:
-        min_epochs: How many epochs every trial gets.
+        min_epochs: How many epochs every trial gets; by default the training's divided by factor², which makes two
+            rungs. Judged after one epoch of 27, settings that learn slowly and end best are lost, and now and then a
+            whole search with them.
         factor: Which share goes on: one in so many. Three is the usual and, by Li et al. 2018, a robust choice.
     """
 
-    min_epochs: int = 1
+    min_epochs: int | None = None
     factor: int = 3
 
     def __post_init__(self) -> None:
-        if self.min_epochs < 1 or self.factor < 2:
+        if (self.min_epochs is not None and self.min_epochs < 1) or self.factor < 2:
             raise ValueError(
                 "SuccessiveHalving needs min_epochs of at least 1 and a factor of at least 2. "
                 f"Received: min_epochs={self.min_epochs!r}, factor={self.factor!r}."
@@ -35,12 +38,12 @@ class SuccessiveHalving:
 
     def check(self, epochs: int) -> None:
         """StoppingError where the first rung lies after the training."""
-        check_least_epochs("min_epochs", self.min_epochs, epochs)
+        check_least_epochs("min_epochs", self._first_rung(epochs), epochs)
 
     def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
         """Why the trial ends now, or None."""
         curve = best_so_far(trial, objective)
-        if not self._is_rung(len(curve)):
+        if not self._is_rung(len(curve), self._first_rung(trial.epochs)):
             return None
         others = others_after(len(curve), trial, trials, objective)
         better = sum(score < curve[-1] for score in others)
@@ -52,8 +55,13 @@ class SuccessiveHalving:
             f"{objective.sign * curve[-1]:.5g}, behind {better} of {len(others)} other trials; {places} may go on"
         )
 
-    def _is_rung(self, epochs: int) -> bool:
-        rung = self.min_epochs
+    def _first_rung(self, epochs: int | None) -> int:
+        if self.min_epochs is not None:
+            return self.min_epochs
+        return 1 if epochs is None else math.ceil(epochs / self.factor**2)
+
+    def _is_rung(self, epochs: int, first: int) -> bool:
+        rung = first
         while rung < epochs:
             rung *= self.factor
         return rung == epochs

@@ -21,9 +21,9 @@ def trial(number, values, name="val_loss", epochs=27, state=TrialState.COMPLETED
     return Trial(number=number, curves=(curve,), epochs=epochs, state=state)
 
 
-def decision(rule, values, others, name="val_loss"):
+def decision(rule, values, others, name="val_loss", epochs=27):
     objective = LOSS if name == "val_loss" else ACCURACY
-    running = trial(99, values, name, state=TrialState.RUNNING)
+    running = trial(99, values, name, epochs, TrialState.RUNNING)
     trials = [*(trial(number, curve, name) for number, curve in enumerate(others)), running]
     return rule.should_stop(running, trials, objective)
 
@@ -57,7 +57,7 @@ def test_like_is_compared_with_like_when_trials_end_after_different_epochs():
     assert decision(rule, [5.0, 4.0, 3.0, 3.0], falling) is None
 
 
-@pytest.mark.parametrize("rule", [MedianRule(grace_epochs=1, min_trials=1), SuccessiveHalving()])
+@pytest.mark.parametrize("rule", [MedianRule(grace_epochs=1, min_trials=1), SuccessiveHalving(min_epochs=1)])
 def test_a_rule_follows_the_direction_of_the_objective(rule):
     others = [[0.7], [0.8]]
 
@@ -83,12 +83,23 @@ def test_halving_judges_at_its_rungs_only():
     assert judged == [2, 6, 18]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "rungs"), [(27, [3, 9]), (10, [2, 6]), (100, [12, 36]), (4, [1, 3]), (None, [1, 3, 9])]
+)
+def test_halving_has_two_rungs_in_a_training_unless_told_otherwise(epochs, rungs):
+    others = [[0.0] * 200]
+    rule = SuccessiveHalving(factor=3)
+    judged = [n for n in range(1, epochs or 27) if decision(rule, [1.0] * n, others, epochs=epochs)]
+
+    assert judged == rungs
+
+
 def test_the_first_trial_of_a_rung_goes_on_and_equals_do_too():
-    assert decision(SuccessiveHalving(), [9.0], []) is None
-    assert decision(SuccessiveHalving(), [1.0], [[1.0], [1.0]]) is None
+    assert decision(SuccessiveHalving(min_epochs=1), [9.0], []) is None
+    assert decision(SuccessiveHalving(min_epochs=1), [1.0], [[1.0], [1.0]]) is None
 
 
-@pytest.mark.parametrize("rule", [MedianRule(grace_epochs=1, min_trials=1), SuccessiveHalving()])
+@pytest.mark.parametrize("rule", [MedianRule(grace_epochs=1, min_trials=1), SuccessiveHalving(min_epochs=1)])
 def test_a_curve_without_a_number_ranks_last(rule):
     assert decision(rule, [math.nan], [[1.0]]) is not None
     assert decision(rule, [1.0], [[math.nan]]) is None
