@@ -1,6 +1,6 @@
 """A hyperparameter tuner for Keras and TensorFlow.
 
-    errors ← space ← trial ← journal ← study ← tuner
+    errors ← space ← trial ← journal ← study ← tuner ← searches
                        ↑                  ↑
                    strategies          training, execution, views
 
@@ -26,17 +26,17 @@ from kerastune_lite.errors import (
 from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.interrupts import SearchTerminated
 from kerastune_lite.objective import Objective
-from kerastune_lite.strategies.strategy import Pause, Suggestion
-from kerastune_lite.study import Study
-from kerastune_lite.trial import Trial, TrialState
-from kerastune_lite.tuner import (
+from kerastune_lite.searches import (
     BayesianOptimization,
     GridSearch,
     Hyperband,
     PopulationBasedTraining,
     RandomSearch,
-    Tuner,
 )
+from kerastune_lite.strategies.strategy import Pause, Suggestion
+from kerastune_lite.study import Study
+from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.tuner import Tuner
 
 __all__ = [
     "BayesianOptimization",

@@ -73,7 +73,7 @@ class Weights(keras.callbacks.Callback):
 
 
 def watched(trial):
-    stop = EarlyStopping("val_loss", patience=3, min_delta=0.01, mode="min", restore_best_weights=True)
+    stop = EarlyStopping("val_loss", patience=4, min_delta=0.01, mode="min", restore_best_weights=True)
     # A schedule's rate can't be reduced.
     reduce = [keras.callbacks.ReduceLROnPlateau("val_loss", patience=1)] if "dropout" in trial.values else []
     return [Weights(trial.number), stop, *reduce]
@@ -92,7 +92,7 @@ class Same:
 @pytest.mark.parametrize("build", [build_fn, build_much])
 def test_a_trial_promoted_twice_is_the_one_trained_in_one_go(tmp_path, build):
     """Weights, optimizer, generators, schedule, order of samples and callbacks go on as if there had been no pause."""
-    study = search(tmp_path / "a", build, watched, max_epochs=8)
+    study = search(tmp_path / "a", build, watched, max_epochs=8, max_trials=4)
     paused, weights = study.trials, dict(Weights.kept)
     promoted = [t for t in paused if t.state is TrialState.COMPLETED and t.resumed_at == 4]
     assert promoted

@@ -1,0 +1,270 @@
+"""The searches: a tuner for each strategy."""
+
+from __future__ import annotations
+
+import statistics
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+from kerastune_lite.errors import DataError
+from kerastune_lite.leaderboard import score_text, values_text
+from kerastune_lite.objective import Objective
+from kerastune_lite.strategies.grid_search import GridStrategy
+from kerastune_lite.strategies.random_search import RandomStrategy
+from kerastune_lite.strategies.strategy import Strategy, StrategySource, strategy_of
+from kerastune_lite.study import Study
+from kerastune_lite.trial import Trial
+from kerastune_lite.tuner import Tuner, TunerSettings, check_count
+
+if TYPE_CHECKING:
+    from kerastune_lite.callbacks import ReplaySchedule
+
+NOTABLE_LUCK = 0.05
+"""A smaller share of luck in the best score isn't worth a remark: without noise a model is never exact either."""
+
+
+class GridSearch(Tuner):
+    """Tries every setting, in the order in which build_fn asks its questions.
+
+    Args:
+        build_fn: As in `Tuner`.
+        objective: As in `Tuner`.
+        points_per_axis: How many values a float without a step gets, ends included.
+        **settings: As in `Tuner`; `max_trials` is None by default: the whole grid.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        points_per_axis: int = 5,
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        settings.setdefault("max_trials", None)
+        super().__init__(build_fn, objective, strategy=GridStrategy(points_per_axis), **settings)
+
+
+class RandomSearch(Tuner):
+    """Draws every setting at random, none twice.
+
+    Args:
+        build_fn: As in `Tuner`.
+        objective: As in `Tuner`.
+        **settings: As in `Tuner`.
+    """
+
+    def __init__(
+        self, build_fn: Any, objective: str | Objective | None = None, **settings: Unpack[TunerSettings]
+    ) -> None:
+        super().__init__(build_fn, objective, strategy=RandomStrategy(), **settings)
+
+
+class BayesianOptimization(Tuner):
+    """Tries what a Gaussian process of the trials so far expects most improvement from: fewest trials of all.
+
+    See kerastune_lite/strategies/bayesian for the algorithm. `study.predict(values)` and `study.suggestions()` show
+    what it believes.
+
+    Args:
+        build_fn: As in `Tuner`.
+        objective: As in `Tuner`.
+        initial_trials: How many trials are spread evenly over the space before the model takes over.
+        **settings: As in `Tuner`.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        initial_trials: int = 8,
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        check_count("initial_trials", initial_trials, at_least=1)
+
+        super().__init__(build_fn, objective, strategy=partial(_bayesian, design=initial_trials), **settings)
+
+    def _closing_remark(self, study: Study) -> str | None:
+        if not study.leaderboard(1):
+            return None
+        best, recommended = study.best, study.recommended
+        if recommended.number == best.number or not _is_luck(study, best):
+            return None
+        return (
+            f"recommended: trial {recommended.number} {score_text(recommended)}  {values_text(recommended.values)}\n"
+            f"  By the neighbours' scores it is the better setting, and trial {best.number}'s score partly luck. "
+            "tuner.confirm(n=5, repeats=3) trains the finalists again and settles it."
+        )
+
+
+class Hyperband(Tuner):
+    """Gives many settings few epochs and the best of them more (Li et al. 2018).
+
+    A promoted trial goes on from where it paused, under its own number: weights, optimizer, epoch counter and
+    callbacks. See kerastune_lite/strategies/hyperband.py for the brackets.
+
+    Args:
+        build_fn: As in `Tuner`; it has to return a model, and leave the epochs to the search.
+        objective: As in `Tuner`.
+        max_epochs: How many epochs the best trials train.
+        factor: One trial in so many goes on from a rung to the next, with so many times the epochs.
+        iterations: How many times all brackets are run.
+        strategy: What draws new settings: "random", "bayesian", or what `Tuner` takes as a strategy.
+        **settings: As in `Tuner`; `max_trials` is None by default: as many settings as the brackets ask for.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        max_epochs: int,
+        factor: int = 3,
+        iterations: int = 1,
+        strategy: Literal["random", "bayesian"] | StrategySource = "random",
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        from kerastune_lite.strategies.hyperband import HyperbandStrategy
+
+        for name, value, least in (("max_epochs", max_epochs, 2), ("factor", factor, 2), ("iterations", iterations, 1)):
+            check_count(name, value, at_least=least)
+        _check_one_execution("Hyperband", settings)
+        settings.setdefault("max_trials", None)
+        inner = _named_strategy(strategy)
+        most = settings["max_trials"]
+
+        def hyperband(seed: int) -> Strategy:
+            return HyperbandStrategy(strategy_of(inner, seed), max_epochs, factor, iterations, most)
+
+        HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most)
+        super().__init__(build_fn, objective, strategy=hyperband, **settings)
+        self.max_epochs = max_epochs
+
+    def search(self, x: Any = None, y: Any = None, **arguments: Any) -> Study:
+        """Runs all brackets; called again, it goes on. Takes what `Tuner.search` takes, but for `epochs`."""
+        if "epochs" in arguments:
+            raise TypeError(
+                f"Hyperband decides how long each trial trains, up to max_epochs={self.max_epochs}: search() takes no "
+                f"epochs. Received: epochs={arguments['epochs']!r}."
+            )
+        return super().search(x, y, epochs=self.max_epochs, **arguments)
+
+
+class PopulationBasedTraining(Tuner):
+    """Trains a population of models whose settings change while they train (Jaderberg et al. 2017).
+
+    After every interval the worst quarter takes over weights and optimizer state of one of the best, and tries its
+    setting with numbers multiplied by 0.8 or 1.2, moved to a neighbour, or drawn anew. Parameters that change the
+    weights' shapes are inherited. Each member's interval is a trial; `study.schedule(number)` are the values over
+    epochs that led to one, and `study.lineage(number)` the trials.
+
+    Args:
+        build_fn: As in `Tuner`; it has to return a model, and leave the epochs to `search`.
+        objective: As in `Tuner`.
+        population: How many members; at least 4.
+        interval: After how many epochs they are compared.
+        **settings: As in `Tuner`, but for `max_trials`: the population and the epochs tell how many there are.
+    """
+
+    def __init__(
+        self,
+        build_fn: Any,
+        objective: str | Objective | None = None,
+        *,
+        population: int = 8,
+        interval: int = 1,
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        check_count("population", population, at_least=4)
+        check_count("interval", interval, at_least=1)
+        _check_one_execution("PopulationBasedTraining", settings)
+        if settings.get("max_trials") is not None:
+            raise ValueError(
+                "PopulationBasedTraining trains every member for the epochs of search(): it takes no max_trials. "
+                f"Received: max_trials={settings['max_trials']!r}."
+            )
+        settings["max_trials"] = None
+        super().__init__(build_fn, objective, strategy=self._population, **settings)
+        self.population = population
+        self.interval = interval
+        self._epochs = 0
+
+    def search(self, x: Any = None, y: Any = None, *, epochs: int = 1, **arguments: Any) -> Study:
+        """Trains every member for `epochs`; called again, it goes on. Takes what `Tuner.search` takes."""
+        if epochs <= self.interval:
+            raise ValueError(
+                f"The members are compared after every interval={self.interval} epochs, and search(epochs={epochs}) is "
+                "not longer. Train longer, or choose a shorter interval."
+            )
+        self._epochs = epochs
+        return super().search(x, y, epochs=epochs, **arguments)
+
+    def best_schedule(self) -> ReplaySchedule:
+        """The values over epochs that led to the best score, as a callback that replays them in a plain `fit`.
+
+        Train the model that it begins with: `model = tuner.build(callback.values_at(0))`.
+
+        Raises:
+            ValueError: Arguments of fit change in the schedule, which a callback can't change.
+        """
+        from kerastune_lite.callbacks import ReplaySchedule
+
+        study = self.study
+        schedule = study.schedule(study.best.number)
+        arguments = [self._build(values)[1] for _, values in schedule]
+        first = arguments[0]
+        for (epoch, _), later in zip(schedule, arguments, strict=True):
+            differing = [name for name in {**first, **later} if first.get(name) != later.get(name)]
+            if differing:
+                raise ValueError(
+                    f"The best schedule changes {', '.join(differing)} at epoch {epoch}, which `fit` takes once. "
+                    f"study.schedule({study.best.number}) has its values; train its stages one after the other."
+                )
+        return ReplaySchedule(schedule, self.build)
+
+    def _population(self, seed: int) -> Strategy:
+        from kerastune_lite.strategies.population import PopulationStrategy
+        from kerastune_lite.training.layout import layout_of
+
+        plan = self._latest_plan
+        assert plan is not None
+        if plan.data is None:
+            raise DataError("PopulationBasedTraining trains by fit. Call search(x, y, …).")
+        layout = partial(layout_of, plan.build_fn, plan.data)
+        return PopulationStrategy(RandomStrategy(), self.population, self.interval, self._epochs, layout)
+
+
+def _named_strategy(strategy: Literal["random", "bayesian"] | StrategySource) -> StrategySource:
+    if strategy == "random":
+        return RandomStrategy()
+    if strategy == "bayesian":
+        return partial(_bayesian, design=8)
+    if isinstance(strategy, str):
+        raise ValueError(f"strategy has to be 'random', 'bayesian', or a strategy. Received: {strategy!r}.")
+    return strategy
+
+
+def _bayesian(seed: int, design: int) -> Strategy:
+    # Half a second of imports that looking at a study need not pay.
+    from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+
+    return BayesianStrategy(seed=seed, design=design)
+
+
+def _check_one_execution(tuner: str, settings: TunerSettings) -> None:
+    executions = settings.get("executions_per_trial", 1)
+    if executions != 1:
+        raise ValueError(
+            f"{tuner} pauses trials and goes on with them, one training a trial: executions_per_trial has to be 1. "
+            f"Received: {executions!r}. tuner.confirm() trains the best settings again with other seeds."
+        )
+
+
+def _is_luck(study: Study, best: Trial) -> bool:
+    """Whether the best score is better than its model expects by more than NOTABLE_LUCK of its lead over the median."""
+    expected = study.predict(best.values)
+    scores = [trial.score for trial in study.leaderboard() if trial.score is not None]
+    if expected is None or best.score is None:
+        return False
+    return abs(expected.mean - best.score) > NOTABLE_LUCK * abs(statistics.median(scores) - best.score)
