@@ -1,10 +1,11 @@
 """How many epochs, and how many seconds, until a search holds what KerasTuner's Hyperband holds at its end.
 
     taskset -c 0 python benchmarks/time_to_target.py [--problem digits|fashion] [--data fashion_mnist.npz]
-                                                     [--arms "a;b"] [--seeds 5] [--epochs 540] [--table]
+                                                     [--arms "a;b"] [--seeds 5] [--table]
 
 Two problems, both a small convolutional network with six parameters and up to 27 epochs a trial: scikit-learn's digits
-(360 images to train, 1,437 to validate), and Fashion-MNIST (10,000 and 5,000; from keras.datasets, or a file).
+(360 images to train, 1,437 to validate; 540 epochs in all), and Fashion-MNIST (10,000 and 5,000; from keras.datasets,
+or a file; 270 epochs in all, since a seed takes an hour).
 
 The target of a seed is the best validation accuracy of KerasTuner's Hyperband at its end, after all that its brackets
 ask for. Every other arm is ended where it reaches the target, or has spent its epochs. What each held after every epoch
@@ -105,7 +106,11 @@ def fashion(path: Path | None) -> Data:
     return x[:10000], y[:10000], (x[10000:], y[10000:15000])
 
 
-PROBLEMS: dict[str, Callable[[Path | None], Data]] = {"digits": digits, "fashion": fashion}
+PROBLEMS: dict[str, tuple[Callable[[Path | None], Data], int]] = {
+    "digits": (digits, 20 * MAX_EPOCHS),
+    "fashion": (fashion, 10 * MAX_EPOCHS),
+}
+"""What makes the data of a problem, and how many epochs an arm spends on it at most."""
 
 
 # What is measured
@@ -314,12 +319,22 @@ ARMS: dict[str, Arm] = {
     "random, one epoch, the best to the end": screening,
     "ours, random + halving": ours(random_halving),
     "ours, Bayesian": bayesian(None),
-    "ours, Bayesian + halving": bayesian(SuccessiveHalving(min_epochs=1, factor=FACTOR)),
+    "ours, Bayesian + halving": bayesian("asha"),
+    "ours, Bayesian + halving after one epoch": bayesian(SuccessiveHalving(min_epochs=1, factor=FACTOR)),
     "ours, Bayesian + median": bayesian(MedianRule(grace_epochs=3)),
     "ours, Bayesian + plateau": bayesian(Plateau()),
     "ours, Hyperband": hyperband("random"),
     "ours, Hyperband + Bayesian": hyperband("bayesian"),
 }
+
+
+NAMESAKES = {
+    "ours, Bayesian + halving": "Optuna, TPE + successive halving",
+    "ours, Bayesian + median": "Optuna, TPE + median pruner",
+    "ours, Hyperband": TARGET,
+    "ours, Hyperband + Bayesian": "Optuna, TPE + Hyperband pruner",
+}
+"""Ours and the peer that stops by the same rule."""
 
 
 # The table and the picture
@@ -332,7 +347,10 @@ def path_of(problem: str, seed: int, arm: str) -> Path:
 
 def read(problem: str, seed: int, arm: str) -> Curve | None:
     path = path_of(problem, seed, arm)
-    return [tuple(row) for row in json.loads(path.read_text())["curve"]] if path.exists() else None
+    if not path.exists():
+        return None
+    curve = [tuple(row) for row in json.loads(path.read_text())["curve"]]
+    return curve if arm == TARGET else curve[: PROBLEMS[problem][1]]
 
 
 def reached(curve: Curve, target: float) -> tuple[float, float]:
@@ -351,14 +369,16 @@ def table(problem: str, seeds: range) -> None:
         return
     print(f"targets: {', '.join(f'{target:.4f}' for target in targets.values())}\n")
     print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'seconds':>8} {'at the end':>10}")
-    marks = {}
+    marks, all_epochs = {}, {}
     for arm in ARMS:
-        runs = [(curve, targets[seed]) for seed in targets if (curve := read(problem, seed, arm))]
+        runs = {seed: (curve, targets[seed]) for seed in targets if (curve := read(problem, seed, arm))}
         if not runs:
             continue
-        each = [reached(curve, target) for curve, target in runs]
+        by_seed = {seed: reached(curve, target) for seed, (curve, target) in runs.items()}
+        each = list(by_seed.values())
+        all_epochs[arm] = {seed: epochs for seed, (epochs, _) in by_seed.items()}
         epochs, seconds = (statistics.median(mark[part] for mark in each) for part in (0, 1))
-        ends = statistics.median(curve[-1][1] for curve, _ in runs)
+        ends = statistics.median(curve[-1][1] for curve, _ in runs.values())
         count = sum(mark[0] < float("inf") for mark in each)
         marks[arm] = epochs, seconds
         print(f"{arm:42} {len(runs):5} {count:8} {epochs:7.0f} {seconds:8.1f} {ends:10.4f}")
@@ -369,6 +389,13 @@ def table(problem: str, seeds: range) -> None:
         if ours:
             best, best_peer = min(ours, key=ours.__getitem__), min(peers, key=peers.__getitem__)
             print(f"{best}: {ours[best] / peers[best_peer]:.2f} of the {unit} of {best_peer}")
+    for own, peer in NAMESAKES.items():
+        mine, its = all_epochs.get(own, {}), all_epochs.get(peer, {})
+        both = mine.keys() & its.keys()
+        if both:
+            first = sum(mine[seed] < its[seed] for seed in both)
+            later = sum(mine[seed] > its[seed] for seed in both)
+            print(f"{own} before {peer} in {first} of {len(both)} seeds, behind it in {later}")
 
 
 def is_ours(arm: str) -> bool:
@@ -404,8 +431,9 @@ def draw(problem: str, seeds: range) -> None:
     print(f"\ncurves in {path}")
 
 
-def run(problem: str, data: Path | None, epochs: int, seed: int, arm: str) -> None:
+def run(problem: str, data: Path | None, seed: int, arm: str) -> None:
     """Runs one arm with one seed and keeps what it held."""
+    load, epochs = PROBLEMS[problem]
     if arm == TARGET:
         watch = Watch(float("inf"), float("inf"))
     else:
@@ -413,7 +441,7 @@ def run(problem: str, data: Path | None, epochs: int, seed: int, arm: str) -> No
         assert aim is not None
         watch = Watch(epochs, aim[-1][1])
     with contextlib.suppress(SearchIsOver):
-        ARMS[arm](PROBLEMS[problem](data), watch, seed)
+        ARMS[arm](load(data), watch, seed)
     path_of(problem, seed, arm).write_text(json.dumps({"arm": arm, "seed": seed, "curve": watch.curve}))
     spent, best = watch.curve[-1]
     print(f"seed {seed}, {arm}: {best:.4f} after {len(watch.curve)} epochs, {spent:.0f} s", flush=True)
@@ -425,7 +453,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="fashion_mnist.npz, where there is no network")
     parser.add_argument("--arms", default="", help="names or parts of names, by semicolons; all by default")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20 * MAX_EPOCHS, help="the epochs that an arm spends at most")
     parser.add_argument("--table", action="store_true", help="print what was run, run nothing")
     arguments = parser.parse_args()
     wanted = [TARGET, *(part.strip() for part in arguments.arms.split(";") if part.strip())]
@@ -435,7 +462,7 @@ def main() -> None:
         RESULTS.mkdir(parents=True, exist_ok=True)
         for seed, arm in itertools.product(seeds, arms):
             if not path_of(arguments.problem, seed, arm).exists():
-                given = (arguments.problem, arguments.data, arguments.epochs, seed, arm)
+                given = (arguments.problem, arguments.data, seed, arm)
                 process = multiprocessing.get_context("spawn").Process(target=run, args=given)
                 process.start()
                 process.join()
