@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import keras
+import numpy as np
 import pytest
 
-from kerastune_lite import Hyperband, RandomSearch, Tuner
+from kerastune_lite import GridSearch, Hyperband, Tuner
 from kerastune_lite.execution.in_process import run_here
 from kerastune_lite.execution.workers import Ended
+from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.study_files import StudyFiles
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.whole_files import unfinished_path
+
+X = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
+Y = X @ np.array([1.0, -2.0, 0.5], dtype="float32")
 
 
 class HeardTogether:
@@ -44,30 +50,31 @@ def heard_together(monkeypatch):
     return use
 
 
-def test_the_best_model_outlives_the_end_of_a_trial_that_is_heard_before_its_own(
-    tmp_path, iris, build_iris, heard_together
-):
+def build_fn(hp):
+    """The larger the rate, the better the model after an epoch or a few."""
+    model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.SGD(hp.choice("rate", [1e-4, 1e-3, 1e-2, 1e-1])), "mse")
+    return model
+
+
+def test_the_best_model_outlives_the_end_of_a_trial_that_is_heard_before_its_own(tmp_path, heard_together):
     heard_together(4)
-    x, y = iris
-    for seed in range(3):
-        tuner = RandomSearch(build_iris, "val_loss", max_trials=4, seed=seed, directory=tmp_path / str(seed), verbose=0)
-        study = tuner.search(x, y, validation_split=0.2, epochs=2)
+    tuner = GridSearch(build_fn, "val_loss", directory=tmp_path, seed=0, verbose=0)
+    study = tuner.search(X, Y, validation_data=(X, Y), epochs=1)
 
-        scored = tuner.best_model().evaluate(x[120:], y[120:], verbose=0)[0]
-        assert scored == pytest.approx(study.best.score, rel=1e-5)
-        assert len(list((tmp_path / str(seed) / "models").iterdir())) == 1
+    assert study.best.number == 3
+    assert tuner.best_model().evaluate(X, Y, verbose=0) == pytest.approx(study.best.score, rel=1e-5)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["0003.keras"]
 
 
-def test_a_paused_training_outlives_the_end_of_a_trial_that_is_heard_before_its_own(
-    tmp_path, iris, build_iris, heard_together
-):
-    heard_together(3)
-    tuner = Hyperband(build_iris, "val_loss", max_epochs=9, seed=0, directory=tmp_path, verbose=0)
-    study = tuner.search(*iris, validation_split=0.2)
+def test_a_paused_training_outlives_the_end_of_a_trial_that_is_heard_before_its_own(tmp_path, heard_together):
+    heard_together(4)
+    settings = {"max_epochs": 4, "factor": 2, "max_trials": 4, "directory": tmp_path, "seed": 0, "verbose": 0}
+    study = Hyperband(build_fn, "val_loss", strategy=GridStrategy(2), **settings).search(X, Y, validation_data=(X, Y))
 
-    promoted = [trial for trial in study.trials if trial.attempts == 1 and len(trial.curve) > 1]
-    assert promoted
-    assert not [note for trial in study.trials for note in trial.notes if "checkpoint" in note]
+    assert sorted(len(trial.curve) for trial in study.trials) == [1, 1, 2, 4]
+    assert not [note for trial in study.trials for note in trial.notes]
+    assert study.epochs_spent == 8
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
