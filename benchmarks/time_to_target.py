@@ -369,33 +369,35 @@ def table(problem: str, seeds: range) -> None:
         return
     print(f"targets: {', '.join(f'{target:.4f}' for target in targets.values())}\n")
     print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'seconds':>8} {'at the end':>10}")
-    marks, all_epochs = {}, {}
+    needed = {}
     for arm in ARMS:
-        runs = {seed: (curve, targets[seed]) for seed in targets if (curve := read(problem, seed, arm))}
+        runs = {seed: curve for seed in targets if (curve := read(problem, seed, arm))}
         if not runs:
             continue
-        by_seed = {seed: reached(curve, target) for seed, (curve, target) in runs.items()}
-        each = list(by_seed.values())
-        all_epochs[arm] = {seed: epochs for seed, (epochs, _) in by_seed.items()}
-        epochs, seconds = (statistics.median(mark[part] for mark in each) for part in (0, 1))
-        ends = statistics.median(curve[-1][1] for curve, _ in runs.values())
-        count = sum(mark[0] < float("inf") for mark in each)
-        marks[arm] = epochs, seconds
+        needed[arm] = {seed: reached(curve, targets[seed]) for seed, curve in runs.items()}
+        count = sum(epochs < float("inf") for epochs, _ in needed[arm].values())
+        ends = statistics.median(curve[-1][1] for curve in runs.values())
+        epochs, seconds = (median(needed[arm], part) for part in (0, 1))
         print(f"{arm:42} {len(runs):5} {count:8} {epochs:7.0f} {seconds:8.1f} {ends:10.4f}")
     for part, unit in enumerate(("epochs", "seconds")):
         ours, peers = (
-            {arm: mark[part] for arm, mark in marks.items() if is_ours(arm) is side} for side in (True, False)
+            {arm: median(each, part) for arm, each in needed.items() if is_ours(arm) is side} for side in (True, False)
         )
         if ours:
             best, best_peer = min(ours, key=ours.__getitem__), min(peers, key=peers.__getitem__)
             print(f"{best}: {ours[best] / peers[best_peer]:.2f} of the {unit} of {best_peer}")
     for own, peer in NAMESAKES.items():
-        mine, its = all_epochs.get(own, {}), all_epochs.get(peer, {})
+        mine, its = needed.get(own, {}), needed.get(peer, {})
         both = mine.keys() & its.keys()
         if both:
-            first = sum(mine[seed] < its[seed] for seed in both)
-            later = sum(mine[seed] > its[seed] for seed in both)
+            first = sum(mine[seed][0] < its[seed][0] for seed in both)
+            later = sum(mine[seed][0] > its[seed][0] for seed in both)
             print(f"{own} before {peer} in {first} of {len(both)} seeds, behind it in {later}")
+
+
+def median(needed: Mapping[int, tuple[float, float]], part: int) -> float:
+    """Over seeds, of epochs (part 0) or seconds (part 1)."""
+    return statistics.median(each[part] for each in needed.values())
 
 
 def is_ours(arm: str) -> bool:

@@ -473,7 +473,8 @@ class SearchLoop:
 
     def _tidy(self) -> None:
         """Removes models that are no longer among the best, and paused trainings that nothing can go on from."""
-        files, running = self._files, [running.trial for running in self._running.values()]
+        files = self._files
+        running = [each.trial for each in self._running.values()]
         best = self._ranked()[: self._plan.keep_models] if self._plan.keep_models else []
         files.keep_models((files.model(t.number) for t in best), (files.model(t.number) for t in running))
         trials = self._writer.study.records.values()
