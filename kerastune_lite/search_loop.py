@@ -261,7 +261,14 @@ class SearchLoop:
         return self._begin(number, dataclasses.replace(suggestion, values=values, unseen="random"), 1, (note,))
 
     def _begin_again(self, trial: Trial, attempt: int) -> Trial:
-        suggestion = Suggestion(trial.values, trial.unseen, trial.asked_epochs, trial.pause_at, trial.resumed_from)
+        suggestion = Suggestion(
+            trial.values,
+            trial.unseen,
+            epochs=trial.asked_epochs,
+            pause_at=trial.pause_at,
+            resume_from=trial.resumed_from,
+            is_turn=trial.is_turn,
+        )
         lost = [f"attempt {attempt - 1}: {loss.reason}" for loss in self._losses.get(trial.number, [])[-1:]]
         return self._begin(trial.number, suggestion, attempt, [*trial.notes, *lost], resumed_at=trial.resumed_at)
 
@@ -275,6 +282,8 @@ class SearchLoop:
     ) -> Trial:
         """Begins a trial; `resumed_at` are the epochs of the weights it goes on from, by default the latest kept."""
         decided: dict[str, Any] = {"epochs": suggestion.epochs, "pause_at": suggestion.pause_at}
+        if suggestion.is_turn:
+            decided["is_turn"] = True
         self._checkpoint = None
         if suggestion.resume_from is not None:
             latest = self._writer.study.records[suggestion.resume_from].pause_at

@@ -137,9 +137,10 @@ class Hyperband(Tuner):
         def hyperband(seed: int) -> Strategy:
             return HyperbandStrategy(strategy_of(inner, seed), max_epochs, factor, iterations, most)
 
-        HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most)
+        planned = HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most).planned_epochs
         super().__init__(build_fn, objective, strategy=hyperband, **settings)
         self.max_epochs = max_epochs
+        self._planned_epochs = planned
 
     def search(self, x: Any = None, y: Any = None, **arguments: Any) -> Study:
         """Runs all brackets; called again, it goes on. Takes what `Tuner.search` takes, but for `epochs`."""
@@ -198,6 +199,7 @@ class PopulationBasedTraining(Tuner):
                 "not longer. Train longer, or choose a shorter interval."
             )
         self._epochs = epochs
+        self._planned_epochs = self.population * epochs
         return super().search(x, y, epochs=epochs, **arguments)
 
     def best_schedule(self) -> ReplaySchedule:

@@ -340,6 +340,7 @@ def _begun(event: Event, source: Trial | None) -> Trial:
         epochs=event.get("epochs"),
         asked_epochs=event.get("epochs"),
         pause_at=event.get("pause_at"),
+        is_turn=event.get("is_turn", False),
         resumed_from=event.get("resumed_from"),
         resumed_at=resumed_at,
         curves=tuple(curve[:resumed_at] for curve in source.curves) if source else (),

@@ -69,6 +69,7 @@ class Trial:
         epochs: How many epochs it was to train for, where that is known.
         asked_epochs: The same where the strategy decides it.
         pause_at: After how many epochs it pauses, or None. A trial that has paused is `stopped`, and may go on.
+        is_turn: Whether what it trained goes on as another trial: a turn of a population's member.
         resumed_from: The trial whose weights and state it went on from: its own number once it was paused, or that of
             the one it took over from.
         resumed_at: How many epochs those weights had been trained for.
@@ -98,6 +99,7 @@ class Trial:
     epochs: int | None = None
     asked_epochs: int | None = None
     pause_at: int | None = None
+    is_turn: bool = False
     resumed_from: int | None = None
     resumed_at: int = 0
     confirmations: tuple[float, ...] = ()
@@ -136,7 +138,8 @@ class Trial:
         """How many epochs of the runs that were begun were not trained, once the trial has ended with a score."""
         if self.state not in (TrialState.COMPLETED, TrialState.STOPPED):
             return 0
-        return sum(max((self.epochs or 0) - len(curve), 0) for curve in self.curves)
+        until = (self.pause_at if self.is_turn else None) or self.epochs or 0
+        return sum(max(until - len(curve), 0) for curve in self.curves)
 
     @property
     def spread(self) -> float | None:

@@ -165,6 +165,7 @@ class Tuner:
         self.verbose = verbose
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
+        self._planned_epochs: int | None = None  # of a search that plans the epochs of all its trials
 
     def search(
         self,
@@ -235,7 +236,12 @@ class Tuner:
             max_failures_in_a_row=self.max_failures_in_a_row,
             max_attempts=self.max_attempts,
         )
-        progress = Progress(verbose=self.verbose, max_trials=self.max_trials, max_seconds=max_seconds)
+        progress = Progress(
+            self.verbose,
+            max_trials=self.max_trials,
+            max_seconds=max_seconds,
+            max_epochs=min(filter(None, (max_epochs_total, self._planned_epochs)), default=None),
+        )
         with self._writing(objective, progress) as writer:
             progress.begins(writer.study, writer.remarks)
             self._latest_plan = plan

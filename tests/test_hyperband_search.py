@@ -110,13 +110,14 @@ def test_a_trial_promoted_twice_is_the_one_trained_in_one_go(tmp_path, build):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
-def test_every_trial_ends_where_its_bracket_says(tmp_path):
-    study = search(tmp_path)
+def test_every_trial_ends_where_its_bracket_says(tmp_path, capsys):
+    study = search(tmp_path, verbose=1)
 
     assert sorted(len(trial.curve) for trial in study.trials[:4]) == [1, 1, 2, 4]
     assert [len(trial.curve) for trial in study.trials[6:]] == [4, 4, 4]
     assert study.trials[0].stop_reason in ("paused after 1 of 4 epochs", "paused after 2 of 4 epochs", None)
     assert study.epochs_spent == (4 + 2 + 2) + (4 + 2) + 12
+    assert "26 of 26 epochs spent, 10 saved" in capsys.readouterr().out
     assert Study.open(tmp_path).trials == study.trials
     assert not list((tmp_path / "checkpoints").iterdir())
 

@@ -50,7 +50,7 @@ def test_every_turn_of_a_member_is_a_trial_that_goes_on_from_an_earlier_one(sear
     assert len(study.trials) == 8 * 16
     assert [len(study.trials[n].curve) for n in (0, 8, 64, 127)] == [1, 2, 9, 16]
     assert {trial.resumed_from // 8 - trial.number // 8 for trial in study.trials[8:]} == {-1}
-    assert study.epochs_spent == 8 * 16
+    assert (study.epochs_spent, study.epochs_saved) == (8 * 16, 0)
     assert {t.state for t in study.trials[-8:]} == {TrialState.COMPLETED}
     assert Study.open(study.directory).trials == study.trials
     assert not list((study.directory / "checkpoints").iterdir())

@@ -78,6 +78,19 @@ class HyperbandStrategy:
             )
 
     @property
+    def planned_epochs(self) -> int:
+        """How many epochs the brackets ask for, where no training ends by itself and the space has enough settings."""
+        total = 0
+        for first, bracket in self._places():
+            entrants = bracket[0].trials if self.max_trials is None else min(bracket[0].trials, self.max_trials - first)
+            if entrants <= 0:
+                break
+            trained = (0, *(rung.epochs for rung in bracket))
+            for rung, before in zip(bracket, trained, strict=False):
+                total += _members_of(rung, bracket, entrants) * (rung.epochs - before)
+        return total
+
+    @property
     def ending(self) -> str:
         """What a person is told when the search is over."""
         return "all brackets are done"
@@ -132,6 +145,11 @@ class HyperbandStrategy:
                 first += bracket[0].trials
 
 
+def _members_of(rung: Rung, bracket: Bracket, entrants: int) -> int:
+    """How many trials get to a rung where a bracket begins with so many."""
+    return max(rung.trials * entrants // bracket[0].trials, 1)
+
+
 def _numbered(trials: Sequence[Trial], first: int, count: int) -> list[Trial]:
     return [trial for trial in trials if first <= trial.number < first + count]
 
@@ -147,7 +165,7 @@ def _promotions(
     for here, above in itertools.pairwise(bracket):
         count = above.trials
         if not may_grow:
-            count = max(count * len(members) // bracket[0].trials, 1)
+            count = _members_of(above, bracket, len(members))
         arrived = [trial for trial in entrants if _has_arrived(trial, here.epochs)]
         best = sorted(arrived, key=lambda trial: (_score_after(trial, here.epochs), trial.number))[:count]
         is_settled = len(arrived) == len(entrants) and not may_grow

@@ -80,10 +80,10 @@ class PopulationStrategy:
         worst = ranked[self.population - quarter :]
         own = next(trial for trial in before if trial.number % self.population == member)
         if own.is_paused and own not in worst:
-            return Suggestion(own.values, epochs=self.epochs, pause_at=pause_at, resume_from=own.number)
+            return self._turn(own.values, pause_at, own.number)
         best = ranked[int(rng.integers(min(quarter, len(ranked))))]
         values = changed(best.values, space, self.layout, rng)
-        return Suggestion(values, epochs=self.epochs, pause_at=pause_at, resume_from=best.number)
+        return self._turn(values, pause_at, best.number)
 
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
         """The paused members of the latest turn, and of the one before while the latest isn't whole."""
@@ -99,7 +99,10 @@ class PopulationStrategy:
         if answer is Pause.WAIT:
             return answer
         values = answer.values if isinstance(answer, Suggestion) else space.decode(rng.random(len(space)))
-        return Suggestion(values, epochs=self.epochs, pause_at=pause_at)
+        return self._turn(values, pause_at)
+
+    def _turn(self, values: Mapping[str, Value], pause_at: int | None, resume_from: int | None = None) -> Suggestion:
+        return Suggestion(values, epochs=self.epochs, pause_at=pause_at, resume_from=resume_from, is_turn=True)
 
 
 def changed(values: Mapping[str, Value], space: Space, layout: Layout, rng: np.random.Generator) -> dict[str, Value]:

@@ -30,6 +30,7 @@ class Suggestion:
         pause_at: After how many epochs to pause, or None. The weights are kept then, for a suggestion to go on from.
         resume_from: The paused trial whose weights and state to go on from.
         number: The paused trial that goes on under its own number; None for a new trial.
+        is_turn: Whether a training that pauses goes on as another trial: a turn of a population's member.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class Suggestion:
     pause_at: int | None = None
     resume_from: int | None = None
     number: int | None = None
+    is_turn: bool = False
 
 
 class Pause(Enum):

@@ -25,6 +25,7 @@ class Progress:
         verbose: 0 shows nothing.
         max_trials: How many trials there will be, where it is bounded.
         max_seconds: How long the search may take, where it is bounded.
+        max_epochs: How many epochs all trials will train, where that is planned or bounded.
         console: Where to print.
     """
 
@@ -33,11 +34,14 @@ class Progress:
         verbose: int,
         max_trials: int | None = None,
         max_seconds: float | None = None,
+        max_epochs: int | None = None,
         console: Console | None = None,
     ) -> None:
         self._console = console or Console(quiet=verbose == 0, soft_wrap=True)
         self._max_trials = max_trials
         self._max_seconds = max_seconds
+        self._max_epochs = max_epochs
+        self._epochs_at_start = 0
         self._started = time.monotonic()
         self._durations: list[float] = []
         self._status: Status | None = None
@@ -58,6 +62,7 @@ class Progress:
         """Says where the study is kept and what was found there."""
         for remark in remarks:
             self._print(f"{study.directory}: {remark}")
+        self._epochs_at_start = study.epochs_spent
         finished = sum(trial.state.ended for trial in study.trials)
         if study.records:
             unfinished = len(study.records) - finished
@@ -76,7 +81,7 @@ class Progress:
             saved = f"  (some {duration_text(seconds_saved)} of tracing saved)" if seconds_saved >= 1.0 else ""
             self._print("trained by: " + ", ".join(f"{n} {how}" for how, n in engines.most_common()) + saved)
         if study.epochs_saved:
-            self._print(epochs_text(study))
+            self._print(self._epochs(study))
         for best in study.leaderboard(1):
             self._print(f"best: trial {best.number} {self._scored(best, study)}  {values_text(best.values)}")
 
@@ -129,29 +134,36 @@ class Progress:
 
     def _outlook(self, study: Study) -> list[str]:
         parts = [f"best {score_text(best)} (trial {best.number})" for best in study.leaderboard(1)]
-        parts += [epochs_text(study)] if study.epochs_saved else []
+        parts += [self._epochs(study)] if study.epochs_saved or self._max_epochs else []
         left = self._seconds_left(study)
         return parts if left is None else [*parts, f"{duration_text(left)} left"]
 
     def _seconds_left(self, study: Study) -> float | None:
+        passed = time.monotonic() - self._started
+        records = study.records.values()
         bounds = []
-        if self._max_trials is not None and self._durations:
-            ended = sum(trial.state.ended for trial in study.records.values())
-            running = sum(trial.state is TrialState.RUNNING for trial in study.records.values())
+        trained = study.epochs_spent - self._epochs_at_start
+        if self._max_epochs is not None and trained > 0:
+            bounds.append((self._max_epochs - study.epochs_spent) * passed / trained)
+        # A trial that pauses ends more than once.
+        if self._max_trials is not None and self._durations and not any(trial.is_paused for trial in records):
+            ended = sum(trial.state.ended for trial in records)
+            running = sum(trial.state is TrialState.RUNNING for trial in records)
             mean = sum(self._durations) / len(self._durations)
             bounds.append((self._max_trials - ended) * mean / max(running, 1))
         if self._max_seconds is not None:
-            bounds.append(self._max_seconds - (time.monotonic() - self._started))
+            bounds.append(self._max_seconds - passed)
         return max(min(bounds), 0.0) if bounds and min(bounds) > 0 else None
 
     def _scored(self, trial: Trial, study: Study) -> str:
         name = study.objective.name if study.objective else "score"
         return f"{name} {score_text(trial)} (epoch {epoch_text(trial)})"
 
+    def _epochs(self, study: Study) -> str:
+        """How many epochs were trained, and how many were spared since trials ended early."""
+        of = f" of {self._max_epochs}" if self._max_epochs else ""
+        saved = f", {study.epochs_saved} saved" if study.epochs_saved else ""
+        return f"{study.epochs_spent}{of} epochs spent{saved}"
+
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
-
-
-def epochs_text(study: Study) -> str:
-    """How many epochs were trained, and how many were spared since trials ended early."""
-    return f"{study.epochs_spent} epochs spent, {study.epochs_saved} saved"

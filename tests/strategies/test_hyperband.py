@@ -211,6 +211,17 @@ def test_fewer_trials_than_the_brackets_ask_for_shrink_the_last_one():
     assert sorted(len(trial.best_so_far) for trial in simulation.known) == [1, 1, 1, 1, 3, 9]
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"max_epochs": 10, "iterations": 2}, {"factor": 2}, {"max_trials": 6}, {"max_trials": 88}]
+)
+def test_the_epochs_of_a_whole_run_are_known_before_it(settings):
+    planned = strategy(**settings)
+    simulation = Simulation(planned)
+    simulation.run()
+
+    assert planned.planned_epochs == sum(after - before for _, before, after in simulation.legs)
+
+
 def test_settings_may_come_from_a_gaussian_process():
     simulation = Simulation(HyperbandStrategy(BayesianStrategy(seed=0), 9))
     simulation.run()
