@@ -8,10 +8,11 @@ Two problems, both a small convolutional network with six parameters and up to 2
 or a file; 270 epochs in all, since a seed takes an hour).
 
 The target of a seed is the best validation accuracy of KerasTuner's Hyperband at its end, after all that its brackets
-ask for. Every other arm is ended where it reaches the target, or has spent its epochs. What each held after every epoch
-is written to benchmarks/results/time_to_target/, a file a problem, seed and arm, and not run again, so the benchmark
-can be stopped and resumed; `--table` only prints what is there. The curves are drawn into benchmarks/out/ where
-matplotlib is installed.
+ask for. It reaches that by definition, whatever its luck, so the table also tells how it does on the targets of the
+other seeds. Every other arm is ended where it reaches the target, or has spent its epochs. What each held after every
+epoch is written to benchmarks/results/time_to_target/, a file a problem, seed and arm, and not run again, so the
+benchmark can be stopped and resumed; `--table` only prints what is there. The curves are drawn into benchmarks/out/
+where matplotlib is installed.
 
 Every arm runs in a process of its own. Seconds are processor seconds, of all cores together: held to one core, as by
 taskset above, they are the seconds of the search, and what else runs on the machine matters little.
@@ -29,7 +30,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -375,13 +376,15 @@ def table(problem: str, seeds: range) -> None:
         if not runs:
             continue
         needed[arm] = {seed: reached(curve, targets[seed]) for seed, curve in runs.items()}
-        count = sum(epochs < float("inf") for epochs, _ in needed[arm].values())
         ends = statistics.median(curve[-1][1] for curve in runs.values())
-        epochs, seconds = (median(needed[arm], part) for part in (0, 1))
-        print(f"{arm:42} {len(runs):5} {count:8} {epochs:7.0f} {seconds:8.1f} {ends:10.4f}")
+        print_row(arm, list(needed[arm].values()), f"{ends:10.4f}")
+        if arm == TARGET:
+            pairs = itertools.permutations(targets, 2)
+            print_row("  on the targets of the other seeds", [reached(runs[own], targets[its]) for own, its in pairs])
     for part, unit in enumerate(("epochs", "seconds")):
         ours, peers = (
-            {arm: median(each, part) for arm, each in needed.items() if is_ours(arm) is side} for side in (True, False)
+            {arm: median(list(each.values()), part) for arm, each in needed.items() if is_ours(arm) is side}
+            for side in (True, False)
         )
         if ours:
             best, best_peer = min(ours, key=ours.__getitem__), min(peers, key=peers.__getitem__)
@@ -395,9 +398,15 @@ def table(problem: str, seeds: range) -> None:
             print(f"{own} before {peer} in {first} of {len(both)} seeds, behind it in {later}")
 
 
-def median(needed: Mapping[int, tuple[float, float]], part: int) -> float:
-    """Over seeds, of epochs (part 0) or seconds (part 1)."""
-    return statistics.median(each[part] for each in needed.values())
+def print_row(name: str, needed: Sequence[tuple[float, float]], end: str = "") -> None:
+    count = sum(epochs < float("inf") for epochs, _ in needed)
+    epochs, seconds = (median(needed, part) for part in (0, 1))
+    print(f"{name:42} {len(needed):5} {count:8} {epochs:7.0f} {seconds:8.1f} {end}".rstrip())
+
+
+def median(needed: Sequence[tuple[float, float]], part: int) -> float:
+    """Of epochs (part 0) or seconds (part 1)."""
+    return statistics.median(each[part] for each in needed)
 
 
 def is_ours(arm: str) -> bool:
