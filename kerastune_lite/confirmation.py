@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from kerastune_lite.execution.in_process import quick_collection, run_here
 from kerastune_lite.objective import Objective
-from kerastune_lite.search_loop import SearchPlan
+from kerastune_lite.search_plan import SearchPlan
 from kerastune_lite.study_writer import StudyWriter
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.one_trial import Asked, Task

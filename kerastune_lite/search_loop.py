@@ -10,75 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerastune_lite.errors import (
-    MISTAKES_IN_THE_CALL,
-    JournalError,
-    RangeChangedError,
-    StudyMismatchError,
-    TooManyFailuresError,
-)
+import numpy as np
+
+from kerastune_lite.enqueued import Enqueued
+from kerastune_lite.errors import JournalError, RangeChangedError, StudyMismatchError, TooManyFailuresError
 from kerastune_lite.execution.workers import Ended, Lost, Workers
-from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.objective import Objective
+from kerastune_lite.search_plan import SearchPlan
 from kerastune_lite.seeds import run_seed, suggestion_rng
-from kerastune_lite.space import UNSET, Value, same_value
-from kerastune_lite.stopping import StoppingRule
-from kerastune_lite.strategies.random_search import tried_settings, untried
-from kerastune_lite.strategies.strategy import Pause, PausingStrategy, StrategySource, Suggestion, strategy_of
+from kerastune_lite.space import Value
+from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Suggestion, strategy_of
 from kerastune_lite.study import values_to_json
 from kerastune_lite.study_files import StudyFiles
 from kerastune_lite.study_writer import StudyWriter, mismatch
 from kerastune_lite.training import checkpoints
-from kerastune_lite.training.build import builder_of
-from kerastune_lite.training.callback_copies import CallbackSource
 from kerastune_lite.training.checkpoints import CheckpointError
-from kerastune_lite.training.data import TrainingData
-from kerastune_lite.training.engine.engine import EngineName
-from kerastune_lite.training.keras_internals import reset_layer_names
 from kerastune_lite.training.one_trial import Asked, Outcome, Task
 from kerastune_lite.trial import Trial, TrialFailure, TrialState, best_first
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchPlan:
-    """What a search was asked to do.
-
-    Attributes:
-        build_fn: The user's function or object.
-        strategy: What chooses settings, or a function of the study's seed that makes it.
-        data: What to train on; None for a build_fn that trains by itself.
-        callbacks: As the user gave them.
-        enqueued: Settings to try before the strategy's.
-        max_trials: How many trials the study is to hold; None for no bound.
-        max_seconds: How long this search may take; None for no bound.
-        max_epochs_total: How many epochs the study's trials may train in all; None for no bound.
-        runs: How many times to train each setting.
-        stopping: What ends trials that will not win, or None.
-        engine: What trains: "auto" or "fit".
-        keep_models: How many of the best models stay on disk.
-        max_failures_in_a_row: After how many failures the search is given up.
-        max_attempts: How many times a trial whose process died is begun: it may be what kills it.
-    """
-
-    build_fn: Any
-    strategy: StrategySource
-    data: TrainingData | None
-    callbacks: CallbackSource
-    enqueued: Sequence[Mapping[str, Value]]
-    max_trials: int | None
-    max_seconds: float | None
-    max_epochs_total: int | None
-    runs: int
-    stopping: StoppingRule | None
-    engine: EngineName
-    keep_models: int
-    max_failures_in_a_row: int
-    max_attempts: int = 2
-
-    @property
-    def ends_epochs(self) -> bool:
-        """Whether the search may want an epoch to be a trial's last."""
-        return self.stopping is not None or self.max_epochs_total is not None
 
 
 @dataclass(frozen=True)
@@ -108,7 +56,7 @@ class SearchLoop:
         self._files = StudyFiles(writer.study.directory)
         self._started = time.monotonic()
         self.seconds_saved = 0.0
-        self._queue = list(plan.enqueued)
+        self._enqueued = Enqueued(plan.enqueued, writer)
         self._failures: list[Trial] = []
         self._running: dict[int, _Running] = {}
         self._unheard: set[int] = set()  # running trials that have not told what they ask for
@@ -125,9 +73,7 @@ class SearchLoop:
             KerastuneError: A mistake in the call that no other setting would mend.
         """
         self._tidy()
-        self._queue = [values for values in self._queue if self._is_new(values)]
-        for values in self._queue:
-            self._look_at(values)
+        self._enqueued.check(self._plan.build_fn)
         try:
             while True:
                 reason = self._start_trials()
@@ -201,11 +147,11 @@ class SearchLoop:
             if answer.number is not None:
                 paused = self._writer.study.trial(answer.number)
                 return self._begin(answer.number, answer, 1, paused.notes)
-            chosen = self._chosen_by_user(number) if answer.resume_from is None else None
+            chosen = self._enqueued.next(number, self._rng(number)) if answer.resume_from is None else None
             return self._begin_new(number, answer, chosen)
         if self._plan.max_trials is not None and number >= self._plan.max_trials:
             return f"{self._plan.max_trials} trials are done"
-        chosen = self._chosen_by_user(number)
+        chosen = self._enqueued.next(number, self._rng(number))
         if chosen is not None:
             return self._begin_new(number, Suggestion(), chosen)
         answer = self._ask(number)
@@ -215,42 +161,10 @@ class SearchLoop:
 
     def _ask(self, number: int) -> Suggestion | Pause:
         study = self._writer.study
-        return self._strategy.suggest(study.space, study.to_minimise(), suggestion_rng(self._seed(), number))
+        return self._strategy.suggest(study.space, study.to_minimise(), self._rng(number))
 
-    def _chosen_by_user(self, number: int) -> tuple[dict[str, Value], str] | None:
-        """The setting that a person wants tried now, filled up where it is partial, and a note that says so."""
-        space = self._writer.study.space
-        defaults = {parameter.name: parameter.default for parameter in space if parameter.default is not UNSET}
-        if number == 0 and defaults:
-            return defaults, "defaults"
-        while self._queue:
-            given = self._queue.pop(0)
-            if self._is_new(given):
-                tree = tried_settings(space, self._trials)
-                return untried(space, tree, suggestion_rng(self._seed(), number), given), "enqueued"
-        return None
-
-    def _is_new(self, given: Mapping[str, Value]) -> bool:
-        return not any(
-            all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
-            for trial in self._trials
-        )
-
-    def _look_at(self, given: Mapping[str, Value]) -> None:
-        """Builds an enqueued setting once without training, to refuse what build_fn doesn't ask for or take."""
-        hp = HyperParameters(given, self._writer.study.space)
-        reset_layer_names()
-        try:
-            builder_of(self._plan.build_fn)(hp)
-        except MISTAKES_IN_THE_CALL:
-            raise
-        except Exception:
-            return  # the trial itself will fail, and its record tell why
-        for name in given:
-            if name not in hp.asked:
-                known = ", ".join(parameter.name for parameter in hp.asked)
-                raise KeyError(f"enqueue({dict(given)!r}): build_fn doesn't ask for {name!r}. It asks for: {known}.")
-        self._writer.learn(hp.space)
+    def _rng(self, number: int) -> np.random.Generator:
+        return suggestion_rng(self._seed(), number)
 
     # Running it
 

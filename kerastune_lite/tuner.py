@@ -27,7 +27,7 @@ from kerastune_lite.views.progress import Progress
 
 if TYPE_CHECKING:
     from kerastune_lite.execution.workers import Workers
-    from kerastune_lite.search_loop import SearchPlan
+    from kerastune_lite.search_plan import SearchPlan
     from kerastune_lite.training.callback_copies import CallbackSource
 
 RUNS_FOLDER = "kerastune_runs"
@@ -204,7 +204,8 @@ class Tuner:
         Raises:
             KerastuneError: See kerastune_lite.errors. Whatever ends a search, the trials that had finished are kept.
         """
-        from kerastune_lite.search_loop import SearchLoop, SearchPlan
+        from kerastune_lite.search_loop import SearchLoop
+        from kerastune_lite.search_plan import SearchPlan
         from kerastune_lite.training import callback_copies
         from kerastune_lite.training.data import check_objective, prepare
 
