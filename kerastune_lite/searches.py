@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -19,6 +20,8 @@ from kerastune_lite.tuner import Tuner, TunerSettings, check_count
 if TYPE_CHECKING:
     from kerastune_lite.callbacks import ReplaySchedule
 
+LEAST_DESIGN = 8
+"""With fewer trials a Gaussian process knows nothing yet."""
 NOTABLE_LUCK = 0.05
 """A smaller share of luck in the best score isn't worth a remark: without noise a model is never exact either."""
 
@@ -78,7 +81,7 @@ class BayesianOptimization(Tuner):
         build_fn: Any,
         objective: str | Objective | None = None,
         *,
-        initial_trials: int = 8,
+        initial_trials: int = LEAST_DESIGN,
         **settings: Unpack[TunerSettings],
     ) -> None:
         check_count("initial_trials", initial_trials, at_least=1)
@@ -110,7 +113,9 @@ class Hyperband(Tuner):
         max_epochs: How many epochs the best trials train.
         factor: One trial in so many goes on from a rung to the next, with so many times the epochs.
         iterations: How many times all brackets are run.
-        strategy: What draws new settings: "random", "bayesian", or what `Tuner` takes as a strategy.
+        strategy: What draws new settings: "random"; "bayesian", a Gaussian process once the first rung, or half of
+            `max_trials`, has been spread evenly over the space; or what `Tuner` takes as a strategy. (Asked sooner, the
+            process follows settings that are good after one epoch, and now and then doesn't find those that end best.)
         **settings: As in `Tuner`; `max_trials` is None by default: as many settings as the brackets ask for.
     """
 
@@ -125,22 +130,25 @@ class Hyperband(Tuner):
         strategy: Literal["random", "bayesian"] | StrategySource = "random",
         **settings: Unpack[TunerSettings],
     ) -> None:
-        from kerastune_lite.strategies.hyperband import HyperbandStrategy
+        from kerastune_lite.strategies.hyperband import HyperbandStrategy, brackets
 
         for name, value, least in (("max_epochs", max_epochs, 2), ("factor", factor, 2), ("iterations", iterations, 1)):
             check_count(name, value, at_least=least)
         _check_one_execution("Hyperband", settings)
         settings.setdefault("max_trials", None)
-        inner = _named_strategy(strategy)
         most = settings["max_trials"]
+        check_count("max_trials", most, at_least=1, or_none=True)
+        plan = HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most)
+        first_rung = brackets(max_epochs, factor)[0][0].trials
+        even = first_rung if most is None else min(first_rung, most // 2)
+        inner = _named_strategy(strategy, design=max(even, LEAST_DESIGN))
 
         def hyperband(seed: int) -> Strategy:
-            return HyperbandStrategy(strategy_of(inner, seed), max_epochs, factor, iterations, most)
+            return replace(plan, inner=strategy_of(inner, seed))
 
-        planned = HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most).planned_epochs
         super().__init__(build_fn, objective, strategy=hyperband, **settings)
         self.max_epochs = max_epochs
-        self._planned_epochs = planned
+        self._planned_epochs = plan.planned_epochs
 
     def search(self, x: Any = None, y: Any = None, **arguments: Any) -> Study:
         """Runs all brackets; called again, it goes on. Takes what `Tuner.search` takes, but for `epochs`."""
@@ -237,11 +245,11 @@ class PopulationBasedTraining(Tuner):
         return PopulationStrategy(RandomStrategy(), self.population, self.interval, self._epochs, layout)
 
 
-def _named_strategy(strategy: Literal["random", "bayesian"] | StrategySource) -> StrategySource:
+def _named_strategy(strategy: Literal["random", "bayesian"] | StrategySource, *, design: int) -> StrategySource:
     if strategy == "random":
         return RandomStrategy()
     if strategy == "bayesian":
-        return partial(_bayesian, design=8)
+        return partial(_bayesian, design=design)
     if isinstance(strategy, str):
         raise ValueError(f"strategy has to be 'random', 'bayesian', or a strategy. Received: {strategy!r}.")
     return strategy

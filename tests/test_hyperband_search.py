@@ -237,6 +237,18 @@ def test_settings_may_come_from_the_gaussian_process(tmp_path):
         hyperband(tmp_path, strategy="grid")
 
 
+@pytest.mark.parametrize(
+    ("max_epochs", "factor", "max_trials", "even"),
+    [(27, 3, None, 27), (27, 3, 100, 27), (4, 2, None, 8), (81, 3, 40, 20), (81, 3, 10, 8)],
+)
+def test_the_gaussian_process_is_asked_once_the_first_rung_is_spread_evenly(
+    tmp_path, max_epochs, factor, max_trials, even
+):
+    tuner = hyperband(tmp_path, max_epochs=max_epochs, factor=factor, max_trials=max_trials, strategy="bayesian")
+
+    assert tuner.strategy(seed=0).inner.design == even
+
+
 def test_a_stopping_rule_may_end_a_trial_between_its_rungs(tmp_path):
     class AtThree:
         def should_stop(self, trial, trials, objective):
