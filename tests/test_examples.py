@@ -53,9 +53,9 @@ def test_a_conditional_space_is_searched(tmp_path):
 
 def test_the_three_ways_to_stop_early_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    halved, hyperband, population = example("stop_early").main(epochs=3, budget=12)
+    halved, hyperband, population = example("stop_early").main(epochs=3, budget=6)
 
-    assert halved.epochs_spent == 12
+    assert halved.epochs_spent == 6
     assert max(len(trial.curve) for trial in hyperband.trials) == 3
     assert population is not None
     assert "from epoch 1" in capsys.readouterr().out

@@ -99,6 +99,10 @@ def test_the_lineage_leads_from_the_first_turn_to_the_trial(searched):
     assert study.schedule(3) == ((0, study.trials[3].values),)
 
 
+MOMENTS = (3, 5, 14)
+"""Trials of a population of four: of its first turn, its second and its last."""
+
+
 class Copying(keras.callbacks.Callback):
     """Copies the study's directory as a killed process would have left it."""
 
@@ -107,7 +111,7 @@ class Copying(keras.callbacks.Callback):
         self.number, self.directory = trial.number, directory
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.number in (0, 3, 5, 11, 14):
+        if self.number in MOMENTS:
             copy = self.directory.with_name(f"copy{self.number}")
             shutil.copytree(self.directory, copy, ignore=shutil.ignore_patterns("*.lock"))
 
@@ -115,7 +119,7 @@ class Copying(keras.callbacks.Callback):
 def test_a_killed_search_ends_with_the_same_trials(tmp_path):
     whole = search(tuner_of(tmp_path / "whole"), callbacks=lambda trial: [Copying(trial, tmp_path / "whole")])
 
-    for number in (0, 3, 5, 11, 14):
+    for number in MOMENTS:
         assert Study.open(tmp_path / f"copy{number}").trials[-1].state is TrialState.RUNNING
         assert told(search(tuner_of(tmp_path / f"copy{number}"))) == told(whole)
 
