@@ -136,19 +136,14 @@ class Hyperband(Tuner):
             check_count(name, value, at_least=least)
         _check_one_execution("Hyperband", settings)
         settings.setdefault("max_trials", None)
-        most = settings["max_trials"]
-        check_count("max_trials", most, at_least=1, or_none=True)
-        plan = HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, most)
-        first_rung = brackets(max_epochs, factor)[0][0].trials
-        even = first_rung if most is None else min(first_rung, most // 2)
-        inner = _named_strategy(strategy, design=max(even, LEAST_DESIGN))
-
-        def hyperband(seed: int) -> Strategy:
-            return replace(plan, inner=strategy_of(inner, seed))
-
-        super().__init__(build_fn, objective, strategy=hyperband, **settings)
+        super().__init__(build_fn, objective, strategy=self._hyperband, **settings)
         self.max_epochs = max_epochs
-        self._planned_epochs = plan.planned_epochs
+        self._plan = HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, self.max_trials)
+        self._planned_epochs = self._plan.planned_epochs
+        even = brackets(max_epochs, factor)[0][0].trials
+        if self.max_trials is not None:
+            even = min(even, self.max_trials // 2)
+        self._inner = _named_strategy(strategy, design=max(even, LEAST_DESIGN))
 
     def search(self, x: Any = None, y: Any = None, **arguments: Any) -> Study:
         """Runs all brackets; called again, it goes on. Takes what `Tuner.search` takes, but for `epochs`."""
@@ -158,6 +153,9 @@ class Hyperband(Tuner):
                 f"epochs. Received: epochs={arguments['epochs']!r}."
             )
         return super().search(x, y, epochs=self.max_epochs, **arguments)
+
+    def _hyperband(self, seed: int) -> Strategy:
+        return replace(self._plan, inner=strategy_of(self._inner, seed))
 
 
 class PopulationBasedTraining(Tuner):

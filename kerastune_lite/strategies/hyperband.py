@@ -139,8 +139,9 @@ class HyperbandStrategy:
     def _places(self) -> Iterator[tuple[int, Bracket]]:
         """The brackets in the order in which they begin, with the number of their first trial."""
         first = 0
+        one_round = brackets(self.max_epochs, self.factor)
         for _ in range(self.iterations):
-            for bracket in brackets(self.max_epochs, self.factor):
+            for bracket in one_round:
                 yield first, bracket
                 first += bracket[0].trials
 
