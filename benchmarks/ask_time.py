@@ -19,7 +19,7 @@ import numpy as np
 
 from kerastune_lite.space import Choice, Condition, Float, Int, Space
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 LIMITS = {50: 0.1, 500: 0.4, 2000: 2.0}
 

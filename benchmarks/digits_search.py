@@ -16,11 +16,11 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from kerastune_lite.callbacks import EarlyStopping
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from kerastune_lite import BayesianOptimization, RandomSearch, Study, Tuner
+from kerastune_lite.callbacks import EarlyStopping
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "quickstart.py"
 MARKS = (5, 10, 15, 20, 25, 50)

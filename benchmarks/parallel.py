@@ -40,10 +40,10 @@ from keras import layers
 from sklearn.datasets import load_digits
 
 from kerastune_lite import RandomSearch
+from kerastune_lite.execution.clusters.remote_workers import Result
 from kerastune_lite.execution.messages import AskedFor, Built, Epoch, Finished
-from kerastune_lite.execution.remote_workers import Result
-from kerastune_lite.journal import JOURNAL_NAME, read_journal
-from kerastune_lite.objective import Objective
+from kerastune_lite.study.journal import JOURNAL_NAME, read_journal
+from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.one_trial import Outcome
 
 WARM_UP = 4

@@ -17,13 +17,13 @@ import numpy as np
 from peer_spaces import declared_to_keras_tuner, suggested_by_optuna
 from search_problems import Problem, Values
 
-from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Choice, Int, Parameter, Space
+from kerastune_lite.space.seeds import suggestion_rng
 from kerastune_lite.strategies.bayesian.predictions import best_expected_first
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Pause, Strategy
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 CHECKPOINTS = (10, 25, 50, 100)
 """After how many trials what a search holds is compared."""

@@ -28,14 +28,14 @@ from peer_spaces import suggested_by_optuna
 from scipy.stats import rankdata
 from sklearn.datasets import load_digits
 
-from kerastune_lite.objective import Objective
-from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Choice, Float, Int, Space
+from kerastune_lite.space.seeds import suggestion_rng
 from kerastune_lite.stopping import MedianRule, Plateau, StoppingRule, SuccessiveHalving
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy, Suggestion
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial, TrialState
 
 KEPT = Path(__file__).parent / "out" / "stopping_simulation.json"
 MAX_EPOCHS = 27

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import keras
 
-from kerastune_lite.objective import Objective, with_direction
+from kerastune_lite.study.objective import Objective, with_direction
 
 
 class TargetReached(keras.callbacks.Callback):

@@ -1,8 +1,9 @@
 """The callbacks work without any search, in a plain `model.fit`."""
 
 import keras
-from kerastune_lite.callbacks import EarlyStopping, StopOnNaN, TargetReached, TimeLimit
 from sklearn.datasets import load_digits
+
+from kerastune_lite.callbacks import EarlyStopping, StopOnNaN, TargetReached, TimeLimit
 
 
 def main(epochs=200):

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import keras
-from kerastune_lite.callbacks import EarlyStopping, TimeLimit
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from kerastune_lite import BayesianOptimization
+from kerastune_lite.callbacks import EarlyStopping, TimeLimit
 
 
 def build_fn(hp):

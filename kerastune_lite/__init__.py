@@ -23,20 +23,20 @@ from kerastune_lite.errors import (
     StudyMismatchError,
     TooManyFailuresError,
 )
-from kerastune_lite.hyperparameters import HyperParameters
-from kerastune_lite.interrupts import SearchTerminated
-from kerastune_lite.objective import Objective
-from kerastune_lite.searches import (
+from kerastune_lite.search.interrupts import SearchTerminated
+from kerastune_lite.search.tuner import Tuner
+from kerastune_lite.search.tuners import (
     BayesianOptimization,
     GridSearch,
     Hyperband,
     PopulationBasedTraining,
     RandomSearch,
 )
+from kerastune_lite.space.hyperparameters import HyperParameters
 from kerastune_lite.strategies.strategy import Pause, Suggestion
 from kerastune_lite.study import Study
-from kerastune_lite.trial import Trial, TrialState
-from kerastune_lite.tuner import Tuner
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial, TrialState
 
 __all__ = [
     "BayesianOptimization",

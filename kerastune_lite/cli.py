@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerastune_lite.directory_lock import is_locked
 from kerastune_lite.errors import KerastuneError
-from kerastune_lite.leaderboard import values_text
 from kerastune_lite.study import Study
-from kerastune_lite.trial import TrialState
+from kerastune_lite.study.directory_lock import is_locked
+from kerastune_lite.study.leaderboard import values_text
+from kerastune_lite.study.trial import TrialState
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

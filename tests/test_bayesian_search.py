@@ -10,7 +10,7 @@ import pytest
 
 from kerastune_lite import BayesianOptimization, NoResultError, Objective, Pause, Study, StudyError, Tuner
 from kerastune_lite.cli import main as show
-from kerastune_lite.seeds import run_seed
+from kerastune_lite.space.seeds import run_seed
 
 
 def bowl(hp):

@@ -10,9 +10,9 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
-from kerastune_lite.callbacks import EarlyStopping
 
 from kerastune_lite import BayesianOptimization, Hyperband, Study, TrialState, Tuner
+from kerastune_lite.callbacks import EarlyStopping
 from kerastune_lite.errors import BuildError, CallbackError
 from kerastune_lite.strategies.strategy import Suggestion
 

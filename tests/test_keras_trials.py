@@ -10,7 +10,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from kerastune_lite.callbacks import EarlyStopping, TimeLimit
 
 from kerastune_lite import (
     BuildError,
@@ -24,6 +23,7 @@ from kerastune_lite import (
     Study,
     TrialState,
 )
+from kerastune_lite.callbacks import EarlyStopping, TimeLimit
 
 QUIET = {"verbose": 0, "seed": 0}
 

@@ -80,7 +80,7 @@ def test_views_and_training_know_neither_the_loop_nor_a_strategy(path):
 
 
 def test_only_the_searches_and_the_package_itself_know_the_tuner():
-    users = {path.name for path in PACKAGE.rglob("*.py") if "kerastune_lite.tuner" in set(imports_of(path))}
+    users = {path.name for path in PACKAGE.rglob("*.py") if "kerastune_lite.search.tuner" in set(imports_of(path))}
 
     assert users == {"__init__.py", "searches.py"}
 

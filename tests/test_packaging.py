@@ -7,8 +7,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import kerastune_lite.callbacks
 import pytest
+
+import kerastune_lite.callbacks
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,7 +29,11 @@ def wheel(tmp_path_factory):
 def test_a_wheel_holds_the_callbacks_and_the_types(wheel):
     names = set(wheel.namelist())
 
-    assert {"kerastune_lite/callbacks/time_limit.py", "kerastune_lite/py.typed", "kerastune_lite/tuner.py"} <= names
+    assert {
+        "kerastune_lite/callbacks/time_limit.py",
+        "kerastune_lite/py.typed",
+        "kerastune_lite/search/tuner.py",
+    } <= names
     assert not [name for name in names if name.startswith(("callbacks/", "tests/", "examples/"))]
 
 

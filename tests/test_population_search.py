@@ -7,9 +7,9 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from kerastune_lite.callbacks import ReplaySchedule
 
 from kerastune_lite import PopulationBasedTraining, RandomSearch, Study, TrialState
+from kerastune_lite.callbacks import ReplaySchedule
 
 RNG = np.random.default_rng(0)
 WEIGHTS = 0.3 * RNG.normal(size=40)

@@ -17,11 +17,11 @@ from typing import Any
 import cloudpickle
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.objective import Objective
 from kerastune_lite.space import Space, from_json, parameter_from_json
-from kerastune_lite.study import values_to_json
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.study import values_to_json
+from kerastune_lite.study.trial import Trial
 from kerastune_lite.training.one_trial import Asked, Outcome, Report, Task
-from kerastune_lite.trial import Trial
 
 
 @dataclass(frozen=True)

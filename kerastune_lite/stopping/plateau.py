@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastune_lite.objective import Objective
 from kerastune_lite.stopping.rule import best_so_far, check_least_epochs
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial, TrialState
 
 DECAYS = (0.25, 0.5, 1.0, 2.0)
 """The exponents of the power laws that a curve is told by: from one that hardly flattens to one that is flat soon."""

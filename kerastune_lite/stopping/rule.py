@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from kerastune_lite.errors import StoppingError
-from kerastune_lite.objective import Objective
-from kerastune_lite.trial import Trial
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial
 
 
 @runtime_checkable

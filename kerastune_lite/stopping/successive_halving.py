@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerastune_lite.objective import Objective
 from kerastune_lite.stopping.rule import best_so_far, check_least_epochs, others_after
-from kerastune_lite.trial import Trial
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kerastune_lite.space import Parameter, Space, Value, label_of
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 Axis = Callable[[Parameter], Sequence[Value] | None]
 """The values of a parameter that are to be told apart, in order; None where they can't be counted."""

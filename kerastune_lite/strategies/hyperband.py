@@ -16,7 +16,7 @@ import numpy as np
 
 from kerastune_lite.space import Space
 from kerastune_lite.strategies.strategy import Answer, Pause, Strategy, Suggestion
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 
 @dataclass(frozen=True)

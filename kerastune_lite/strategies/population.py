@@ -15,7 +15,7 @@ import numpy as np
 
 from kerastune_lite.space import Choice, Parameter, Space, Value, is_number, same_value
 from kerastune_lite.strategies.strategy import Answer, Pause, Strategy, Suggestion
-from kerastune_lite.trial import Trial
+from kerastune_lite.study.trial import Trial
 
 FACTORS = (0.8, 1.2)
 """A number is multiplied by one of these (Jaderberg et al. 2017, Appendix A)."""

@@ -11,7 +11,7 @@ import numpy as np
 from kerastune_lite.space import Parameter, Space, Value
 from kerastune_lite.strategies.choice_tree import ChoiceTree
 from kerastune_lite.strategies.strategy import Answer, Pause, Suggestion
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 DRAWS = 100
 """Draws of a whole setting before the tree is asked for one that is left: at least one in about 20 settings is."""

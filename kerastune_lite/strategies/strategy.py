@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from kerastune_lite.space import Space
-from kerastune_lite.trial import Trial
+from kerastune_lite.study.trial import Trial
 
 
 @dataclass(frozen=True)

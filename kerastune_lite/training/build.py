@@ -9,9 +9,9 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import BuildError, ObjectiveError
-from kerastune_lite.hyperparameters import HyperParameters
-from kerastune_lite.objective import Objective, not_reported
 from kerastune_lite.space import Value, is_number
+from kerastune_lite.space.hyperparameters import HyperParameters
+from kerastune_lite.study.objective import Objective, not_reported
 from kerastune_lite.training.recorder import numeric_logs
 
 _WAYS = (

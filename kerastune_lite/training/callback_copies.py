@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import CallbackError
-from kerastune_lite.trial import Trial
+from kerastune_lite.study.trial import Trial
 
 CallbackSource = Sequence[Any] | Callable[[Trial], Sequence[Any]]
 

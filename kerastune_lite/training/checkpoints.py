@@ -17,8 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastune_lite.study.atomic_files import written_whole
 from kerastune_lite.training.keras_internals import trained_state_of
-from kerastune_lite.whole_files import written_whole
 
 Arrays = list[np.ndarray]
 State = Mapping[str, Any]

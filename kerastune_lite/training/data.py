@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from kerastune_lite.errors import DataError, ObjectiveError
-from kerastune_lite.objective import Objective
+from kerastune_lite.study.objective import Objective
 
 
 @dataclass(frozen=True)

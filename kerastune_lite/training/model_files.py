@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from kerastune_lite.whole_files import written_whole
+from kerastune_lite.study.atomic_files import written_whole
 
 
 def save(model: Any, path: Path) -> str | None:

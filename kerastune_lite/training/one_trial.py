@@ -24,10 +24,11 @@ from kerastune_lite.errors import (
     KerastuneError,
     ObjectiveError,
 )
-from kerastune_lite.hyperparameters import HyperParameters
-from kerastune_lite.objective import Objective, with_direction
-from kerastune_lite.seeds import random_value, run_seed
 from kerastune_lite.space import UNSET, Parameter, Space, Value
+from kerastune_lite.space.hyperparameters import HyperParameters
+from kerastune_lite.space.seeds import random_value, run_seed
+from kerastune_lite.study.objective import Objective, with_direction
+from kerastune_lite.study.trial import Trial, TrialFailure
 from kerastune_lite.training import callback_copies, checkpoints, model_files
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
 from kerastune_lite.training.data import TrainingData
@@ -35,7 +36,6 @@ from kerastune_lite.training.engine.engine import Engine, Fitted, ProgramError
 from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
 from kerastune_lite.training.pausing import go_on, pausing_callbacks
 from kerastune_lite.training.recorder import EpochRecorder
-from kerastune_lite.trial import Trial, TrialFailure
 
 
 @dataclass(frozen=True, kw_only=True)

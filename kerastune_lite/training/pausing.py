@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from kerastune_lite.errors import BuildError
+from kerastune_lite.study.trial import Trial
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.recorder import EpochRecorder
-from kerastune_lite.trial import Trial
 
 
 class PauseAt(keras.callbacks.Callback):

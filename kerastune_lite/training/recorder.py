@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import BuildError
-from kerastune_lite.objective import Objective
+from kerastune_lite.study.objective import Objective
 
 
 class EpochRecorder(keras.callbacks.Callback):

@@ -11,11 +11,11 @@ from typing import Self
 from rich.console import Console
 from rich.status import Status
 
-from kerastune_lite.durations import duration_text
-from kerastune_lite.journal import Event
-from kerastune_lite.leaderboard import confirmed_text, epoch_text, score_text, values_text
+from kerastune_lite.search.durations import duration_text
 from kerastune_lite.study import Study
-from kerastune_lite.trial import Trial, TrialFailure, TrialState
+from kerastune_lite.study.journal import Event
+from kerastune_lite.study.leaderboard import confirmed_text, epoch_text, score_text, values_text
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
 
 
 class Progress:

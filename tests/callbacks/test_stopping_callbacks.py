@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from kerastune_lite.callbacks import EarlyStopping, StopOnNaN, TargetReached, TimeLimit
 
 from kerastune_lite import ObjectiveError
+from kerastune_lite.callbacks import EarlyStopping, StopOnNaN, TargetReached, TimeLimit
 
 
 def epochs_until_stop(callback, name, values):

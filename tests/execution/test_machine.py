@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kerastune_lite.execution.machine import environments
+from kerastune_lite.execution.processes.machine import environments
 
 
 def test_cores_are_shared_equally_and_nobody_gets_none():

@@ -10,9 +10,9 @@ from kerastune_lite import GridSearch, Hyperband, Tuner
 from kerastune_lite.execution.in_process import run_here
 from kerastune_lite.execution.workers import Ended
 from kerastune_lite.strategies.grid_search import GridStrategy
-from kerastune_lite.study_files import StudyFiles
+from kerastune_lite.study.atomic_files import unfinished_path
+from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.training.engine.engine import Engine
-from kerastune_lite.whole_files import unfinished_path
 
 X = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
 Y = X @ np.array([1.0, -2.0, 0.5], dtype="float32")

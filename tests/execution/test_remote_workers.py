@@ -6,12 +6,12 @@ import pytest
 
 from kerastune_lite import RandomSearch
 from kerastune_lite.errors import ObjectiveError, WorkerError
+from kerastune_lite.execution.clusters.remote_workers import RemoteWorkers, Result
 from kerastune_lite.execution.messages import AskedFor, Built, Epoch, Finished, Mistake
-from kerastune_lite.execution.remote_workers import RemoteWorkers, Result
-from kerastune_lite.journal import JOURNAL_NAME, read_journal
-from kerastune_lite.objective import Objective
+from kerastune_lite.study.journal import JOURNAL_NAME, read_journal
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import TrialFailure
 from kerastune_lite.training.one_trial import Outcome
-from kerastune_lite.trial import TrialFailure
 
 EPOCHS = 5
 RATE = {"name": "rate", "kind": "float", "low": 0.0, "high": 1.0, "step": None, "log": False}

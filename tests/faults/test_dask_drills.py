@@ -14,7 +14,7 @@ from drill import TRIALS, killed, search
 from test_drills import assert_no_orphans, assert_whole, finished
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.journal import read_journal
+from kerastune_lite.study.journal import read_journal
 
 distributed = pytest.importorskip("distributed")
 

@@ -13,7 +13,7 @@ from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.strategies.hyperband import HyperbandStrategy, brackets
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Suggestion
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 SPACE = Space((Float(name="x", low=0.0, high=1.0),))
 RUNNING, STOPPED, COMPLETED, FAILED = TrialState.RUNNING, TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED

@@ -9,7 +9,7 @@ from kerastune_lite.space import Choice, Float, Int, Space
 from kerastune_lite.strategies.population import PopulationStrategy, changed
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Pause, PausingStrategy
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 SPACE = Space((Float(name="rate", low=1e-4, high=1.0, log=True), Int(name="units", low=2, high=64)))
 STOPPED, COMPLETED, FAILED, RUNNING = TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED, TrialState.RUNNING

@@ -7,8 +7,8 @@ import threading
 import keras
 import numpy as np
 import pytest
-from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
 
+from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
 from kerastune_lite.errors import CallbackError
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerastune_lite import DataError, HyperParameters, ObjectiveError
-from kerastune_lite.objective import Objective
+from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.data import check_objective, prepare
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerastune_lite.strategies.bayesian.arrays import Floats
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 
 def expected_ends(trials: Sequence[Trial]) -> Floats:

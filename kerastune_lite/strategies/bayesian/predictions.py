@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Space, Value
+from kerastune_lite.space.seeds import suggestion_rng
 from kerastune_lite.strategies.bayesian.acquisition import log_expected_improvement
 from kerastune_lite.strategies.bayesian.arrays import Flags, Floats
 from kerastune_lite.strategies.bayesian.columns import features
@@ -27,7 +27,7 @@ from kerastune_lite.strategies.bayesian.rows import Table, rows_of, table_of
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy, model_of
 from kerastune_lite.strategies.bayesian.surrogate import Surrogate
 from kerastune_lite.strategies.strategy import Pause
-from kerastune_lite.trial import Trial, best_first
+from kerastune_lite.study.trial import Trial, best_first
 
 NODES = 32
 """Nodes of the Gauss-Hermite quadrature."""

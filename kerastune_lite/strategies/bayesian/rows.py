@@ -21,7 +21,7 @@ from kerastune_lite.strategies.bayesian.arrays import Flags, Floats
 from kerastune_lite.strategies.bayesian.columns import Columns, Gate, activity, level_at, value_at
 from kerastune_lite.strategies.bayesian.partial_trials import expected_ends, has_shown_something
 from kerastune_lite.strategies.bayesian.seen_conditions import TOLERANCE, seen_gates
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 
 @dataclass(frozen=True, eq=False)

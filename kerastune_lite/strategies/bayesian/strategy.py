@@ -17,7 +17,7 @@ from kerastune_lite.strategies.bayesian.rows import Table, setting_of, table_of
 from kerastune_lite.strategies.bayesian.surrogate import Surrogate, best_told, fitted_surrogate
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.strategies.strategy import Answer, Pause, Suggestion
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 GREEDY_EVERY, GREEDY_NOISE = 3, 1e-4
 """Every third trial goes to the lowest posterior mean, as long as the noise variance is smaller than this."""

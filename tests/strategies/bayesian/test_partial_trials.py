@@ -11,7 +11,7 @@ from kerastune_lite.space import Float, Space
 from kerastune_lite.strategies.bayesian.partial_trials import expected_ends
 from kerastune_lite.strategies.bayesian.predictions import predict
 from kerastune_lite.strategies.bayesian.rows import table_of
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 COMPLETED, STOPPED, RUNNING, FAILED = TrialState.COMPLETED, TrialState.STOPPED, TrialState.RUNNING, TrialState.FAILED
 

@@ -10,8 +10,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Boolean, Float, Space
+from kerastune_lite.space.seeds import suggestion_rng
 from kerastune_lite.strategies.bayesian.output_warp import warped
 from kerastune_lite.strategies.bayesian.predictions import (
     best_expected_first,
@@ -21,7 +21,7 @@ from kerastune_lite.strategies.bayesian.predictions import (
     suggestions,
 )
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 LINE = Space([Float(name="x", low=0.0, high=1.0)])
 

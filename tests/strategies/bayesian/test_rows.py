@@ -8,7 +8,7 @@ import pytest
 from kerastune_lite.space import Boolean, Choice, Condition, Fixed, Float, Int, Space
 from kerastune_lite.strategies.bayesian.columns import activity, random_rows
 from kerastune_lite.strategies.bayesian.rows import rows_of, setting_of, table_of
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 EVERY_KIND = Space(
     [

@@ -9,14 +9,14 @@ import warnings
 import numpy as np
 import pytest
 
-from kerastune_lite.seeds import suggestion_rng
 from kerastune_lite.space import Boolean, Choice, Condition, Fixed, Float, Int, Space
+from kerastune_lite.space.seeds import suggestion_rng
 from kerastune_lite.strategies.bayesian.output_warp import straight, warped
 from kerastune_lite.strategies.bayesian.rows import table_of
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy, model_of
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Pause, Suggestion
-from kerastune_lite.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState
 
 LINE = Space([Float(name="x", low=0.0, high=1.0)])
 SQUARE = Space([Float(name="x", low=0.0, high=1.0), Float(name="y", low=0.0, high=1.0)])

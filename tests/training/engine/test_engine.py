@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from engine_models import data, model_of
-from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 
 from kerastune_lite import GridSearch, RandomSearch, TrialState
+from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 from kerastune_lite.training.engine import engine as engine_module
 from kerastune_lite.training.engine import programs, runner, self_check
 from kerastune_lite.training.engine.engine import Engine

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 from engine_models import KINDS, SAMPLES, by, data, differences, model_of, plain, trained
-from kerastune_lite.callbacks import TimeLimit
 
+from kerastune_lite.callbacks import TimeLimit
 from kerastune_lite.training.engine.engine import Engine
 
 

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from kerastune_lite.execution.in_process import quick_collection, run_here
-from kerastune_lite.objective import Objective
-from kerastune_lite.search_plan import SearchPlan
-from kerastune_lite.study_writer import StudyWriter
+from kerastune_lite.search.plan import SearchPlan
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial
+from kerastune_lite.study.writer import StudyWriter
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.one_trial import Asked, Task
-from kerastune_lite.trial import Trial
 
 
 def confirm(plan: SearchPlan, writer: StudyWriter, trials: Sequence[Trial], repeats: int) -> None:

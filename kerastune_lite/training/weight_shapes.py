@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from kerastune_lite.objective import Objective
 from kerastune_lite.space import Value
+from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.build import built_with
 from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.keras_internals import reset_layer_names, trained_state_of

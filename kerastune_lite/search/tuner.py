@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
 
-from kerastune_lite.durations import seconds_of
 from kerastune_lite.errors import DataError, NoResultError, StudyError
-from kerastune_lite.leaderboard import Leaderboard
-from kerastune_lite.objective import Objective
-from kerastune_lite.seeds import random_state_put_back
+from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.space import Value
+from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import StoppingRule, rule_of
 from kerastune_lite.strategies.strategy import Strategy, StrategySource
 from kerastune_lite.study import Study
-from kerastune_lite.study_files import StudyFiles
-from kerastune_lite.study_writer import StudyWriter
-from kerastune_lite.trial import Trial
+from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.leaderboard import Leaderboard
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial
+from kerastune_lite.study.writer import StudyWriter
 from kerastune_lite.views.progress import Progress
 
 if TYPE_CHECKING:
     from kerastune_lite.execution.workers import Workers
-    from kerastune_lite.search_plan import SearchPlan
+    from kerastune_lite.search.plan import SearchPlan
     from kerastune_lite.training.callback_copies import CallbackSource
 
 RUNS_FOLDER = "kerastune_runs"
@@ -74,7 +74,7 @@ class Tuner:
             which trials end.
         executor: Where trials run instead: a `dask.distributed.Client`; a `concurrent.futures` executor whose workers
             are processes of this machine (`workers` tells how many it has); or a function of what trials share that
-            makes a `kerastune_lite.execution.remote_workers.Cluster`.
+            makes a `kerastune_lite.execution.clusters.remote_workers.Cluster`.
         trials_per_gpu: How many workers share a GPU.
         trial_timeout: Seconds, or a text like "90m", after which a trial is ended from outside and failed, wherever it
             hangs. One worker becomes a process of its own then. `TimeLimit` is the gentle way, which keeps the score.
@@ -204,8 +204,8 @@ class Tuner:
         Raises:
             KerastuneError: See kerastune_lite.errors. Whatever ends a search, the trials that had finished are kept.
         """
-        from kerastune_lite.search_loop import SearchLoop
-        from kerastune_lite.search_plan import SearchPlan
+        from kerastune_lite.search.loop import SearchLoop
+        from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
         from kerastune_lite.training.data import check_objective, prepare
 
@@ -274,7 +274,7 @@ class Tuner:
             StudyError: There was no search before in this process, whose data to train on.
             NoResultError: No trial has a score.
         """
-        from kerastune_lite.confirmation import confirm
+        from kerastune_lite.search.confirmation import confirm
 
         check_count("n", n, at_least=1)
         check_count("repeats", repeats, at_least=1)
@@ -293,8 +293,8 @@ class Tuner:
     @contextmanager
     def _writing(self, objective: Objective, progress: Progress) -> Iterator[StudyWriter]:
         """The study, opened for writing by this process alone, with the user's random state kept as it is."""
-        from kerastune_lite.directory_lock import directory_lock
-        from kerastune_lite.interrupts import sigterm_raises
+        from kerastune_lite.search.interrupts import sigterm_raises
+        from kerastune_lite.study.directory_lock import directory_lock
 
         directory = self._settled_directory()
         with directory_lock(directory), random_state_put_back(), sigterm_raises(), progress:
@@ -318,8 +318,8 @@ class Tuner:
 
         shared = Shared(plan.build_fn, plan.data, plan.callbacks, plan.engine)
         if self.executor is not None:
-            from kerastune_lite.execution.clusters import cluster_of
-            from kerastune_lite.execution.remote_workers import RemoteWorkers
+            from kerastune_lite.execution.clusters.named import cluster_of
+            from kerastune_lite.execution.clusters.remote_workers import RemoteWorkers
 
             return RemoteWorkers(cluster_of(self.executor, self.workers, shared), wants_answers=plan.ends_epochs)
         if self.workers == 1 and self.trial_timeout is None:
@@ -327,8 +327,8 @@ class Tuner:
             from kerastune_lite.training.engine.engine import Engine
 
             return ThisProcess(Engine(plan.engine))
-        from kerastune_lite.execution.child_processes import ChildProcesses
-        from kerastune_lite.execution.machine import cores, environments
+        from kerastune_lite.execution.processes.machine import cores, environments
+        from kerastune_lite.execution.processes.pool import ChildProcesses
         from kerastune_lite.execution.workers import FaultLimits
         from kerastune_lite.training.devices import visible_gpus
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.execution.messages import Epoch, Finished, Mistake, hand_on, order_of
-from kerastune_lite.execution.signs import Beat, CouldNotStart, Ready
+from kerastune_lite.execution.processes.heartbeat import Beat, CouldNotStart, Ready
 from kerastune_lite.execution.workers import Lost, how_far
 from kerastune_lite.training.one_trial import Report, Task
 
@@ -55,7 +55,7 @@ class ChildProcess:
         self.connection, theirs = multiprocessing.Pipe()
         with theirs:
             descriptor = theirs.fileno()
-            module = ["-P", "-m", "kerastune_lite.execution.child"]
+            module = ["-P", "-m", "kerastune_lite.execution.processes.child"]
             arguments = [str(descriptor), str(packed), str(crash_file), str(heartbeat)]
             self._process = subprocess.Popen(
                 [sys.executable, *module, *arguments],

@@ -1,4 +1,4 @@
-"""A worker process: `python -m kerastune_lite.execution.child CONNECTION PACKED CRASH_FILE HEARTBEAT`.
+"""A worker process: `python -m kerastune_lite.execution.processes.child CONNECTION PACKED CRASH_FILE HEARTBEAT`.
 
 Runs the trials that it is sent, one after the other, and ends when the process that started it does, however that ends.
 """
@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from kerastune_lite.execution.lifeline import die_with_parent, resident_bytes
-from kerastune_lite.execution.signs import Beat, CouldNotStart, Ready
+from kerastune_lite.execution.processes.heartbeat import Beat, CouldNotStart, Ready
+from kerastune_lite.execution.processes.parent_watch import die_with_parent, resident_bytes
 
 
 class Channel:
@@ -47,10 +47,10 @@ class Channel:
 
 def serve(channel: Channel, packed: Path) -> None:
     """Runs trials until the search lets go."""
-    from kerastune_lite.execution.handover import Workplace
     from kerastune_lite.execution.in_process import quick_collection
     from kerastune_lite.execution.messages import Finished, Mistake, Told
     from kerastune_lite.execution.packing import unpack
+    from kerastune_lite.execution.worker_setup import Workplace
 
     workplace = Workplace.of(unpack(packed))
     channel.send(Ready())

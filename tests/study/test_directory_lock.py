@@ -10,12 +10,12 @@ import sys
 import pytest
 
 from kerastune_lite import StudyError, StudyLockedError
-from kerastune_lite.directory_lock import directory_lock, is_locked
+from kerastune_lite.study.directory_lock import directory_lock, is_locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from kerastune_lite.directory_lock import directory_lock
+from kerastune_lite.study.directory_lock import directory_lock
 with directory_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

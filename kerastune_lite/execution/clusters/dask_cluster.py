@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.execution.handover import parts_of
+from kerastune_lite.execution.clusters.remote_workers import Result, SearchGone, Ticket, run_trial_here
 from kerastune_lite.execution.messages import Order, Shared
 from kerastune_lite.execution.packing import pack_whole
-from kerastune_lite.execution.remote_workers import Result, SearchGone, Ticket, run_trial_here
+from kerastune_lite.execution.worker_setup import parts_of
 
 T = TypeVar("T")
 

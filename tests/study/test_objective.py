@@ -6,7 +6,8 @@ import keras
 import pytest
 
 from kerastune_lite import Objective, ObjectiveError
-from kerastune_lite.objective import direction_of_class, direction_of_name, with_direction
+from kerastune_lite.study.metric_directions import direction_of_class, direction_of_name
+from kerastune_lite.study.objective import with_direction
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any
 
-from kerastune_lite.execution.dask_cluster import DaskCluster, is_dask_client
-from kerastune_lite.execution.executor_cluster import ExecutorCluster
+from kerastune_lite.execution.clusters.dask_cluster import DaskCluster, is_dask_client
+from kerastune_lite.execution.clusters.executor_cluster import ExecutorCluster
+from kerastune_lite.execution.clusters.remote_workers import Cluster
 from kerastune_lite.execution.messages import Shared
-from kerastune_lite.execution.remote_workers import Cluster
 
 
 def cluster_of(executor: Any, workers: int, shared: Shared) -> Cluster:
@@ -36,5 +36,5 @@ def cluster_of(executor: Any, workers: int, shared: Shared) -> Cluster:
         return cluster
     raise TypeError(
         "executor= takes a dask.distributed.Client, an executor of concurrent.futures, or a function of what trials "
-        f"share that makes a kerastune_lite.execution.remote_workers.Cluster. Received: {executor!r}."
+        f"share that makes a kerastune_lite.execution.clusters.remote_workers.Cluster. Received: {executor!r}."
     )

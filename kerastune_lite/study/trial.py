@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
 
-from kerastune_lite.objective import Direction
+from kerastune_lite.study.metric_directions import Direction
 
 
 class TrialState(Enum):

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.execution.handover import Workplace
 from kerastune_lite.execution.in_process import quick_collection
 from kerastune_lite.execution.messages import AskedFor, Epoch, Finished, Mistake, Order, Told, hand_on, order_of
 from kerastune_lite.execution.packing import unpack_whole
+from kerastune_lite.execution.worker_setup import Workplace
 from kerastune_lite.execution.workers import Ended, Lost, how_far
+from kerastune_lite.study.atomic_files import written_whole
 from kerastune_lite.training.one_trial import Report, Task
-from kerastune_lite.whole_files import written_whole
 
 Ticket = str
 """The name of one attempt at one trial."""

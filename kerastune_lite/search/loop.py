@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from kerastune_lite.enqueued import Enqueued
 from kerastune_lite.errors import JournalError, RangeChangedError, StudyMismatchError, TooManyFailuresError
 from kerastune_lite.execution.workers import Ended, Lost, Workers
-from kerastune_lite.objective import Objective
-from kerastune_lite.search_plan import SearchPlan
-from kerastune_lite.seeds import run_seed, suggestion_rng
+from kerastune_lite.search.enqueued import Enqueued
+from kerastune_lite.search.plan import SearchPlan
 from kerastune_lite.space import Value
+from kerastune_lite.space.seeds import run_seed, suggestion_rng
 from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Suggestion, strategy_of
-from kerastune_lite.study import values_to_json
-from kerastune_lite.study_files import StudyFiles
-from kerastune_lite.study_writer import StudyWriter, mismatch
+from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.study import values_to_json
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, best_first
+from kerastune_lite.study.writer import StudyWriter, mismatch
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.checkpoints import CheckpointError
 from kerastune_lite.training.one_trial import Asked, Outcome, Task
-from kerastune_lite.trial import Trial, TrialFailure, TrialState, best_first
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from kerastune_lite import JournalError, RandomSearch, Study
-from kerastune_lite.journal import FORMAT_VERSION, Journal, read_journal
+from kerastune_lite.study.journal import FORMAT_VERSION, Journal, read_journal
 
 
 def written(path, count=5):
@@ -159,7 +159,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from kerastune_lite import JournalError
-from kerastune_lite.journal import Journal
+from kerastune_lite.study.journal import Journal
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

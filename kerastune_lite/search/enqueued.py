@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from kerastune_lite.errors import MISTAKES_IN_THE_CALL
-from kerastune_lite.hyperparameters import HyperParameters
 from kerastune_lite.space import UNSET, Value, same_value
+from kerastune_lite.space.hyperparameters import HyperParameters
 from kerastune_lite.strategies.random_search import tried_settings, untried
-from kerastune_lite.study_writer import StudyWriter
+from kerastune_lite.study.writer import StudyWriter
 from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.keras_internals import reset_layer_names
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kerastune_lite.errors import StudyMismatchError
-from kerastune_lite.journal import FORMAT_VERSION, JOURNAL_NAME, Event, Journal, Reading, read_journal
-from kerastune_lite.objective import Objective
 from kerastune_lite.space import Space
 from kerastune_lite.study import Study
-from kerastune_lite.study_files import StudyFiles
+from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.journal import FORMAT_VERSION, JOURNAL_NAME, Event, Journal, Reading, read_journal
+from kerastune_lite.study.objective import Objective
 
 Observer = Callable[[Event, Study], None]
 

@@ -9,10 +9,10 @@ from multiprocessing import connection
 from pathlib import Path
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.execution.child_process import MIB, ChildProcess
-from kerastune_lite.execution.handover import parts_of
 from kerastune_lite.execution.messages import AskedFor, Finished, Mistake, Shared
 from kerastune_lite.execution.packing import pack
+from kerastune_lite.execution.processes.process import MIB, ChildProcess
+from kerastune_lite.execution.worker_setup import parts_of
 from kerastune_lite.execution.workers import Ended, FaultLimits, Lost
 from kerastune_lite.training.one_trial import Report, Task
 

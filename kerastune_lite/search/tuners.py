@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from kerastune_lite.errors import DataError
-from kerastune_lite.leaderboard import score_text, values_text
-from kerastune_lite.objective import Objective
+from kerastune_lite.search.tuner import Tuner, TunerSettings, check_count
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy, StrategySource, strategy_of
 from kerastune_lite.study import Study
-from kerastune_lite.trial import Trial
-from kerastune_lite.tuner import Tuner, TunerSettings, check_count
+from kerastune_lite.study.leaderboard import score_text, values_text
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial
 
 if TYPE_CHECKING:
     from kerastune_lite.callbacks import ReplaySchedule
@@ -233,7 +233,7 @@ class PopulationBasedTraining(Tuner):
 
     def _population(self, seed: int) -> Strategy:
         from kerastune_lite.strategies.population import PopulationStrategy
-        from kerastune_lite.training.layout import layout_of
+        from kerastune_lite.training.weight_shapes import layout_of
 
         plan = self._latest_plan
         assert plan is not None

@@ -1,6 +1,4 @@
-"""Parameters, their conditions, and the map between settings and the unit cube.
-
-Owns what a parameter is and which values it takes. Knows nothing of trials, files or Keras.
+"""Parameters: the kinds of open choice, and the map between [0, 1) and the values of each.
 
 A parameter maps [0, 1) to its values: equal shares for the values of a discrete one, so that a uniform draw of the
 cube is a uniform draw of the values. On a logarithmic scale an integer n owns the share of [log(n - 1/2),
@@ -9,96 +7,28 @@ log(n + 1/2)]; points made by a multiplying step lie evenly on that scale and ow
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import numbers
-import operator
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-import numpy as np
-
-from kerastune_lite.errors import RangeChangedError, SpaceError
-
-Value = Any
-
-
-class _Unset:
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final = _Unset()
-"""Stands for a default that was not given, since None may be one."""
-
-
-class OptionLabel(str):
-    """The readable name of an option whose object is not at hand, as after reading a study from its journal."""
-
-    place: int
-
-    def __new__(cls, label: str, place: int) -> OptionLabel:
-        """A string that also knows the option's place in its choice."""
-        self = super().__new__(cls, label)
-        self.place = place
-        return self
-
-    def __getnewargs__(self) -> tuple[str, int]:  # type: ignore[override]
-        return str(self), self.place
-
-
-def plain(value: Value) -> Value:
-    """NumPy scalars as Python ones; everything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def is_scalar(value: Value) -> bool:
-    """Whether JSON holds the value as it is."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or type(value) in (bool, int, str)
-
-
-def is_number(value: Value) -> bool:
-    """Whether the value is a real number; True and False are not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-
-
-def label_of(value: Value) -> str:
-    """A readable name for any object, the same in every process."""
-    if isinstance(value, str):
-        return str(value)
-    name = getattr(value, "__qualname__", None)
-    if name is not None and callable(value):
-        module = getattr(value, "__module__", None)
-        return f"{module}.{name}" if module else str(name)
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
-
-
-def _short_label(value: Value) -> str:
-    return repr(value) if isinstance(value, str) and not isinstance(value, OptionLabel) else label_of(value)
-
-
-def same_value(one: Value, other: Value) -> bool:
-    """Whether two values are the same option: True is not 1, but 2.0 is 2."""
-    if one is other:
-        return True
-    if isinstance(one, OptionLabel) or isinstance(other, OptionLabel):
-        return label_of(one) == label_of(other)
-    if is_number(one) and is_number(other):
-        return bool(one == other)
-    if type(one) is not type(other):
-        return False
-    if is_scalar(one):
-        return bool(one == other)
-    if isinstance(one, (tuple, list)):
-        return len(one) == len(other) and all(map(same_value, one, other))
-    return label_of(one) == label_of(other)
+from kerastune_lite.errors import SpaceError
+from kerastune_lite.space.values import (
+    UNSET,
+    OptionLabel,
+    Value,
+    from_json,
+    is_number,
+    is_scalar,
+    label_of,
+    plain,
+    same_value,
+    short_label,
+    to_json,
+)
 
 
 @dataclass(frozen=True)
@@ -254,7 +184,7 @@ class Choice(Parameter):
         return {"options": [to_json(option) for option in self.options]}
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name!r} (one of {', '.join(map(_short_label, self.options))})"
+        return f"{self.kind} {self.name!r} (one of {', '.join(map(short_label, self.options))})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -477,39 +407,6 @@ class Float(_Number):
         return [self.low, *between, self.high]
 
 
-def as_integer(value: Value) -> Value:
-    """A Python int of anything that is one without loss; other things unchanged, for the range check to refuse."""
-    if isinstance(value, bool):
-        return value
-    try:
-        return operator.index(value)
-    except TypeError:
-        return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def as_float(value: Value) -> Value:
-    """A Python float of any real number; other things unchanged, for the range check to refuse."""
-    return float(value) if is_number(value) else plain(value)
-
-
-def to_json(value: Value) -> Any:
-    """Any option as JSON: scalars as they are, tuples marked as such, other objects by their label."""
-    if is_scalar(value):
-        return value
-    if isinstance(value, tuple) and all(is_scalar(item) for item in value):
-        return {"tuple": [to_json(item) for item in value]}
-    return {"label": label_of(value)}
-
-
-def from_json(data: Any, index: int = 0) -> Value:
-    """The value that `to_json` wrote; an object comes back as its label, which remembers its index."""
-    if isinstance(data, dict):
-        if "tuple" in data:
-            return tuple(from_json(item) for item in data["tuple"])
-        return OptionLabel(data["label"], int(data.get("choice", index)))
-    return data
-
-
 def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
     """The parameter that `describe` wrote; KeyError or ValueError where the data are not one."""
     name, kind = data["name"], data["kind"]
@@ -532,78 +429,6 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
             number = Int if kind == "int" else Float
             return number(low=data["low"], high=data["high"], step=data["step"], log=data["log"], **common)
     raise ValueError(f"unknown kind of parameter {kind!r}")
-
-
-class Space:
-    """The parameters known so far, in the order in which build_fn asked for them. Never changes."""
-
-    def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
-        self._parameters = {parameter.name: parameter for parameter in parameters}
-
-    def __iter__(self) -> Iterator[Parameter]:
-        return iter(self._parameters.values())
-
-    def __len__(self) -> int:
-        return len(self._parameters)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._parameters
-
-    def __getitem__(self, name: str) -> Parameter:
-        return self._parameters[name]
-
-    def get(self, name: str) -> Parameter | None:
-        """The parameter of a name, or None."""
-        return self._parameters.get(name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"Space({', '.join(str(parameter) for parameter in self)})"
-
-    def with_parameter(self, parameter: Parameter) -> Space:
-        """The space with one more parameter, or with the known one brought up to date.
-
-        A name that is asked for under different conditions keeps only those that all of them share.
-        RangeChangedError where the name is known with another kind or range.
-        """
-        known = self._parameters.get(parameter.name)
-        if known is not None:
-            if known.kind != parameter.kind or known.range() != parameter.range():
-                raise RangeChangedError(redefinition(known, parameter))
-            shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
-            default = known.default if parameter.default is UNSET else parameter.default
-            parameter = dataclasses.replace(parameter, conditions=shared, default=default)
-        return Space({**self._parameters, parameter.name: parameter}.values())
-
-    @property
-    def size(self) -> float:
-        """How many settings there are at most, conditions not counted; infinity with any float without a step."""
-        return math.prod(parameter.size for parameter in self)
-
-    def decode(self, point: Sequence[float] | np.ndarray) -> dict[str, Value]:
-        """The setting at a point of the unit cube of shape (len(space),); inactive parameters are left out."""
-        values: dict[str, Value] = {}
-        for parameter, position in zip(self, point, strict=True):
-            if all(condition.holds(values) for condition in parameter.conditions):
-                values[parameter.name] = parameter.decode(float(position))
-        return values
-
-    def encode(self, values: Mapping[str, Value]) -> np.ndarray:
-        """The point of the unit cube, shape (len(space),), of a setting; 0.5 for parameters it doesn't hold."""
-        return np.array([p.encode(values[p.name]) if p.name in values else 0.5 for p in self], dtype=float)
-
-
-def redefinition(known: Parameter, asked: Parameter) -> str:
-    """What to tell a person whose build_fn asks for one name with two ranges."""
-    return (
-        f"The parameter {asked.name!r} was asked for as {known} and now as {asked}. One name has one range: use two "
-        "names (hp.scope helps), or, where a range depends on another value, ask for a ratio with a range that never "
-        f"changes and multiply: hp.float({asked.name + '_ratio'!r}, 0.6, 1.0) * other."
-    )
 
 
 def _decimal(number: float) -> Decimal:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kerastune_lite.objective import Objective
 from kerastune_lite.space import label_of
-from kerastune_lite.trial import Trial
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial
 
 
 class Leaderboard(tuple[Trial, ...]):

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
-from kerastune_lite.journal import JOURNAL_NAME, Event, read_journal
-from kerastune_lite.leaderboard import Leaderboard
-from kerastune_lite.objective import Objective, direction_of_name
 from kerastune_lite.space import (
     Choice,
     OptionLabel,
@@ -26,7 +23,11 @@ from kerastune_lite.space import (
     parameter_from_json,
     to_json,
 )
-from kerastune_lite.trial import Trial, TrialFailure, TrialState, best_first
+from kerastune_lite.study.journal import JOURNAL_NAME, Event, read_journal
+from kerastune_lite.study.leaderboard import Leaderboard
+from kerastune_lite.study.metric_directions import direction_of_name
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, best_first
 
 if TYPE_CHECKING:
     import pandas

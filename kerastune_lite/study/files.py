@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerastune_lite.whole_files import unfinished_path
+from kerastune_lite.study.atomic_files import unfinished_path
 
 MODELS, CHECKPOINTS, WORKERS = "models", "checkpoints", "workers"
 

@@ -11,10 +11,10 @@ from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
-from kerastune_lite.execution.handover import parts_of
+from kerastune_lite.execution.clusters.remote_workers import Result, SearchGone, Ticket, run_trial_here
 from kerastune_lite.execution.messages import Order, Shared
 from kerastune_lite.execution.packing import pack_whole
-from kerastune_lite.execution.remote_workers import Result, SearchGone, Ticket, run_trial_here
+from kerastune_lite.execution.worker_setup import parts_of
 
 Address = Any
 

@@ -1,0 +1,1 @@
+"""What the search asks of a worker and what it is told back. Knows no Keras."""

@@ -1,0 +1,49 @@
+"""What may be chosen: values, parameters, the space of them, and `hp`, which build_fn asks."""
+
+from kerastune_lite.space.parameters import (
+    Boolean,
+    Choice,
+    Condition,
+    Fixed,
+    Float,
+    Int,
+    Parameter,
+    parameter_from_json,
+)
+from kerastune_lite.space.space import Space
+from kerastune_lite.space.values import (
+    UNSET,
+    OptionLabel,
+    Value,
+    as_float,
+    as_integer,
+    from_json,
+    is_number,
+    label_of,
+    plain,
+    same_value,
+    to_json,
+)
+
+__all__ = [
+    "UNSET",
+    "Boolean",
+    "Choice",
+    "Condition",
+    "Fixed",
+    "Float",
+    "Int",
+    "OptionLabel",
+    "Parameter",
+    "Space",
+    "Value",
+    "as_float",
+    "as_integer",
+    "from_json",
+    "is_number",
+    "label_of",
+    "parameter_from_json",
+    "plain",
+    "same_value",
+    "to_json",
+]

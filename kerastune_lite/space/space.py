@@ -1,0 +1,85 @@
+"""The space: the parameters known so far, as the axes of a unit cube. Knows nothing of trials, files or Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from kerastune_lite.errors import RangeChangedError
+from kerastune_lite.space.parameters import Parameter
+from kerastune_lite.space.values import UNSET, Value
+
+
+class Space:
+    """The parameters known so far, in the order in which build_fn asked for them. Never changes."""
+
+    def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
+        self._parameters = {parameter.name: parameter for parameter in parameters}
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters.values())
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parameters
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self._parameters[name]
+
+    def get(self, name: str) -> Parameter | None:
+        """The parameter of a name, or None."""
+        return self._parameters.get(name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Space({', '.join(str(parameter) for parameter in self)})"
+
+    def with_parameter(self, parameter: Parameter) -> Space:
+        """The space with one more parameter, or with the known one brought up to date.
+
+        A name that is asked for under different conditions keeps only those that all of them share.
+        RangeChangedError where the name is known with another kind or range.
+        """
+        known = self._parameters.get(parameter.name)
+        if known is not None:
+            if known.kind != parameter.kind or known.range() != parameter.range():
+                raise RangeChangedError(redefinition(known, parameter))
+            shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
+            default = known.default if parameter.default is UNSET else parameter.default
+            parameter = dataclasses.replace(parameter, conditions=shared, default=default)
+        return Space({**self._parameters, parameter.name: parameter}.values())
+
+    @property
+    def size(self) -> float:
+        """How many settings there are at most, conditions not counted; infinity with any float without a step."""
+        return math.prod(parameter.size for parameter in self)
+
+    def decode(self, point: Sequence[float] | np.ndarray) -> dict[str, Value]:
+        """The setting at a point of the unit cube of shape (len(space),); inactive parameters are left out."""
+        values: dict[str, Value] = {}
+        for parameter, position in zip(self, point, strict=True):
+            if all(condition.holds(values) for condition in parameter.conditions):
+                values[parameter.name] = parameter.decode(float(position))
+        return values
+
+    def encode(self, values: Mapping[str, Value]) -> np.ndarray:
+        """The point of the unit cube, shape (len(space),), of a setting; 0.5 for parameters it doesn't hold."""
+        return np.array([p.encode(values[p.name]) if p.name in values else 0.5 for p in self], dtype=float)
+
+
+def redefinition(known: Parameter, asked: Parameter) -> str:
+    """What to tell a person whose build_fn asks for one name with two ranges."""
+    return (
+        f"The parameter {asked.name!r} was asked for as {known} and now as {asked}. One name has one range: use two "
+        "names (hp.scope helps), or, where a range depends on another value, ask for a ratio with a range that never "
+        f"changes and multiply: hp.float({asked.name + '_ratio'!r}, 0.6, 1.0) * other."
+    )
