@@ -1,4 +1,4 @@
-"""Callbacks that stop a training early or change its settings, for a search and for a plain `model.fit`."""
+"""Callbacks that stop a training early or change its settings, for searches and for a plain `model.fit`."""
 
 from kerastune_lite.callbacks.early_stopping import EarlyStopping
 from kerastune_lite.callbacks.replay_schedule import ReplaySchedule

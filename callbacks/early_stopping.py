@@ -1,4 +1,4 @@
-"""Keras's EarlyStopping with a target and a least number of epochs."""
+"""Keras's EarlyStopping with a target value and a minimum number of epochs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import keras
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Stops when a metric no longer improves, or has reached a target.
-
-    Takes everything that `keras.callbacks.EarlyStopping` takes.
+    """Stops training when a metric no longer improves, or once it has reached a target.
 
     Args:
-        monitor: The metric to watch.
-        target: Stop as soon as the metric has reached this value; None for no target.
-        min_epochs: Do not stop for lack of improvement before so many epochs; a target stops at once.
-        **settings: The arguments of Keras's EarlyStopping: patience, min_delta, mode, baseline, …
+        monitor: The name of the metric to watch, like "val_loss".
+        target: Training stops at the end of the epoch in which the metric reaches this value. None sets no target.
+        min_epochs: Training isn't stopped for lack of improvement before this many epochs; a target still stops it.
+        **settings: All other arguments of `keras.callbacks.EarlyStopping`: patience, min_delta, mode, baseline,
+            restore_best_weights and start_from_epoch, with Keras's defaults.
 
     Attributes:
-        stop_reason: Why training was stopped, or None.
+        stop_reason: Why it stopped the training, as a text for people; None if it didn't.
     """
 
     def __init__(
@@ -33,14 +32,14 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.stop_reason: str | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Forgets the training before."""
+        """Forgets what the previous training left."""
         super().on_train_begin(logs)
         # Keras 3 before 3.6 kept `best` from one training to the next.
         self.best = None
         self.stop_reason = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Stops where patience is exceeded or the target reached."""
+        """Stops training if the patience is exceeded or the target is reached."""
         stopped_by_others = self.model.stop_training
         super().on_epoch_end(epoch, logs)
         if self.stopped_epoch == epoch and epoch > 0:

@@ -1,4 +1,4 @@
-"""Stops a training whose loss is no longer a number."""
+"""Stops a training whose loss has become NaN or infinite."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import keras
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Stops as soon as the loss is NaN or infinite, after the batch in which it happened.
+    """Stops training after the batch in which the loss became NaN or infinite.
 
-    Unlike Keras's TerminateOnNaN it says why it stopped, in `stop_reason` rather than on the screen.
+    Keras's TerminateOnNaN prints why it stopped; this one keeps it in `stop_reason`, which a search records.
 
     Args:
-        monitor: The value to watch.
+        monitor: The name of the logged value to watch. One that only epochs report, like "val_loss", is watched at
+            the end of each epoch.
 
     Attributes:
-        stop_reason: Why training was stopped, or None.
+        stop_reason: Why it stopped the training, as a text for people; None if it didn't.
     """
 
     allows_chunks = True
-    """A search that trains by compiled epochs calls it every tenth of a second, or after a batch that takes longer."""
+    """A search whose epochs are compiled calls it every tenth of a second, or after each batch if that takes longer."""
 
     def __init__(self, monitor: str = "loss") -> None:
         super().__init__()
@@ -30,15 +31,15 @@ class StopOnNaN(keras.callbacks.Callback):
         self.stop_reason: str | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Forgets the training before."""
+        """Forgets what the previous training left."""
         self.stop_reason = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Looks at the loss."""
+        """Stops training if the value in the batch's logs is NaN or infinite."""
         self._look(f"batch {batch}", logs)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Looks at what only an epoch reports, such as val_loss."""
+        """Stops training if the value in the epoch's logs is NaN or infinite."""
         self._look(f"epoch {epoch}", logs)
 
     def _look(self, where: str, logs: Mapping[str, Any] | None) -> None:

@@ -1,4 +1,4 @@
-"""Stops a training as soon as a metric is good enough."""
+"""Stops a training once a metric has reached a value."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from kerastune_lite.study.objective import Objective, with_direction
 
 
 class TargetReached(keras.callbacks.Callback):
-    """Stops when a metric reaches a value at the end of an epoch.
+    """Stops training at the end of the epoch in which a metric reaches a value.
 
     Args:
-        monitor: The metric to watch, like "val_accuracy".
+        monitor: The name of the metric to watch, like "val_accuracy".
         value: The value to reach.
-        mode: "max" where more is better, "min" where less is; "auto" knows Keras's own metrics by their names.
+        mode: "max" if a higher value is better, "min" if a lower one is. "auto" knows the names of Keras's metrics.
 
     Attributes:
-        stop_reason: Why training was stopped, or None.
+        stop_reason: Why it stopped the training, as a text for people; None if it didn't.
 
     Raises:
-        ObjectiveError: The mode is "auto" and can't be known from the name.
+        ObjectiveError: The mode is "auto" and the name isn't that of a metric of Keras.
     """
 
     def __init__(self, monitor: str, value: float, mode: Literal["auto", "min", "max"] = "auto") -> None:
@@ -33,11 +33,15 @@ class TargetReached(keras.callbacks.Callback):
         self.stop_reason: str | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Forgets the training before."""
+        """Forgets what the previous training left."""
         self.stop_reason = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Stops where the value is reached; ObjectiveError where the metric isn't reported."""
+        """Stops training if the value is reached.
+
+        Raises:
+            ObjectiveError: The epoch's logs don't hold the metric; the message lists those that they hold.
+        """
         reported = dict(logs or {})
         value = float(reported[self.objective.reported_name(reported)])
         if not self.objective.better(self.value, than=value) and value == value:

@@ -1,4 +1,4 @@
-"""Stops a training when its time is up."""
+"""Stops a training after a limited time."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import keras
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Stops training at a time budget, in the middle of an epoch if need be.
+    """Stops training when a time limit is reached, in the middle of an epoch if necessary.
 
-    It looks after every batch, so training overruns by at most one batch and one validation pass. The epoch that was
-    cut is validated and its metrics count. In a plain `fit` the clock starts with training; in a search it starts
-    with the trial, so that building the model counts too.
+    It checks the time after every batch, so training overruns by at most one batch and one validation pass. The epoch
+    that was cut short is validated, and its metrics count. In a plain `fit` the time is counted from the start of the
+    training; in a search from the start of the trial, so that building the model counts too.
 
     Args:
-        seconds: Seconds of the budget.
+        seconds: The limit in seconds.
         minutes: Minutes, added to the seconds.
-        hours: Hours, added too.
-        clock: Gives the time in seconds.
+        hours: Hours, added to both.
+        clock: A function that returns the time in seconds, for tests.
 
     Attributes:
-        stop_reason: Why training was stopped, or None.
+        stop_reason: Why it stopped the training, as a text for people; None if it didn't.
 
     Raises:
-        ValueError: The sum is not a positive number.
+        ValueError: The sum isn't a positive, finite number.
     """
 
     allows_chunks = True
-    """A search that trains by compiled epochs calls it every tenth of a second, or after a batch that takes longer."""
+    """A search whose epochs are compiled calls it every tenth of a second, or after each batch if that takes longer."""
 
     def __init__(
         self,
@@ -52,29 +52,29 @@ class TimeLimit(keras.callbacks.Callback):
         self._deadline = float("inf")
 
     def charge(self, seconds: float) -> None:
-        """Counts time that went by before training, such as that of building the model, in the next training."""
+        """Counts seconds that were spent before training, such as those of the build, in the next training."""
         self._spent = seconds
 
     def get_state(self) -> dict[str, float]:
-        """What a training that pauses keeps of it: how much of the budget is left, in seconds."""
+        """The state that a paused training keeps: the seconds that are left."""
         return {"left": self._deadline - self.clock()}
 
     def set_state(self, state: Mapping[str, float]) -> None:
-        """Goes on with what was left of the budget, less what was charged since."""
+        """Continues with the seconds that were left, less those charged since."""
         self._deadline += state["left"] - self.seconds
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Starts the clock."""
+        """Starts counting the time."""
         self._deadline = self.clock() + self.seconds - self._spent
         self._spent = 0.0
         self.stop_reason = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Looks at the clock."""
+        """Stops training if the time is over."""
         self._stop_if_over()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Looks at the clock: validation may have used up the time."""
+        """Stops training if the time is over, since validation takes time too."""
         self._stop_if_over()
 
     def _stop_if_over(self) -> None:

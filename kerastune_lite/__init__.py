@@ -1,29 +1,43 @@
 """A hyperparameter tuner for Keras and TensorFlow.
 
-    errors ← space ← trial ← journal ← study ← tuner ← searches
-                       ↑                  ↑
-                   strategies          training, execution, views
+    errors ← space ← study ← strategies, stopping ← belief
+                       ↑
+                    running ← training ← execution ← search ← the public names below
+                       ↑                               ↑
+                     views ←───────────────────────────┘
 
-A person writes `build_fn(hp)`; a tuner asks its strategy for settings, hands each to the training, and appends what
-happens to the study's journal. Strategies never see Keras; the training never sees a strategy; views see only events.
+A person writes `build_fn(hp)`; a tuner asks its strategy for settings, hands each to a worker, and appends what happens
+to the study's journal. Strategies never see Keras; the training never sees a strategy; views see only events.
 """
 
+from pathlib import Path
+
+# In a checkout the callbacks lie beside this folder and not inside it. They are found there also where a regular
+# installation of the package is shadowed by the checkout.
+if not (Path(__file__).parent / "callbacks").exists():
+    __path__.append(str(Path(__file__).parent.parent))
+
+from kerastune_lite._version import __version__
 from kerastune_lite.errors import (
     BuildError,
     CallbackError,
     DataError,
+    Diverged,
     FailedTrial,
     JournalError,
     KerastuneError,
     NoResultError,
     ObjectiveError,
+    RangeChangedError,
+    SearchTerminated,
     SpaceError,
+    StoppingError,
     StudyError,
     StudyLockedError,
     StudyMismatchError,
     TooManyFailuresError,
+    WorkerError,
 )
-from kerastune_lite.search.interrupts import SearchTerminated
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
     BayesianOptimization,
@@ -32,8 +46,8 @@ from kerastune_lite.search.tuners import (
     PopulationBasedTraining,
     RandomSearch,
 )
-from kerastune_lite.space.hyperparameters import HyperParameters
-from kerastune_lite.strategies.strategy import Pause, Suggestion
+from kerastune_lite.space import HyperParameters
+from kerastune_lite.strategies.strategy import GoOn, Pause, Suggestion
 from kerastune_lite.study import Study
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial, TrialState
@@ -43,7 +57,9 @@ __all__ = [
     "BuildError",
     "CallbackError",
     "DataError",
+    "Diverged",
     "FailedTrial",
+    "GoOn",
     "GridSearch",
     "HyperParameters",
     "Hyperband",
@@ -55,8 +71,10 @@ __all__ = [
     "Pause",
     "PopulationBasedTraining",
     "RandomSearch",
+    "RangeChangedError",
     "SearchTerminated",
     "SpaceError",
+    "StoppingError",
     "Study",
     "StudyError",
     "StudyLockedError",
@@ -66,4 +84,6 @@ __all__ = [
     "Trial",
     "TrialState",
     "Tuner",
+    "WorkerError",
+    "__version__",
 ]

@@ -15,9 +15,13 @@ KerastuneError
 ├── WorkerError            workers can't be started, reached, or given what they need; the search ends
 ├── TooManyFailuresError   too many trials failed in a row; the search ends
 ├── NoResultError          there is no finished trial to give back
-└── FailedTrial            raised by the user to give up one setting; the search goes on
+├── Diverged               the loss or the objective stopped being a finite number; fails its trial
+└── FailedTrial            raised by the user to give up one setting; the search continues with others
 
-Any other exception out of build_fn or a fit fails its own trial, and the search goes on.
+SystemExit
+└── SearchTerminated       the process was told to end (SIGTERM); the search ends, and can be resumed
+
+Any other exception out of build_fn or a fit fails its own trial, and the search continues.
 """
 
 
@@ -81,12 +85,20 @@ class NoResultError(KerastuneError, LookupError):
     """There is no finished trial to give back."""
 
 
+class Diverged(KerastuneError):
+    """The loss or the objective stopped being a finite number; fails its trial, and the search continues."""
+
+
 class FailedTrial(KerastuneError):
-    """Raise it in build_fn or a callback to give up one setting; the search goes on with others.
+    """Raise it in build_fn or a callback to give up one setting; the search continues with others.
 
     Unlike other exceptions it doesn't count towards `max_failures_in_a_row`, so that a search may
     reject as many settings as it has to (a model that is too large, a shape that can't be built).
     """
+
+
+class SearchTerminated(SystemExit):
+    """The process was told to end (SIGTERM). Left alone, it ends the process with status 143."""
 
 
 MISTAKES_IN_THE_CALL = (SpaceError, ObjectiveError, DataError, CallbackError, StoppingError, BuildError, StudyError)

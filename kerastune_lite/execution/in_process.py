@@ -1,4 +1,4 @@
-"""Trials in this process, one after the other, each leaving the memory as it found it."""
+"""Trials in the search's own process, one after the other; each leaves the memory as it found it."""
 
 from __future__ import annotations
 
@@ -7,43 +7,49 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from kerastune_lite.execution.workers import Ended
+from kerastune_lite.running.task import Outcome, Report, Request, Shared
 from kerastune_lite.training.engine.engine import Engine
-from kerastune_lite.training.one_trial import Outcome, Report, Task, run_trial
+from kerastune_lite.training.one_trial import run_trial
 
 
 class ThisProcess:
-    """The process of the search as its one worker.
+    """The search's own process as its only worker.
 
     Args:
+        shared: What all trials of the search share.
         engine: What trains.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, shared: Shared, engine: Engine) -> None:
+        self._shared = shared
         self._engine = engine
-        self._given: tuple[Task, Report] | None = None
-        self._collecting = ExitStack()
-        self._collecting.enter_context(quick_collection())
+        self._waiting: tuple[Request, Report] | None = None
+        self._while_open = ExitStack()
+        self._is_open = False
 
     @property
     def has_room(self) -> bool:
         """Whether the last trial has ended."""
-        return self._given is None
+        return self._waiting is None
 
-    def start(self, task: Task, report: Report) -> None:
-        """Keeps the trial until `wait`."""
-        self._given = task, report
+    def start(self, request: Request, report: Report) -> None:
+        """Keeps the trial, which `wait` runs."""
+        if not self._is_open:
+            self._is_open = True
+            self._while_open.enter_context(quick_collection())
+        self._waiting = request, report
 
     def wait(self) -> Sequence[Ended]:
         """Runs the trial."""
-        assert self._given is not None
-        task, report = self._given
-        outcome = run_here(task, report, self._engine)
-        self._given = None
-        return [Ended(task.trial.number, outcome)]
+        assert self._waiting is not None
+        request, report = self._waiting
+        outcome = run_here(self._shared, request, report, self._engine)
+        self._waiting = None
+        return [Ended(request.trial.number, outcome)]
 
     def close(self) -> None:
-        """Gives garbage collections everything back."""
-        self._collecting.close()
+        """Lets garbage collections look at everything again."""
+        self._while_open.close()
 
 
 @contextmanager
@@ -61,10 +67,10 @@ def quick_collection() -> Iterator[None]:
         gc.unfreeze()
 
 
-def run_here(task: Task, report: Report, engine: Engine) -> Outcome:
-    """Runs a trial and frees its model."""
+def run_here(shared: Shared, request: Request, report: Report, engine: Engine) -> Outcome:
+    """Runs a trial in this process, and frees its model."""
     try:
-        return run_trial(task, report, engine)
+        return run_trial(shared, request, report, engine)
     finally:
         gc.collect()
         # What outlives a trial (TensorFlow keeps some 5 MB of each graph) is not to be searched again and again.

@@ -1,63 +1,47 @@
-"""What the search and its workers in other processes say to each other: plain data, whatever carries it.
+"""The messages between the search and its workers in other processes: plain data, whatever carries it.
 
-Parameters and values travel as the journal has them, options that are objects by their places, so that both sides
-keep the objects of their own build_fn.
+A trial is sent as `request.portable()`. While it runs, its worker sends what the trial reports, by `RemoteReport`; the
+search passes it to the trial's own `Report`, by `deliver`. The last message of a trial is `Finished` or `Mistake`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import cloudpickle
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.space import Space, from_json, parameter_from_json
+from kerastune_lite.running.task import AskedParameters, Outcome, Report
+from kerastune_lite.space import Space, parameter_from_json
+from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.study import values_to_json
-from kerastune_lite.study.trial import Trial
-from kerastune_lite.training.one_trial import Asked, Outcome, Report, Task
 
 
 @dataclass(frozen=True)
-class Order:
-    """One trial to run: what its `Task` holds beside what all trials share.
+class ModelBuilt:
+    """The first model of a trial is built.
 
     Attributes:
-        fields: The fields of the task, but for the space.
-        space: The parameters known, described.
-        wants_answers: Whether an epoch may be the last one by the search's word.
+        objective: What is optimised, with its direction.
+        epochs: How long the trial will train, where that is known.
     """
-
-    fields: Mapping[str, Any]
-    space: Sequence[Mapping[str, Any]]
-    wants_answers: bool
-
-
-@dataclass(frozen=True)
-class AskedFor:
-    """What a build asked for."""
-
-    parameters: Sequence[Mapping[str, Any]]
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Built:
-    """A trial's first model is built."""
 
     objective: Objective
     epochs: int | None
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """An epoch has ended. Where the order wants answers, the worker waits for why there is to be no further one."""
+class EpochLogs:
+    """An epoch of a trial has ended. Where the request awaits stop decisions, the worker waits for the answer.
+
+    Attributes:
+        run: Which training of the trial it belongs to, from 0.
+        epoch: The epoch, from 0.
+        logs: Its metrics.
+    """
 
     run: int
     epoch: int
@@ -66,20 +50,31 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Finished:
-    """The trial has ended, well or failed."""
+    """A trial has ended, with a score or with an error that fails it.
+
+    Attributes:
+        outcome: What it came to.
+    """
 
     outcome: Outcome
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """The trial ended by what ends a search: the exception, pickled."""
+    """A trial has raised what ends the whole search: a mistake in the call, or Ctrl-C.
+
+    Attributes:
+        error: The exception, pickled.
+    """
 
     error: bytes
 
     @classmethod
     def of(cls, error: BaseException) -> Mistake:
-        """The message of an exception, with the worker's traceback as a note."""
+        """The message of an exception, with the worker's traceback as a note.
+
+        An exception that can't be pickled is replaced by a WorkerError with its text.
+        """
         text = "".join(traceback.format_exception(error))
         for sent in (error, WorkerError(f"{type(error).__name__}: {error}")):
             sent.add_note(f"In the worker:\n{text}")
@@ -97,80 +92,51 @@ class Mistake:
         return error
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What all trials of a search share: see `Task`."""
+ReportMessage = AskedParameters | ModelBuilt | EpochLogs
+"""What a trial sends while it runs, one type for each method of `Report`."""
 
-    build_fn: Any
-    data: Any
-    callbacks: Any
-    engine_name: Any
+LastMessage = Finished | Mistake
+"""What a trial sends when it has ended."""
 
 
-SHARED = ("build_fn", "data", "callbacks")
-
-
-def order_of(task: Task, *, wants_answers: bool) -> Order:
-    """A task without what the workers have already."""
-    fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in (*SHARED, "space")}
-    fields |= {name: value.absolute() for name, value in fields.items() if isinstance(value, Path)}
-    fields["trial"] = _with_labels(task.trial, task.space)
-    return Order(fields, [parameter.describe() for parameter in task.space], wants_answers)
-
-
-def task_of(order: Order, shared: Shared) -> Task:
-    """The task of an order, with what the worker has."""
-    return Task(
-        build_fn=shared.build_fn,
-        data=shared.data,
-        callbacks=shared.callbacks,
-        space=Space(map(parameter_from_json, order.space)),
-        **order.fields,
-    )
-
-
-class Told:
-    """A trial's report that is sent away.
+class RemoteReport:
+    """The report of a trial in another process: it sends everything to the search.
 
     Args:
-        send: Sends a message.
-        answer: Waits for the answer to an epoch.
-        wants_answers: Whether there is one.
+        send: Sends a message to the search.
+        answer: Waits for the search's answer to an epoch.
+        awaits_stop_decision: Whether the search answers each epoch.
     """
 
-    def __init__(self, send: Callable[[Any], None], answer: Callable[[], str | None], wants_answers: bool) -> None:
+    def __init__(
+        self, send: Callable[[ReportMessage], None], answer: Callable[[], str | None], awaits_stop_decision: bool
+    ) -> None:
         self._send = send
         self._answer = answer
-        self._wants_answers = wants_answers
+        self._awaits_stop_decision = awaits_stop_decision
 
-    def asked(self, asked: Asked) -> None:
-        """Tells what was asked for."""
-        parameters = [parameter.describe() for parameter in asked.parameters]
-        self._send(AskedFor(parameters, values_to_json(asked.values, asked.parameters)))
+    def asked(self, asked: AskedParameters) -> None:
+        """Sends the parameters, with labels for options that are objects: both sides keep those of their build_fn."""
+        parameters = Space(parameter_from_json(parameter.describe()) for parameter in asked.parameters)
+        self._send(AskedParameters(parameters, labelled(asked.values, asked.parameters)))
 
     def built(self, objective: Objective, epochs: int | None) -> None:
-        """Tells what the first model shows."""
-        self._send(Built(objective, epochs))
+        """Sends what the first model shows."""
+        self._send(ModelBuilt(objective, epochs))
 
     def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
-        """Tells an epoch, and waits for the answer where there may be one."""
-        self._send(Epoch(run, epoch, dict(logs)))
-        return self._answer() if self._wants_answers else None
+        """Sends an epoch, and waits for the search's answer where it gives one."""
+        self._send(EpochLogs(run, epoch, dict(logs)))
+        return self._answer() if self._awaits_stop_decision else None
 
 
-def hand_on(message: Any, report: Report) -> str | None:
-    """Tells a report what a message says; the answer to an epoch."""
+def deliver(message: ReportMessage, report: Report) -> str | None:
+    """Passes a message to the report of its trial; returns the answer to an epoch."""
     match message:
-        case AskedFor():
-            values = {name: from_json(value) for name, value in message.values.items()}
-            report.asked(Asked(Space(map(parameter_from_json, message.parameters)), values))
-        case Built():
+        case AskedParameters():
+            report.asked(message)
+        case ModelBuilt():
             report.built(message.objective, message.epochs)
-        case Epoch():
+        case EpochLogs():
             return report.epoch(message.run, message.epoch, message.logs)
     return None
-
-
-def _with_labels(trial: Trial, space: Space) -> Trial:
-    told = values_to_json(trial.values, space)
-    return dataclasses.replace(trial, values={name: from_json(value) for name, value in told.items()})

@@ -1,4 +1,4 @@
-"""Where trials run, as the search sees it: something that takes trials and tells what came of them."""
+"""The protocol of workers: they are given trials to run, and say how each of them ended."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kerastune_lite.training.one_trial import Outcome, Report, Task
+from kerastune_lite.running.task import Outcome, Report, Request
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A trial that did not come to its end, since its worker didn't.
+    """A trial that was lost because its worker died, hung or ran out of time.
 
     Attributes:
-        type: What its failure is called, where it isn't tried again.
-        reason: What is known of the end.
-        traceback: What the worker left behind, or nothing.
-        may_try_again: Whether another attempt could end better.
+        type: The type of the trial's failure, where it isn't tried again: "WorkerDied", "WorkerHung" or "TrialTimeout".
+        reason: How the worker ended, and how far the trial had come.
+        traceback: Where the worker's threads were when it crashed; empty where it left no trace.
+        may_try_again: Whether another attempt may succeed.
     """
 
     type: str
@@ -28,53 +28,59 @@ class Lost:
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial that runs no more.
+    """The end of a trial on a worker.
 
     Attributes:
-        number: The trial's.
-        result: What it came to, or how it was lost.
+        number: The trial's number.
+        result: What the trial came to, or how it was lost.
     """
 
     number: int
     result: Outcome | Lost
 
 
-def how_far(latest_epoch: int | None) -> str:
-    """How far a lost trial had come, from the last epoch that it told."""
+def progress_of(latest_epoch: int | None) -> str:
+    """How far a lost trial had come, in words, given the last epoch that it reported."""
     return "before its first epoch ended" if latest_epoch is None else f"after epoch {latest_epoch}"
 
 
 class Workers(Protocol):
-    """Runs trials, several at a time where it can."""
+    """Runs trials, as many at a time as there are workers. Whoever makes them has given them the search's `Shared`."""
 
     @property
     def has_room(self) -> bool:
-        """Whether a trial would begin at once."""
+        """Whether a worker is free, so that a trial would begin at once."""
         ...
 
-    def start(self, task: Task, report: Report) -> None:
-        """Begins a trial; only where there is room. `report` is told of it during `wait`."""
+    def start(self, request: Request, report: Report) -> None:
+        """Gives a trial to a free worker; call it only where there is one. `report` is called during `wait`."""
         ...
 
     def wait(self) -> Sequence[Ended]:
-        """Hands on what trials report until something happened that may let others begin; the trials that ended.
+        """Delivers the reports of running trials until something happens that may let another trial begin.
 
-        What only the search itself can answer for is raised: a mistake in the call, Ctrl-C.
+        That is the end of a trial, a worker that has become free, or a trial that has reported its parameters.
+
+        Returns:
+            The trials that have ended since the last call.
+
+        Raises:
+            BaseException: What ends the whole search: a mistake in the call, or Ctrl-C in a trial.
         """
         ...
 
     def close(self) -> None:
-        """Ends everything that still runs."""
+        """Ends all trials that still run."""
         ...
 
 
 @dataclass(frozen=True)
 class FaultLimits:
-    """How long the search looks on.
+    """When a worker counts as hung, or a trial as overdue.
 
     Attributes:
-        heartbeat_timeout: After how many seconds without a sign of life a worker is given up.
-        trial_timeout: How many seconds a trial may take; None for no bound.
+        heartbeat_timeout: Seconds without a heartbeat after which a worker counts as hung and is replaced.
+        trial_timeout: Seconds after which a running trial is ended and fails; None for no limit.
     """
 
     heartbeat_timeout: float = 120.0

@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Durations as people write them, such as "90m" or "1h30m"."""
 
 from __future__ import annotations
 
@@ -24,12 +24,3 @@ def seconds_of(duration: float | str | timedelta) -> float:
             f'A time has to be greater than 0: seconds, or a text like "90m" or "2h". Received: {duration!r}.'
         )
     return seconds
-
-
-def duration_text(seconds: float) -> str:
-    """A time, short enough for a line of progress."""
-    if seconds < 60:
-        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"

@@ -3,72 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from kerastune_lite.errors import MISTAKES_IN_THE_CALL
-from kerastune_lite.space import UNSET, Value, same_value
-from kerastune_lite.space.hyperparameters import HyperParameters
+from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.space import UNSET, HyperParameters, Value, same_value
 from kerastune_lite.strategies.random_search import tried_settings, untried
+from kerastune_lite.study.study import Study
+from kerastune_lite.study.trial import Note
 from kerastune_lite.study.writer import StudyWriter
-from kerastune_lite.training.build import builder_of
-from kerastune_lite.training.keras_internals import reset_layer_names
+
+Queue = Sequence[Mapping[str, Value]]
+"""Enqueued settings in the order in which they are to be tried; each may leave parameters out."""
 
 
+@dataclass(frozen=True)
 class Enqueued:
-    """Hands out a person's settings one after the other, those that the study has tried left out.
+    """A person's setting that is to be tried next.
 
-    Args:
-        settings: As they were enqueued; each may be partial.
-        writer: The study.
+    Attributes:
+        values: The setting, filled up where it was partial.
+        note: Where it comes from.
+        taken: How many settings of the queue are used up with it.
     """
 
-    def __init__(self, settings: Sequence[Mapping[str, Value]], writer: StudyWriter) -> None:
-        self._queue = list(settings)
-        self._writer = writer
+    values: Mapping[str, Value]
+    note: Note
+    taken: int
 
-    def check(self, build_fn: Any) -> None:
-        """Builds every new setting once without training, to refuse what build_fn doesn't ask for or take.
 
-        Raises:
-            KeyError: build_fn doesn't ask for a name.
-            KerastuneError: It refuses a value.
-        """
-        self._queue = [given for given in self._queue if self._is_new(given)]
-        for given in self._queue:
-            self._look_at(given, build_fn)
+def checked(queue: Queue, build_fn: BuildFunction | Builder, writer: StudyWriter) -> Queue:
+    """The settings that the study hasn't tried, after each was built once without training.
 
-    def next(self, number: int, rng: np.random.Generator) -> tuple[dict[str, Value], str] | None:
-        """The setting to try as a trial of this number, filled up where it is partial, and a note that says so."""
-        space = self._writer.study.space
-        defaults = {parameter.name: parameter.default for parameter in space if parameter.default is not UNSET}
-        if number == 0 and defaults:
-            return defaults, "defaults"
-        while self._queue:
-            given = self._queue.pop(0)
-            if self._is_new(given):
-                tree = tried_settings(space, self._writer.study.trials)
-                return untried(space, tree, rng, given), "enqueued"
-        return None
+    Raises:
+        KeyError: build_fn doesn't ask for a name.
+        KerastuneError: It refuses a value.
+    """
+    new = [given for given in queue if _is_new(given, writer.study)]
+    for given in new:
+        _check(given, build_fn, writer)
+    return new
 
-    def _is_new(self, given: Mapping[str, Value]) -> bool:
-        return not any(
-            all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
-            for trial in self._writer.study.trials
-        )
 
-    def _look_at(self, given: Mapping[str, Value], build_fn: Any) -> None:
-        hp = HyperParameters(given, self._writer.study.space)
-        reset_layer_names()
-        try:
-            builder_of(build_fn)(hp)
-        except MISTAKES_IN_THE_CALL:
-            raise
-        except Exception:
-            return  # the trial itself will fail, and its record tell why
-        for name in given:
-            if name not in hp.asked:
-                known = ", ".join(parameter.name for parameter in hp.asked)
-                raise KeyError(f"enqueue({dict(given)!r}): build_fn doesn't ask for {name!r}. It asks for: {known}.")
-        self._writer.learn(hp.space)
+def next_enqueued(queue: Queue, study: Study, number: int, rng: np.random.Generator) -> Enqueued | None:
+    """What is to be tried as the trial of this number before the strategy is asked; None where nothing is."""
+    defaults = {parameter.name: parameter.default for parameter in study.space if parameter.default is not UNSET}
+    if number == 0 and defaults:
+        return Enqueued(defaults, Note("defaults", "setting"), taken=0)
+    for place, given in enumerate(queue):
+        if _is_new(given, study):
+            tree = tried_settings(study.space, study.trials)
+            values = untried(study.space, tree, rng, given)
+            return Enqueued(values, Note("enqueued", "setting"), taken=place + 1)
+    return None
+
+
+def _is_new(given: Mapping[str, Value], study: Study) -> bool:
+    return not any(
+        all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
+        for trial in study.trials
+    )
+
+
+def _check(given: Mapping[str, Value], build_fn: BuildFunction | Builder, writer: StudyWriter) -> None:
+    from kerastune_lite.training.build import builder_of
+    from kerastune_lite.training.keras_internals import reset_layer_names
+
+    hp = HyperParameters(given, writer.study.space)
+    reset_layer_names()
+    try:
+        builder_of(build_fn)(hp)
+    except MISTAKES_IN_THE_CALL:
+        raise
+    except Exception:
+        return  # the trial itself will fail, and its record will say why
+    for name in given:
+        if name not in hp.asked:
+            known = ", ".join(parameter.name for parameter in hp.asked)
+            raise KeyError(f"enqueue({dict(given)!r}): build_fn doesn't ask for {name!r}. It asks for: {known}.")
+    writer.learn(hp.space)

@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, so that a search that is told to end closes its journal well."""
+"""Turns SIGTERM into an exception, so that a search that is told to end closes its journal properly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
-class SearchTerminated(SystemExit):
-    """The process was told to end (SIGTERM). Left alone, it ends the process with status 143."""
+from kerastune_lite.errors import SearchTerminated
 
 
 @contextmanager

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastune_lite.errors import DataError, NoResultError, StudyError
+from kerastune_lite.errors import DataError, StudyError
 from kerastune_lite.search.durations import seconds_of
+from kerastune_lite.search.settings import Stopping, check_build_fn, check_count, check_strategy, check_views
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
-from kerastune_lite.stopping import StoppingRule, rule_of
-from kerastune_lite.strategies.strategy import Strategy, StrategySource
-from kerastune_lite.study import Study
+from kerastune_lite.stopping import rule_of
+from kerastune_lite.strategies.strategy import StrategySource
+from kerastune_lite.study.events import SearchBegun, SearchEnded
 from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.journal import JOURNAL_NAME
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
-from kerastune_lite.study.writer import StudyWriter
+from kerastune_lite.study.writer import StudyWriter, View
 from kerastune_lite.views.progress import Progress
 
 if TYPE_CHECKING:
+    import keras
+
     from kerastune_lite.execution.workers import Workers
+    from kerastune_lite.running.task import Builder, BuildFunction, CallbackSource, EngineName, Shared
     from kerastune_lite.search.plan import SearchPlan
-    from kerastune_lite.training.callback_copies import CallbackSource
+    from kerastune_lite.training.data import TrainingData
 
 RUNS_FOLDER = "kerastune_runs"
-
-
-class TunerSettings(TypedDict, total=False):
-    """The arguments that every tuner takes besides build_fn and objective; `Tuner` explains them."""
-
-    max_trials: int | None
-    directory: str | Path | None
-    overwrite: bool
-    seed: int | None
-    workers: int
-    executor: Any
-    trials_per_gpu: int
-    trial_timeout: float | str | timedelta | None
-    heartbeat_timeout: float
-    max_attempts: int
-    executions_per_trial: int
-    stopping: StoppingRule | Literal["median", "asha", "plateau"] | None
-    engine: Literal["auto", "fit"]
-    keep_models: int
-    max_failures_in_a_row: int
-    verbose: int
 
 
 class Tuner:
@@ -74,7 +59,7 @@ class Tuner:
             which trials end.
         executor: Where trials run instead: a `dask.distributed.Client`; a `concurrent.futures` executor whose workers
             are processes of this machine (`workers` tells how many it has); or a function of what trials share that
-            makes a `kerastune_lite.execution.clusters.remote_workers.Cluster`.
+            makes a `kerastune_lite.execution.clusters.Cluster`.
         trials_per_gpu: How many workers share a GPU.
         trial_timeout: Seconds, or a text like "90m", after which a trial is ended from outside and failed, wherever it
             hangs. One worker becomes a process of its own then. `TimeLimit` is the gentle way, which keeps the score.
@@ -87,15 +72,20 @@ class Tuner:
             plain `fit` elsewhere; `trial.engine` tells which. "fit" is always a plain `fit`.
         keep_models: How many of the best models stay on disk; 0 for none.
         max_failures_in_a_row: The search ends with an error after so many failures without a success between them.
-        verbose: 0 prints nothing, 1 a line a trial. What `fit` prints is `verbose=` of `search`, and 0 by default.
+        verbose: 0 prints nothing, 1 a line for each trial. What `fit` prints is `verbose=` of `search`, and 0 by
+            default.
+        views: Functions of (event, study) that are called with every event of a search, after it was journaled: a
+            person's own display or tracker. The types of events are in `kerastune_lite.study.events`; the study is
+            that after the event. An exception out of a view ends the search.
 
     Raises:
+        TypeError: An argument is of a wrong kind.
         ValueError: An argument is impossible.
     """
 
     def __init__(
         self,
-        build_fn: Any,
+        build_fn: BuildFunction | Builder,
         objective: str | Objective | None = None,
         *,
         strategy: StrategySource,
@@ -110,21 +100,16 @@ class Tuner:
         heartbeat_timeout: float = 120.0,
         max_attempts: int = 2,
         executions_per_trial: int = 1,
-        stopping: StoppingRule | Literal["median", "asha", "plateau"] | None = None,
-        engine: Literal["auto", "fit"] = "auto",
+        stopping: Stopping | None = None,
+        engine: EngineName = "auto",
         keep_models: int = 1,
         max_failures_in_a_row: int = 3,
         verbose: int = 1,
+        views: Sequence[View] = (),
     ) -> None:
-        if not callable(build_fn) and not callable(getattr(build_fn, "build", None)):
-            raise TypeError(
-                f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}."
-            )
-        if not isinstance(strategy, Strategy) and not callable(strategy):
-            raise TypeError(
-                "strategy has to be an object with suggest(space, trials, rng), or a function of the seed that makes "
-                f"one. Received: {strategy!r}."
-            )
+        check_build_fn(build_fn)
+        check_strategy(strategy)
+        check_views(views)
         check_count("max_trials", max_trials, at_least=1, or_none=True)
         check_count("workers", workers, at_least=1)
         check_count("trials_per_gpu", trials_per_gpu, at_least=1)
@@ -159,13 +144,14 @@ class Tuner:
         self.max_attempts = max_attempts
         self.executions_per_trial = executions_per_trial
         self.stopping = rule_of(stopping)
-        self.engine: Literal["auto", "fit"] = engine
+        self.engine: EngineName = engine
         self.keep_models = keep_models
         self.max_failures_in_a_row = max_failures_in_a_row
         self.verbose = verbose
+        self.views = tuple(views)
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
-        self._planned_epochs: int | None = None  # of a search that plans the epochs of all its trials
+        self._study_as_read: tuple[tuple[int, ...], Study] | None = None
 
     def search(
         self,
@@ -181,7 +167,7 @@ class Tuner:
         max_epochs_total: int | None = None,
         **fit_arguments: Any,
     ) -> Study:
-        """Tries settings until a bound or the end of the space is reached; called again, it goes on.
+        """Tries settings until a bound is reached or the space is used up; called again, it continues.
 
         Arrays are shuffled anew every epoch, by an order drawn from the trial's seed, whichever engine trains. (Keras's
         own `fit` on TensorFlow repeats one order in all epochs once a seed is set.)
@@ -204,55 +190,52 @@ class Tuner:
         Raises:
             KerastuneError: See kerastune_lite.errors. Whatever ends a search, the trials that had finished are kept.
         """
+        from kerastune_lite.running.task import Shared
+        from kerastune_lite.search import enqueued
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
-        from kerastune_lite.training.data import check_objective, prepare
 
         max_seconds = None if max_time is None else seconds_of(max_time)
         check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
         callback_copies.check(callbacks)
-        data = None
-        if x is not None:
-            data = prepare(x, y, validation_data, validation_split, fit_arguments)
-        elif y is not None or validation_data is not None or validation_split:
-            raise DataError("search() was given targets or validation data, but no x. Call search(x, y, …).")
-        objective = self.objective or Objective("val_loss" if data is not None and data.has_validation else "loss")
-        if data is not None and not hasattr(self.build_fn, "fit"):
-            check_objective(objective, data)
+        data = _prepared(x, y, validation_data, validation_split, fit_arguments)
+        objective = self._objective_on(data)
+        shared = Shared(self.build_fn, data, callbacks, self.engine)
         plan = SearchPlan(
-            build_fn=self.build_fn,
-            strategy=self.strategy,
-            data=data,
-            callbacks=callbacks,
-            enqueued=self._enqueued,
+            shared=shared,
+            strategy=self._strategy_for(shared, epochs),
+            stopping=self.stopping,
             max_trials=self.max_trials,
             max_seconds=max_seconds,
             max_epochs_total=max_epochs_total,
             runs=self.executions_per_trial,
-            stopping=self.stopping,
-            engine=self.engine,
             keep_models=self.keep_models,
             max_failures_in_a_row=self.max_failures_in_a_row,
             max_attempts=self.max_attempts,
         )
-        progress = Progress(
-            self.verbose,
-            max_trials=self.max_trials,
-            max_seconds=max_seconds,
-            max_epochs=min(filter(None, (max_epochs_total, self._planned_epochs)), default=None),
-        )
-        with self._writing(objective, progress) as writer:
-            progress.begins(writer.study, writer.remarks)
+        bounds = (max_epochs_total, self._planned_epochs(epochs))
+        with self._writing(objective) as writer:
+            begun = SearchBegun(
+                remarks=writer.remarks,
+                max_trials=self.max_trials,
+                max_seconds=max_seconds,
+                max_epochs=min((bound for bound in bounds if bound is not None), default=None),
+            )
+            ended = SearchEnded(reason=None)
+            writer.show(begun)
             self._latest_plan = plan
-            with closing(self._workers(plan, writer.study.directory)) as workers:
-                loop = SearchLoop(plan, writer, workers)
-                reason = loop.run()
-            progress.ends(writer.study, reason, loop.seconds_saved)
-            remark = self._closing_remark(writer.study)
-            if remark is not None:
-                progress.adds(remark)
+            try:
+                queue = enqueued.checked(self._enqueued, self.build_fn, writer)
+                with closing(self._workers(shared, writer.study.directory)) as workers:
+                    loop = SearchLoop(plan, writer, workers, queue)
+                    reason = loop.run()
+                ended = SearchEnded(
+                    reason=reason, seconds_saved=loop.seconds_saved, remarks=self._closing_remarks(writer.study)
+                )
+            finally:
+                writer.show(ended)
         return self.study
 
     def confirm(self, n: int = 5, repeats: int = 3) -> Leaderboard:
@@ -285,71 +268,83 @@ class Tuner:
             )
         objective = self.study.objective
         assert objective is not None
-        progress = Progress(verbose=self.verbose)
-        with self._writing(objective, progress) as writer:
+        with self._writing(objective) as writer:
             confirm(self._latest_plan, writer, writer.study.finalists(n), repeats)
         return self.study.confirmed()
 
+    def _objective_on(self, data: TrainingData | None) -> Objective:
+        """The objective of a search on these data, checked as far as it can be before anything is built."""
+        from kerastune_lite.training.data import check_objective
+
+        objective = self.objective or Objective("val_loss" if data is not None and data.has_validation else "loss")
+        if data is not None and not hasattr(self.build_fn, "fit"):
+            check_objective(objective, data)
+        return objective
+
+    def _strategy_for(self, shared: Shared, epochs: int) -> StrategySource:
+        """What chooses the settings of a search on what its trials share, each trained for so many epochs."""
+        return self.strategy
+
+    def _planned_epochs(self, epochs: int) -> int | None:
+        """How many epochs all trials of a search train together, where the strategy knows that beforehand."""
+        return None
+
+    def _closing_remarks(self, study: Study) -> Sequence[str]:
+        """What else a person should know at the end of a search."""
+        return ()
+
     @contextmanager
-    def _writing(self, objective: Objective, progress: Progress) -> Iterator[StudyWriter]:
+    def _writing(self, objective: Objective) -> Iterator[StudyWriter]:
         """The study, opened for writing by this process alone, with the user's random state kept as it is."""
         from kerastune_lite.search.interrupts import sigterm_raises
         from kerastune_lite.study.directory_lock import directory_lock
 
         directory = self._settled_directory()
-        with directory_lock(directory), random_state_put_back(), sigterm_raises(), progress:
-            writer = StudyWriter(
+        with directory_lock(directory), random_state_put_back(), sigterm_raises():
+            writer = StudyWriter.open(
                 directory,
                 objective,
                 self.seed,
                 fresh_seed=int(np.random.SeedSequence().generate_state(1)[0]),
                 overwrite=self.overwrite,
-                observers=[progress],
+                views=[Progress(self.verbose), *self.views],
             )
             self.overwrite = False
-            try:
+            with closing(writer):
                 yield writer
-            finally:
-                writer.close()
 
-    def _workers(self, plan: SearchPlan, directory: Path) -> Workers:
+    def _workers(self, shared: Shared, directory: Path) -> Workers:
         """Where the trials of a search run."""
-        from kerastune_lite.execution.messages import Shared
-
-        shared = Shared(plan.build_fn, plan.data, plan.callbacks, plan.engine)
         if self.executor is not None:
-            from kerastune_lite.execution.clusters.named import cluster_of
-            from kerastune_lite.execution.clusters.remote_workers import RemoteWorkers
+            from kerastune_lite.execution.clusters import RemoteWorkers, cluster_of
 
-            return RemoteWorkers(cluster_of(self.executor, self.workers, shared), wants_answers=plan.ends_epochs)
+            return RemoteWorkers(cluster_of(self.executor, self.workers, shared))
         if self.workers == 1 and self.trial_timeout is None:
             from kerastune_lite.execution.in_process import ThisProcess
             from kerastune_lite.training.engine.engine import Engine
 
-            return ThisProcess(Engine(plan.engine))
+            return ThisProcess(shared, Engine(self.engine))
         from kerastune_lite.execution.processes.machine import cores, environments
         from kerastune_lite.execution.processes.pool import ChildProcesses
         from kerastune_lite.execution.workers import FaultLimits
         from kerastune_lite.training.devices import visible_gpus
 
-        return ChildProcesses(
+        return ChildProcesses.started(
             shared,
             StudyFiles(directory).workers,
             environments(self.workers, cores=cores(), gpus=visible_gpus(), trials_per_gpu=self.trials_per_gpu),
             FaultLimits(self.heartbeat_timeout, self.trial_timeout),
-            wants_answers=plan.ends_epochs,
         )
-
-    def _closing_remark(self, study: Study) -> str | None:
-        """What else a person should know at the end of a search."""
-        return None
 
     @property
     def study(self) -> Study:
         """The study of this tuner's directory, as its journal has it now; StudyError before the first search."""
         if self.directory is None:
             raise StudyError("This tuner has no study yet: call search() first, or give it a directory that holds one.")
-        return Study.open(self.directory)
+        version = _version_of(self.directory / JOURNAL_NAME)
+        if self._study_as_read is None or not version or self._study_as_read[0] != version:
+            self._study_as_read = version, Study.open(self.directory)
+        return self._study_as_read[1]
 
     def enqueue(self, values: Mapping[str, Value]) -> None:
         """Lets the next search try a setting before the strategy's own; what it leaves out is drawn.
@@ -361,37 +356,34 @@ class Tuner:
             raise TypeError(f"enqueue takes a dict of values that is not empty. Received: {values!r}.")
         self._enqueued.append(dict(values))
 
-    def best_model(self) -> Any:
+    def best_model(self) -> keras.Model:
         """The best trial's model at its best epoch, compiled; its score on the validation data is the trial's."""
         return self.best_models(1)[0]
 
-    def best_models(self, n: int = 1) -> list[Any]:
+    def best_models(self, n: int = 1) -> list[keras.Model]:
         """The models of the best `n` trials, best first, as far as `keep_models` kept them.
 
         Raises:
             NoResultError: None was kept.
         """
-        from kerastune_lite.training import model_files
+        from kerastune_lite.training import finished_models
 
         study = self.study
         ranked = study.leaderboard(n) or (study.best,)
-        files = StudyFiles(study.directory)
-        kept = [(trial, files.model(trial.number)) for trial in ranked]
-        kept = [(trial, path) for trial, path in kept if path.exists()]
-        if not kept:
-            raise NoResultError(
-                f"No model of the best trials was kept in {study.directory} (keep_models={self.keep_models}). "
-                "tuner.retrain(x, y) trains the best setting again."
-            )
-        return [model_files.load(path, partial(self.build, trial)) for trial, path in kept]
+        return finished_models.loaded(ranked, StudyFiles(study.directory), self.keep_models, self.build)
 
-    def build(self, trial_or_values: Trial | Mapping[str, Value]) -> Any:
+    def build(self, trial_or_values: Trial | Mapping[str, Value]) -> keras.Model:
         """A fresh, compiled, untrained model of a trial's setting or of any values."""
         return self._build(trial_or_values)[0]
 
     def retrain(
-        self, x: Any, y: Any = None, trial: Trial | None = None, epochs: int | None = None, **fit_arguments: Any
-    ) -> Any:
+        self,
+        x: Any,
+        y: Any = None,
+        trial: Trial | None = None,
+        epochs: int | None = None,
+        **fit_arguments: Any,
+    ) -> keras.Model:
         """Trains a setting afresh, on all data, and gives back the model.
 
         Args:
@@ -400,33 +392,26 @@ class Tuner:
             trial: Which trial's setting; the best one's by default.
             epochs: How long; by default as long as the trial took to its best epoch.
             **fit_arguments: Everything else that `model.fit` takes.
+
+        Raises:
+            ValueError: `epochs` is less than 1.
         """
-        import keras
+        from kerastune_lite.training import finished_models
 
-        from kerastune_lite.training.data import prepare
-        from kerastune_lite.training.engine.engine import Engine
-
+        check_count("epochs", epochs, at_least=1, or_none=True)
         trial = trial or self.study.best
         with random_state_put_back():
-            if trial.seed is not None:
-                keras.utils.set_random_seed(trial.seed)
-            model, decided = self._build(trial)
-            best_epochs = 1 if trial.best_epoch is None else trial.best_epoch + 1
-            settings = {"verbose": 0, **decided, **fit_arguments, "epochs": epochs or best_epochs}
-            arguments = prepare(x, y, settings.pop("validation_data", None), 0.0, settings).arguments()
-            Engine("fit").fit(model, arguments, seed=trial.seed or 0)
-        return model
+            return finished_models.retrained(trial, partial(self._build, trial), x, y, epochs, fit_arguments)
 
-    def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[Any, dict[str, Any]]:
-        from kerastune_lite.training.build import built_with
+    def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[keras.Model, dict[str, Any]]:
+        """A model of a setting, and the arguments of `fit` that build_fn decided with it."""
+        from kerastune_lite.training import finished_models
 
         values = trial_or_values.values if isinstance(trial_or_values, Trial) else trial_or_values
-        built = built_with(self.build_fn, values, self.objective or Objective("loss"))
-        if built.model is None:
-            raise NoResultError("build_fn trains by itself and gives back no model.")
-        return built.model, dict(built.fit_arguments or {})
+        return finished_models.built(self.build_fn, values, self.objective or Objective("loss"))
 
     def _settled_directory(self) -> Path:
+        """The directory that was given, or a fresh one."""
         if self.directory is None:
             name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
             directory, count = Path(RUNS_FOLDER) / name, 1
@@ -436,11 +421,23 @@ class Tuner:
         return self.directory
 
 
-def check_count(name: str, value: Any, *, at_least: int, or_none: bool = False) -> None:
-    """ValueError that names an argument which is no whole number of at least so much."""
-    if value is None and or_none:
-        return
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < at_least:
-        raise ValueError(
-            f"{name} has to be an integer of at least {at_least}{' or None' if or_none else ''}. Received: {value!r}."
-        )
+def _prepared(
+    x: Any, y: Any, validation_data: Any, validation_split: float, fit_arguments: Mapping[str, Any]
+) -> TrainingData | None:
+    """What to train on; None for a build_fn that trains by itself."""
+    from kerastune_lite.training.data import prepare
+
+    if x is not None:
+        return prepare(x, y, validation_data, validation_split, fit_arguments)
+    if y is not None or validation_data is not None or validation_split:
+        raise DataError("search() was given targets or validation data, but no x. Call search(x, y, …).")
+    return None
+
+
+def _version_of(path: Path) -> tuple[int, ...]:
+    """The inode, size and time of a file, of which one changes whenever it does; empty where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,14 +1,16 @@
-"""The searches: a tuner for each strategy."""
+"""The tuners that a person makes: one for each way to search."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from kerastune_lite.errors import DataError
-from kerastune_lite.search.tuner import Tuner, TunerSettings, check_count
+from kerastune_lite.search.settings import TunerSettings, check_count, check_strategy
+from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy, StrategySource, strategy_of
@@ -19,6 +21,7 @@ from kerastune_lite.study.trial import Trial
 
 if TYPE_CHECKING:
     from kerastune_lite.callbacks import ReplaySchedule
+    from kerastune_lite.running.task import Builder, BuildFunction, Shared
 
 LEAST_DESIGN = 8
 """With fewer trials a Gaussian process knows nothing yet."""
@@ -38,7 +41,7 @@ class GridSearch(Tuner):
 
     def __init__(
         self,
-        build_fn: Any,
+        build_fn: BuildFunction | Builder,
         objective: str | Objective | None = None,
         *,
         points_per_axis: int = 5,
@@ -49,7 +52,7 @@ class GridSearch(Tuner):
 
 
 class RandomSearch(Tuner):
-    """Draws every setting at random, none twice.
+    """Draws each setting at random, and none of them twice.
 
     Args:
         build_fn: As in `Tuner`.
@@ -58,13 +61,16 @@ class RandomSearch(Tuner):
     """
 
     def __init__(
-        self, build_fn: Any, objective: str | Objective | None = None, **settings: Unpack[TunerSettings]
+        self,
+        build_fn: BuildFunction | Builder,
+        objective: str | Objective | None = None,
+        **settings: Unpack[TunerSettings],
     ) -> None:
         super().__init__(build_fn, objective, strategy=RandomStrategy(), **settings)
 
 
 class BayesianOptimization(Tuner):
-    """Tries what a Gaussian process of the trials so far expects most improvement from: fewest trials of all.
+    """Tries the settings from which a Gaussian process, fitted to the trials so far, expects the most improvement.
 
     See kerastune_lite/strategies/bayesian for the algorithm. `study.predict(values)` and `study.suggestions()` show
     what it believes.
@@ -78,7 +84,7 @@ class BayesianOptimization(Tuner):
 
     def __init__(
         self,
-        build_fn: Any,
+        build_fn: BuildFunction | Builder,
         objective: str | Objective | None = None,
         *,
         initial_trials: int = LEAST_DESIGN,
@@ -88,21 +94,21 @@ class BayesianOptimization(Tuner):
 
         super().__init__(build_fn, objective, strategy=partial(_bayesian, design=initial_trials), **settings)
 
-    def _closing_remark(self, study: Study) -> str | None:
+    def _closing_remarks(self, study: Study) -> Sequence[str]:
         if not study.leaderboard(1):
-            return None
+            return ()
         best, recommended = study.best, study.recommended
         if recommended.number == best.number or not _is_luck(study, best):
-            return None
-        return (
+            return ()
+        return [
             f"recommended: trial {recommended.number} {score_text(recommended)}  {values_text(recommended.values)}\n"
             f"  By the neighbours' scores it is the better setting, and trial {best.number}'s score partly luck. "
             "tuner.confirm(n=5, repeats=3) trains the finalists again and settles it."
-        )
+        ]
 
 
 class Hyperband(Tuner):
-    """Gives many settings few epochs and the best of them more (Li et al. 2018).
+    """Trains many settings for a few epochs, and the best of them for longer (Li et al. 2018).
 
     A promoted trial goes on from where it paused, under its own number: weights, optimizer, epoch counter and
     callbacks. See kerastune_lite/strategies/hyperband.py for the brackets.
@@ -111,7 +117,7 @@ class Hyperband(Tuner):
         build_fn: As in `Tuner`; it has to return a model, and leave the epochs to the search.
         objective: As in `Tuner`.
         max_epochs: How many epochs the best trials train.
-        factor: One trial in so many goes on from a rung to the next, with so many times the epochs.
+        factor: A rung keeps 1/factor of the trials of the one below, and trains them for factor times as many epochs.
         iterations: How many times all brackets are run.
         strategy: What draws new settings: "random"; "bayesian", a Gaussian process once the first rung, or half of
             `max_trials`, has been spread evenly over the space; or what `Tuner` takes as a strategy. (Asked sooner, the
@@ -121,7 +127,7 @@ class Hyperband(Tuner):
 
     def __init__(
         self,
-        build_fn: Any,
+        build_fn: BuildFunction | Builder,
         objective: str | Objective | None = None,
         *,
         max_epochs: int,
@@ -139,20 +145,22 @@ class Hyperband(Tuner):
         super().__init__(build_fn, objective, strategy=self._hyperband, **settings)
         self.max_epochs = max_epochs
         self._plan = HyperbandStrategy(RandomStrategy(), max_epochs, factor, iterations, self.max_trials)
-        self._planned_epochs = self._plan.planned_epochs
         even = brackets(max_epochs, factor)[0][0].trials
         if self.max_trials is not None:
             even = min(even, self.max_trials // 2)
         self._inner = _named_strategy(strategy, design=max(even, LEAST_DESIGN))
 
     def search(self, x: Any = None, y: Any = None, **arguments: Any) -> Study:
-        """Runs all brackets; called again, it goes on. Takes what `Tuner.search` takes, but for `epochs`."""
+        """Runs all brackets; called again, it continues. Takes what `Tuner.search` takes, but for `epochs`."""
         if "epochs" in arguments:
             raise TypeError(
                 f"Hyperband decides how long each trial trains, up to max_epochs={self.max_epochs}: search() takes no "
                 f"epochs. Received: epochs={arguments['epochs']!r}."
             )
         return super().search(x, y, epochs=self.max_epochs, **arguments)
+
+    def _planned_epochs(self, epochs: int) -> int | None:
+        return self._plan.planned_epochs
 
     def _hyperband(self, seed: int) -> Strategy:
         return replace(self._plan, inner=strategy_of(self._inner, seed))
@@ -176,7 +184,7 @@ class PopulationBasedTraining(Tuner):
 
     def __init__(
         self,
-        build_fn: Any,
+        build_fn: BuildFunction | Builder,
         objective: str | Objective | None = None,
         *,
         population: int = 8,
@@ -192,20 +200,18 @@ class PopulationBasedTraining(Tuner):
                 f"Received: max_trials={settings['max_trials']!r}."
             )
         settings["max_trials"] = None
-        super().__init__(build_fn, objective, strategy=self._population, **settings)
+        # What the population is trained for is known when a search begins: see _strategy_for.
+        super().__init__(build_fn, objective, strategy=RandomStrategy(), **settings)
         self.population = population
         self.interval = interval
-        self._epochs = 0
 
     def search(self, x: Any = None, y: Any = None, *, epochs: int = 1, **arguments: Any) -> Study:
-        """Trains every member for `epochs`; called again, it goes on. Takes what `Tuner.search` takes."""
+        """Trains every member for `epochs`; called again, it continues. Takes what `Tuner.search` takes."""
         if epochs <= self.interval:
             raise ValueError(
                 f"The members are compared after every interval={self.interval} epochs, and search(epochs={epochs}) is "
                 "not longer. Train longer, or choose a shorter interval."
             )
-        self._epochs = epochs
-        self._planned_epochs = self.population * epochs
         return super().search(x, y, epochs=epochs, **arguments)
 
     def best_schedule(self) -> ReplaySchedule:
@@ -231,16 +237,17 @@ class PopulationBasedTraining(Tuner):
                 )
         return ReplaySchedule(schedule, self.build)
 
-    def _population(self, seed: int) -> Strategy:
-        from kerastune_lite.strategies.population import PopulationStrategy
-        from kerastune_lite.training.weight_shapes import layout_of
+    def _planned_epochs(self, epochs: int) -> int | None:
+        return self.population * epochs
 
-        plan = self._latest_plan
-        assert plan is not None
-        if plan.data is None:
+    def _strategy_for(self, shared: Shared, epochs: int) -> StrategySource:
+        from kerastune_lite.strategies.population import PopulationStrategy
+        from kerastune_lite.training.weight_shapes import weight_shapes_of
+
+        if shared.data is None:
             raise DataError("PopulationBasedTraining trains by fit. Call search(x, y, …).")
-        layout = partial(layout_of, plan.build_fn, plan.data)
-        return PopulationStrategy(RandomStrategy(), self.population, self.interval, self._epochs, layout)
+        layout = partial(weight_shapes_of, shared.build_fn, shared.data)
+        return PopulationStrategy(RandomStrategy(), self.population, self.interval, epochs, layout)
 
 
 def _named_strategy(strategy: Literal["random", "bayesian"] | StrategySource, *, design: int) -> StrategySource:
@@ -250,6 +257,7 @@ def _named_strategy(strategy: Literal["random", "bayesian"] | StrategySource, *,
         return partial(_bayesian, design=design)
     if isinstance(strategy, str):
         raise ValueError(f"strategy has to be 'random', 'bayesian', or a strategy. Received: {strategy!r}.")
+    check_strategy(strategy)
     return strategy
 
 

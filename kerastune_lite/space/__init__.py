@@ -1,5 +1,6 @@
 """What may be chosen: values, parameters, the space of them, and `hp`, which build_fn asks."""
 
+from kerastune_lite.space.hyperparameters import HyperParameters
 from kerastune_lite.space.parameters import (
     Boolean,
     Choice,
@@ -32,6 +33,7 @@ __all__ = [
     "Condition",
     "Fixed",
     "Float",
+    "HyperParameters",
     "Int",
     "OptionLabel",
     "Parameter",

@@ -1,7 +1,7 @@
-"""`hp`: what build_fn asks for every open choice.
+"""`hp`: the object that build_fn asks for a value of every open choice.
 
-Owns the answers of one build. It is given a setting and a way to fill what the setting doesn't hold, and keeps which
-parameters were asked for, in which order, and what they were answered.
+It holds the answers of one build. It is given a setting and a way to fill what the setting doesn't hold, and records
+which parameters were asked for, in which order, and with which values they were answered.
 """
 
 from __future__ import annotations
@@ -13,27 +13,15 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kerastune_lite.errors import SpaceError
-from kerastune_lite.space import (
-    UNSET,
-    Boolean,
-    Choice,
-    Condition,
-    Fixed,
-    Float,
-    Int,
-    Parameter,
-    Space,
-    Value,
-    as_float,
-    as_integer,
-    plain,
-)
+from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter
+from kerastune_lite.space.space import Space
+from kerastune_lite.space.values import UNSET, Value, as_float, as_integer, plain
 
 T = TypeVar("T")
 
 
 class HyperParameters:
-    """Answers build_fn's questions for one trial.
+    """The `hp` of one trial: gives build_fn a value for each parameter that it asks for.
 
     Args:
         values: The setting to try; it may hold more or fewer parameters than build_fn asks for.
@@ -57,7 +45,7 @@ class HyperParameters:
 
     @property
     def values(self) -> dict[str, Value]:
-        """The parameters asked for so far and their values, inactive ones left out."""
+        """The parameters that were asked for so far, with their values; inactive ones are left out."""
         return dict(self._values)
 
     @property
@@ -82,7 +70,7 @@ class HyperParameters:
         return name in self._values
 
     def choice(self, name: str, values: Sequence[T], *, default: Any = UNSET) -> T:
-        """One of `values`, which may be any objects: numbers, strings, None, tuples, functions, mixed types.
+        """Asks for one of `values`, which may be any objects: numbers, strings, None, tuples, functions, mixed types.
 
         Args:
             name: The parameter's name, unique in a build.
@@ -104,7 +92,7 @@ class HyperParameters:
         *,
         default: Any = UNSET,
     ) -> builtins.int:
-        """An integer from `low` to `high`, both included.
+        """Asks for an integer from `low` to `high`, both included.
 
         Args:
             name: The parameter's name, unique in a build.
@@ -130,7 +118,7 @@ class HyperParameters:
         *,
         default: Any = UNSET,
     ) -> builtins.float:
-        """A float from `low` to `high`, both included.
+        """Asks for a float from `low` to `high`, both included.
 
         Args:
             name: The parameter's name, unique in a build.
@@ -146,32 +134,32 @@ class HyperParameters:
         return float(self._ask(parameter))
 
     def boolean(self, name: str, *, default: Any = UNSET) -> bool:
-        """False or True."""
+        """Asks for False or True."""
         return bool(self._ask(Boolean(name=self._full_name(name), default=plain(default))))
 
     def fixed(self, name: str, value: T) -> T:
-        """The value itself, kept in the records beside the open choices."""
+        """Gives back `value`, and records it together with the open choices."""
         answer: T = self._ask(Fixed(name=self._full_name(name), options=(plain(value),)))
         return answer
 
     def uniform(self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET) -> builtins.float:
-        """A float from `low` to `high` (Hyperas's word)."""
+        """Asks for a float from `low` to `high`, under Hyperas's name."""
         return self.float(name, low, high, default=default)
 
     def loguniform(
         self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET
     ) -> builtins.float:
-        """A float from `low` to `high` on a log scale: the bounds themselves, not their exponents as in Hyperas."""
+        """Asks for a float from `low` to `high` on a log scale; Hyperas gives the bounds' exponents instead."""
         return self.float(name, low, high, log=True, default=default)
 
     def quniform(
         self, name: str, low: builtins.float, high: builtins.float, q: builtins.float, *, default: Any = UNSET
     ) -> builtins.float:
-        """A float from `low` to `high` by steps of `q` (Hyperas's word)."""
+        """Asks for a float from `low` to `high` in steps of `q`, under Hyperas's name."""
         return self.float(name, low, high, step=q, default=default)
 
     def randint(self, name: str, low: builtins.int, high: builtins.int, *, default: Any = UNSET) -> builtins.int:
-        """An integer from `low` to `high`, both included (Hyperas leaves out the upper one)."""
+        """Asks for an integer from `low` to `high`, both included, whereas Hyperas leaves out the upper one."""
         return self.int(name, low, high, default=default)
 
     @contextmanager
@@ -252,12 +240,12 @@ class HyperParameters:
 
 
 def first_value(parameter: Parameter) -> Value:
-    """The default where one was given, else the first value of the range."""
+    """A parameter's default where it has one, else the first value of its range."""
     return parameter.grid(2)[0] if parameter.default is UNSET else parameter.default
 
 
 def snapped(parameter: Parameter, value: Value) -> Value:
-    """The float on the parameter's own grid: 0.3 for a 0.30000000000000004 that a person computed."""
+    """A float moved to the nearest point of the parameter's grid, such as 0.3 for a computed 0.30000000000000004."""
     if parameter.size < float("inf"):
         return parameter.decode(parameter.encode(value))
     return as_float(value)

@@ -1,4 +1,4 @@
-"""Parameters: the kinds of open choice, and the map between [0, 1) and the values of each.
+"""Parameters: the kinds of open choice, each with a map between [0, 1) and its values.
 
 A parameter maps [0, 1) to its values: equal shares for the values of a discrete one, so that a uniform draw of the
 cube is a uniform draw of the values. On a logarithmic scale an integer n owns the share of [log(n - 1/2),
@@ -33,19 +33,19 @@ from kerastune_lite.space.values import (
 
 @dataclass(frozen=True)
 class Condition:
-    """A parameter counts only where `parent` has one of `values`."""
+    """The condition that a parameter is active only where `parent` has one of `values`."""
 
     parent: str
     values: tuple[Value, ...]
 
     def holds(self, values: Mapping[str, Value]) -> bool:
-        """Whether a setting meets the condition; an inactive parent meets none."""
+        """Whether a setting meets the condition; a setting without the parent doesn't."""
         return self.parent in values and any(same_value(values[self.parent], value) for value in self.values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter(ABC):
-    """One open choice: a name, the values it may take, perhaps a default and conditions."""
+    """One open choice: its name, the values that it may take, and perhaps a default and conditions."""
 
     kind: ClassVar[str]
 
@@ -64,36 +64,36 @@ class Parameter(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Refuse an impossible range."""
+        """Raises a SpaceError where the range is impossible."""
 
     @property
     @abstractmethod
     def size(self) -> float:
-        """How many different values it takes; infinity for a float without a step."""
+        """How many different values the parameter takes; infinity for a float without a step."""
 
     @abstractmethod
     def contains(self, value: Value) -> bool:
-        """Whether it can take the value."""
+        """Whether the parameter can take a value."""
 
     @abstractmethod
     def decode(self, position: float) -> Value:
-        """The value that owns a position in [0, 1]."""
+        """The value whose share of [0, 1] holds a position."""
 
     @abstractmethod
     def encode(self, value: Value) -> float:
-        """The middle of the value's share of [0, 1]: `decode(encode(value)) == value`."""
+        """The middle of a value's share of [0, 1], so that `decode(encode(value)) == value`."""
 
     @abstractmethod
     def index_of(self, value: Value) -> int:
-        """The place of a value among those of a discrete parameter; ValueError where it has none."""
+        """The index of a value among those of a discrete parameter; ValueError where it isn't one of them."""
 
     @abstractmethod
     def grid(self, points: int) -> Sequence[Value]:
-        """Every value in order; of a float without a step, `points` of them, evenly on its scale, ends included."""
+        """Every value in order; for a float without a step, `points` values even on its scale, ends included."""
 
     @abstractmethod
     def range(self) -> dict[str, Any]:
-        """What a journal keeps of the range, as JSON; two parameters with equal ranges are the same parameter."""
+        """The range as JSON; two parameters of one name with equal ranges are the same parameter."""
 
     def describe(self) -> dict[str, Any]:
         """The parameter as JSON: name, kind, range, default and conditions."""
@@ -105,7 +105,7 @@ class Parameter(ABC):
         return description
 
     def value_to_json(self, value: Value) -> Any:
-        """One of its values as a journal keeps it."""
+        """One of the parameter's values as JSON."""
         return to_json(value)
 
     def __str__(self) -> str:
@@ -117,7 +117,7 @@ class Parameter(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Parameter):
-    """One of several options, which may be any objects."""
+    """A parameter that takes one of several options, which may be any objects."""
 
     kind: ClassVar[str] = "choice"
     options: tuple[Value, ...]
@@ -142,7 +142,7 @@ class Choice(Parameter):
         return self._find(value) is not None
 
     def index_of(self, value: Value) -> int:
-        """Which option a value is; ValueError where it is none of them."""
+        """The index of the option that a value is; ValueError where it is none of them."""
         index = self._find(value)
         if index is None:
             raise ValueError(f"{value!r} is not one of the options of {self}")
@@ -165,7 +165,7 @@ class Choice(Parameter):
         return self.options[_share(position, self.size)]
 
     def encode(self, value: Value) -> float:
-        """The middle of the option's share."""
+        """The middle of an option's share of [0, 1]."""
         return (self.index_of(value) + 0.5) / self.size
 
     def grid(self, points: int) -> Sequence[Value]:
@@ -173,14 +173,14 @@ class Choice(Parameter):
         return self.options
 
     def value_to_json(self, value: Value) -> Any:
-        """A scalar as it is; any other option by its index and its label."""
+        """An option as JSON: a scalar as it is, anything else by its index and its label."""
         index = self.index_of(value)
         if is_scalar(self.options[index]):
             return self.options[index]
         return {"choice": index, "label": label_of(value)}
 
     def range(self) -> dict[str, Any]:
-        """The options: scalars and tuples of them as they are, other objects by their label."""
+        """The options as JSON: scalars and tuples of them as they are, other objects by their label."""
         return {"options": [to_json(option) for option in self.options]}
 
     def __str__(self) -> str:
@@ -189,24 +189,24 @@ class Choice(Parameter):
 
 @dataclass(frozen=True, kw_only=True)
 class Boolean(Choice):
-    """False or True."""
+    """A parameter that is False or True."""
 
     kind: ClassVar[str] = "boolean"
     options: tuple[Value, ...] = (False, True)
 
     def range(self) -> dict[str, Any]:
-        """Nothing: there is only one boolean range."""
+        """An empty description, since all booleans have the same range."""
         return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed(Choice):
-    """One value, kept in the records beside the open choices."""
+    """A parameter with one value, kept in the records together with the open choices."""
 
     kind: ClassVar[str] = "fixed"
 
     def range(self) -> dict[str, Any]:
-        """The one value."""
+        """The one value as JSON."""
         return {"value": to_json(self.options[0])}
 
 
@@ -236,7 +236,7 @@ class _Number(Parameter):
 
     @cached_property
     def _levels(self) -> int:
-        """Number of values of a range with a step; one that doesn't divide the range ends at the last point inside."""
+        """The number of values of a range with a step; a step that doesn't divide it ends at the last point inside."""
         low, high, step = _decimal(self.low), _decimal(self.high), _decimal(self.step)
         if not self.log:
             return int((high - low) / step) + 1
@@ -260,13 +260,13 @@ class _Number(Parameter):
         return min(max(round(position), 0), self._levels - 1)
 
     def range(self) -> dict[str, Any]:
-        """Bounds, step and scale."""
+        """The bounds, the step and the scale as JSON."""
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Int(_Number):
-    """An integer from `low` to `high`, both included, perhaps by steps and perhaps on a log scale."""
+    """A parameter that takes integers from `low` to `high`, both included, perhaps in steps or on a log scale."""
 
     kind: ClassVar[str] = "int"
 
@@ -279,14 +279,14 @@ class Int(_Number):
 
     @property
     def size(self) -> int:
-        """How many integers it may take."""
+        """How many different integers the parameter takes."""
         return self._levels if self.step is not None else self.high - self.low + 1
 
     def _value(self, index: int) -> int:
         return int(self._level(index)) if self.step is not None else int(self.low + index)
 
     def index_of(self, value: Value) -> int:
-        """The place of a value among all of them; ValueError where it is none."""
+        """The index of an integer among the parameter's values; ValueError where it isn't one of them."""
         if is_number(value) and math.isfinite(value) and value == int(value):
             index = self._nearest_level(float(value)) if self.step is not None else int(value) - self.low
             if 0 <= index < self.size and self._value(index) == value:
@@ -310,7 +310,7 @@ class Int(_Number):
         return int(min(max(value, self.low), self.high))
 
     def encode(self, value: Value) -> float:
-        """The middle of the integer's share."""
+        """The middle of an integer's share of [0, 1]."""
         index = self.index_of(value)
         if self.step is not None or not self.log:
             return (index + 0.5) / self.size
@@ -327,7 +327,7 @@ class Int(_Number):
 
 @dataclass(frozen=True, kw_only=True)
 class Float(_Number):
-    """A float from `low` to `high`, both included, perhaps by steps and perhaps on a log scale."""
+    """A parameter that takes floats from `low` to `high`, both included, perhaps in steps or on a log scale."""
 
     kind: ClassVar[str] = "float"
 
@@ -348,7 +348,7 @@ class Float(_Number):
         return 1 if self.low == self.high else math.inf
 
     def index_of(self, value: Value) -> int:
-        """The place of a value among the points of a range with a step; ValueError where it is none."""
+        """The index of a value among the points of a range with a step; ValueError where it isn't one of them."""
         if is_number(value) and self.size < math.inf:
             if self.step is None:
                 if value == self.low:
@@ -393,7 +393,7 @@ class Float(_Number):
         return float((value - self.low) / (self.high - self.low))
 
     def grid(self, points: int) -> Sequence[float]:
-        """The points of its step, or `points` ones evenly on its scale, free of rounding dust."""
+        """Every point of a range with a step, else `points` even values, as the decimals that a person would type."""
         if self.step is not None:
             return [float(self._level(index)) for index in range(self._levels)]
         if self.low == self.high or points == 1:
@@ -408,7 +408,7 @@ class Float(_Number):
 
 
 def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
-    """The parameter that `describe` wrote; KeyError or ValueError where the data are not one."""
+    """The parameter that `describe` wrote; KeyError or ValueError where the data don't describe one."""
     name, kind = data["name"], data["kind"]
     conditions = tuple(
         Condition(parent, tuple(from_json(value) for value in values)) for parent, values in data.get("when", ())

@@ -1,4 +1,4 @@
-"""Seeds: every trial has its own, derived from the study's; the user's random state is put back."""
+"""Seeds: each trial's are derived from the study's, and the user's own random state is restored."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from kerastune_lite.space import Parameter, Value
+from kerastune_lite.space.parameters import Parameter
+from kerastune_lite.space.values import Value
 
 
 def run_seed(study_seed: int, trial: int, run: int = 0) -> int:
-    """What `keras.utils.set_random_seed` is given before a run's build."""
+    """The seed of one run of a trial, which `keras.utils.set_random_seed` is given before the build."""
     return int(np.random.SeedSequence([study_seed, trial, run]).generate_state(1)[0])
 
 
@@ -23,14 +24,14 @@ def suggestion_rng(study_seed: int, trial: int) -> np.random.Generator:
 
 
 def random_value(parameter: Parameter, study_seed: int, trial: int) -> Value:
-    """A parameter's value in a trial that met it for the first time: the same each time the trial is begun."""
+    """The value drawn for a parameter that a trial's setting doesn't hold: the same each time the trial is begun."""
     rng = np.random.default_rng([study_seed, trial, zlib.crc32(parameter.name.encode())])
     return parameter.decode(float(rng.random()))
 
 
 @contextmanager
 def random_state_put_back() -> Iterator[None]:
-    """Leaves Python's and NumPy's global random state as it was."""
+    """Restores Python's and NumPy's global random state at the end of the block."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     try:
         yield

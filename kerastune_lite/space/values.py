@@ -38,12 +38,12 @@ class OptionLabel(str):
 
 
 def plain(value: Value) -> Value:
-    """NumPy scalars as Python ones; everything else as it is."""
+    """The value as a Python object where it is a NumPy scalar, and else as it is."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def is_scalar(value: Value) -> bool:
-    """Whether JSON holds the value as it is."""
+    """Whether JSON can hold the value as it is."""
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or type(value) in (bool, int, str)
@@ -103,7 +103,7 @@ def as_float(value: Value) -> Value:
 
 
 def to_json(value: Value) -> Any:
-    """Any option as JSON: scalars as they are, tuples marked as such, other objects by their label."""
+    """Any value as JSON: scalars as they are, tuples marked as such, other objects by their label."""
     if is_scalar(value):
         return value
     if isinstance(value, tuple) and all(is_scalar(item) for item in value):

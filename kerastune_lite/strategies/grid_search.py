@@ -40,4 +40,4 @@ class GridStrategy:
             # A running trial may still ask a question that nobody has heard.
             running = any(trial.state is TrialState.RUNNING for trial in trials)
             return Pause.WAIT if running else Pause.DONE
-        return Suggestion(tree.first_open(), unseen="first")
+        return Suggestion(tree.first_open(), fill="first")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kerastune_lite.space import Space
-from kerastune_lite.strategies.strategy import Answer, Pause, Strategy, Suggestion
+from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, Strategy, Suggestion
 from kerastune_lite.study.trial import Trial, TrialState
 
 
@@ -110,13 +110,7 @@ class HyperbandStrategy:
             for above, best, is_settled in _promotions(bracket, members):
                 for trial in best if is_settled else ():
                     if trial.is_paused and len(trial.best_so_far) < above.epochs:
-                        return Suggestion(
-                            trial.values,
-                            epochs=self.max_epochs,
-                            pause_at=self._pause_of(above),
-                            resume_from=trial.number,
-                            number=trial.number,
-                        )
+                        return GoOn(trial.number, pause_at=self._pause_of(above))
             is_waiting |= any(not trial.state.ended for trial in members)
         return Pause.WAIT if is_waiting else Pause.DONE
 
@@ -126,7 +120,7 @@ class HyperbandStrategy:
         numbers: set[int] = set()
         for first, bracket in self._places():
             members = _numbered(trials, first, bracket[0].trials)
-            may_grow = last < first + bracket[0].trials - 1 and all(trial.resumed_from is None for trial in members)
+            may_grow = last < first + bracket[0].trials - 1 and all(trial.plan.resumed_from is None for trial in members)
             for above, best, is_settled in _promotions(bracket, members, may_grow=may_grow):
                 numbers |= {t.number for t in best if t.is_paused and len(t.best_so_far) < above.epochs}
                 if not is_settled:
@@ -180,7 +174,7 @@ def _has_arrived(trial: Trial, epochs: int) -> bool:
     """Whether a trial has got to a rung, or will not go on to it."""
     if trial.state.ended:
         return not (trial.is_paused and len(trial.best_so_far) < epochs)
-    return trial.resumed_from == trial.number and trial.resumed_at >= epochs
+    return trial.plan.resumed_from == trial.number and trial.plan.resumed_at >= epochs
 
 
 def _score_after(trial: Trial, epochs: int) -> float:

@@ -102,7 +102,7 @@ class PopulationStrategy:
         return self._turn(values, pause_at)
 
     def _turn(self, values: Mapping[str, Value], pause_at: int | None, resume_from: int | None = None) -> Suggestion:
-        return Suggestion(values, epochs=self.epochs, pause_at=pause_at, resume_from=resume_from, is_turn=True)
+        return Suggestion(values, epochs=self.epochs, pause_at=pause_at, resume_from=resume_from, continues_as_new_trial=True)
 
 
 def changed(values: Mapping[str, Value], space: Space, layout: Layout, rng: np.random.Generator) -> dict[str, Value]:

@@ -10,36 +10,48 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from kerastune_lite.space import Space
-from kerastune_lite.study.trial import Trial
+from kerastune_lite.space import Space, Value
+from kerastune_lite.study.trial import Fill, Trial
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Train these values next.
+    """Train these values next, as a new trial.
 
     Attributes:
         values: A value for each parameter that the strategy decides.
-        unseen: How parameters are filled that build_fn asks for and `values` doesn't hold: by a random draw, or by
+        fill: How parameters are answered that build_fn asks for and `values` doesn't hold: by a random draw, or by
             the first point of their grid.
         epochs: How long the whole training is, where the strategy decides it.
-        pause_at: After how many epochs to pause, or None. The weights are kept then, for a suggestion to go on from.
-        resume_from: The paused trial whose weights and state to go on from.
-        number: The paused trial that goes on under its own number; None for a new trial.
-        is_turn: Whether a training that pauses goes on as another trial: a turn of a population's member.
+        pause_at: After how many epochs to pause, or None. The weights are kept then, for an answer to go on from.
+        resume_from: The paused trial whose weights and state the new one takes over; None begins afresh.
+        continues_as_new_trial: Whether a training that pauses goes on as another trial, as a turn of a population's
+            member does. Epochs that such a trial doesn't train aren't counted as saved.
     """
 
-    values: Mapping[str, Any] = field(default_factory=dict)
-    unseen: Literal["random", "first"] = "random"
+    values: Mapping[str, Value] = field(default_factory=dict)
+    fill: Fill = "random"
     epochs: int | None = None
     pause_at: int | None = None
     resume_from: int | None = None
-    number: int | None = None
-    is_turn: bool = False
+    continues_as_new_trial: bool = False
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """Train a paused trial further, under its own number and with its own values.
+
+    Attributes:
+        number: The paused trial.
+        pause_at: After how many epochs, counted from the trial's first, to pause again; None trains to the end.
+    """
+
+    number: int
+    pause_at: int | None = None
 
 
 class Pause(Enum):
@@ -49,7 +61,7 @@ class Pause(Enum):
     DONE = "every setting of the space has been tried"
 
 
-Answer = Suggestion | Pause
+Answer = Suggestion | GoOn | Pause
 
 
 @runtime_checkable

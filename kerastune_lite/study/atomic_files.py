@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic files: written completely, or not there at all."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def unfinished_path(path: Path) -> Path:
-    """Where a file is while it is written."""
+    """The path at which a file lies while it is written."""
     return path.with_name(f".unfinished-{path.name}")
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Another path to write to, which takes the place of `path` at the end, or is removed where the writing fails."""
+    """Gives a path to write to; at the end that file replaces `path`, or is removed where the writing failed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = unfinished_path(path)
     try:

@@ -1,4 +1,4 @@
-"""One search at a time in a study's directory."""
+"""The lock that lets only one search at a time use a study's directory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWNER_NAME = ".lock-owner"
 
 @contextmanager
 def directory_lock(directory: Path) -> Iterator[None]:
-    """Holds the directory for this process. The operating system lets go of it when the process dies.
+    """Locks the directory for this process; the operating system releases the lock when the process dies.
 
     Raises:
         StudyLockedError: Another search holds it; the message names the process.
@@ -52,7 +52,7 @@ def directory_lock(directory: Path) -> Iterator[None]:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether a search runs in the directory now."""
+    """Whether a search is running in the directory now."""
     if not (directory / LOCK_NAME).exists():
         return False
     lock = filelock.FileLock(directory / LOCK_NAME)

@@ -1,4 +1,4 @@
-"""Where a study keeps models and paused trainings, and which of them stay."""
+"""The files of a study beside its journal: their paths, and the removal of those that aren't needed any more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODELS, CHECKPOINTS, WORKERS = "models", "checkpoints", "workers"
 
 @dataclass(frozen=True)
 class StudyFiles:
-    """The files of a study beside its journal.
+    """The paths of a study's models, checkpoints and worker files.
 
     Attributes:
         directory: The study's.
@@ -23,28 +23,28 @@ class StudyFiles:
     directory: Path
 
     def model(self, number: int) -> Path:
-        """The model of a trial."""
+        """The path of a trial's model."""
         return self.directory / MODELS / f"{number:04d}.keras"
 
     def checkpoint(self, number: int, epochs: int | None) -> Path:
-        """The training of a trial, paused after so many epochs."""
+        """The path of a trial's checkpoint after a number of epochs."""
         return self.directory / CHECKPOINTS / f"{number:04d}-{epochs}.npz"
 
     @property
     def workers(self) -> Path:
-        """What the worker processes of a running search read, and where they leave their last words."""
+        """The folder from which the worker processes of a search read, and into which they write crash reports."""
         return self.directory / WORKERS
 
     def keep_models(self, kept: Iterable[Path], running: Iterable[Path]) -> None:
-        """Removes all other models, and what an unfinished write left; those of running trials may just be written."""
+        """Removes all models but these, and what unfinished writes left; running trials may just be writing theirs."""
         _keep(self.directory / MODELS, "*.keras", kept, running)
 
     def keep_checkpoints(self, kept: Iterable[Path], running: Iterable[Path]) -> None:
-        """The same for paused trainings."""
+        """Removes all checkpoints but these, as `keep_models` does with models."""
         _keep(self.directory / CHECKPOINTS, "*.npz", kept, running)
 
     def remove(self) -> None:
-        """Removes all of them."""
+        """Removes all models, checkpoints and worker files."""
         for name in (MODELS, CHECKPOINTS, WORKERS):
             shutil.rmtree(self.directory / name, ignore_errors=True)
 

@@ -1,7 +1,7 @@
-"""The journal: one JSON object a line, appended and never rewritten.
+"""The journal of a study: a file with one JSON object a line, appended to and never rewritten.
 
 Owns the bytes: writing whole lines, flushing them to the disk, recognising damaged ones and cutting off a line torn by
-a crash. Knows nothing of trials or scores; study.py gives the events their meaning.
+a crash. Knows nothing of trials or scores; events.py gives the lines their meaning.
 
 Every line ends in `"crc"`, a checksum of what stands before it. So a byte that was changed in the middle is noticed
 even where the line is still JSON. Lines without one are read as they are.
@@ -26,7 +26,8 @@ from kerastune_lite.errors import JournalError
 FORMAT_VERSION = 1
 JOURNAL_NAME = "journal.jsonl"
 
-Event = Mapping[str, Any]
+Line = Mapping[str, Any]
+"""One line of a journal as JSON gives it: events.py knows what it means."""
 
 _CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}$')
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -34,23 +35,23 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 @dataclass(frozen=True)
 class Reading:
-    """What a journal holds.
+    """What was read of a journal: the lines that are sound, and what is wrong with the others.
 
     Attributes:
-        events: The sound lines, in order.
+        lines: The sound lines, in order.
         damages: One sentence for each line that was left out.
         sound_bytes: Where the last whole line ends; what follows was torn by a crash.
         ends_in_newline: False where only the last line's end is missing.
     """
 
-    events: Sequence[Event] = ()
+    lines: Sequence[Line] = ()
     damages: Sequence[str] = ()
     sound_bytes: int = 0
     ends_in_newline: bool = True
 
 
 def read_journal(path: Path) -> Reading:
-    """Every sound line of a journal, and what is wrong with the others.
+    """Reads a journal: its sound lines, and what is wrong with the others.
 
     Raises:
         JournalError: It can't be read, or a newer version of this library wrote it.
@@ -59,36 +60,36 @@ def read_journal(path: Path) -> Reading:
         data = path.read_bytes()
     except OSError as error:
         raise JournalError(f"The journal {path} can't be read: {error.strerror or error}.") from error
-    *lines, tail = data.split(b"\n")
-    events: list[Event] = []
+    *raw, tail = data.split(b"\n")
+    lines: list[Line] = []
     damages: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        event = _decode(line)
-        if event is None:
+    for number, line in enumerate(raw, start=1):
+        decoded = _decode(line)
+        if decoded is None:
             damages.append(f"line {number} of {path.name} is damaged and was skipped")
         else:
-            events.append(event)
+            lines.append(decoded)
     sound_bytes, ends_in_newline = len(data) - len(tail), True
     if tail:
         # A writer killed in the middle of a line leaves no newline. Only a line with its checksum is known to be whole.
-        event = _decode(tail) if _CHECKSUM.search(tail) else None
-        if event is None:
+        decoded = _decode(tail) if _CHECKSUM.search(tail) else None
+        if decoded is None:
             damages.append(f"the last line of {path.name} was torn by a crash and was skipped")
         else:
-            events.append(event)
+            lines.append(decoded)
             sound_bytes, ends_in_newline = len(data), False
-    for event in events:
-        version = event.get("version")
+    for decoded in lines:
+        version = decoded.get("version")
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise JournalError(
                 f"The journal {path} has format {version}; this version of kerastune_lite reads up to format "
                 f"{FORMAT_VERSION}. Upgrade kerastune_lite to open it."
             )
-    return Reading(events, damages, sound_bytes, ends_in_newline)
+    return Reading(lines, damages, sound_bytes, ends_in_newline)
 
 
 class Journal:
-    """Appends events to a journal; the only writer of a study.
+    """Appends lines to the journal of a study, as its only writer.
 
     Args:
         path: The file; it is made on the first append.
@@ -109,8 +110,8 @@ class Journal:
                 "Make the directory writable, or choose another one."
             ) from error
 
-    def append(self, event: str, *, flush: bool = False, **fields: Any) -> Event:
-        """Writes one line and gives back the event as a reader would see it.
+    def append(self, event: str, *, flush: bool = False, **fields: Any) -> Line:
+        """Writes one line and gives it back as a reader would see it.
 
         Args:
             event: The kind of event.
@@ -159,8 +160,8 @@ def _encode(entry: Mapping[str, Any]) -> bytes:
     return body[:-1] + b', "crc": "%08x"}\n' % zlib.crc32(body)
 
 
-def _decode(line: bytes) -> Event | None:
-    """The event of a line, or None where it is damaged."""
+def _decode(line: bytes) -> Line | None:
+    """The object of a line, or None where the line is damaged."""
     checksum = _CHECKSUM.search(line)
     if checksum is not None:
         line = line[: checksum.start()] + b"}"
@@ -176,7 +177,7 @@ def _decode(line: bytes) -> Event | None:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they are written as words."""
+    """The value with words for NaN and infinities, which JSON doesn't have."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
@@ -187,7 +188,7 @@ def _finite(value: Any) -> Any:
 
 
 def _numbers(value: Any) -> Any:
-    """Numbers with the words for those that JSON doesn't have turned back."""
+    """The value with the words for NaN and infinities turned back into numbers."""
     if isinstance(value, str):
         return _NON_FINITE.get(value, value)
     if isinstance(value, dict):

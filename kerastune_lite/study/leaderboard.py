@@ -1,4 +1,4 @@
-"""The best trials as a sequence that prints as a table."""
+"""The leaderboard: trials, best first, in a sequence that prints as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kerastune_lite.study.trial import Trial
 
 
 class Leaderboard(tuple[Trial, ...]):
-    """Trials, best first. It is a tuple of trials; `print` shows it as a table."""
+    """A tuple of trials, best first, which `print` shows as a table."""
 
     objective: Objective | None
 
@@ -22,7 +22,7 @@ class Leaderboard(tuple[Trial, ...]):
         return self
 
     def rows(self) -> list[list[str]]:
-        """The table's cells, its head first."""
+        """The cells of the table, row by row, the header first."""
         name = self.objective.name if self.objective else "score"
         columns: dict[str, Callable[[Trial], str]] = {"trial": lambda trial: str(trial.number), name: score_text}
         if any(trial.confirmations for trial in self):
@@ -44,28 +44,28 @@ class Leaderboard(tuple[Trial, ...]):
 
 
 def score_text(trial: Trial) -> str:
-    """The score, with its spread over runs where there were several."""
+    """A trial's score as text, with its spread over runs where there were several."""
     if trial.score is None:
         return "-"
     return _mean_text(trial.score, trial.spread)
 
 
 def confirmed_text(trial: Trial) -> str:
-    """The mean of the confirmations, with their spread and how many there are."""
+    """The mean of a trial's confirmations as text, with their spread and number."""
     if trial.confirmed is None:
         return "-"
     return f"{_mean_text(trial.confirmed, trial.confirmed_spread)} of {len(trial.confirmations)}"
 
 
 def epoch_text(trial: Trial) -> str:
-    """The best epoch among those trained, counted from 1 as people do."""
+    """A trial's best epoch among those trained as text, counted from 1 as people do."""
     if trial.best_epoch is None:
         return "-"
     return f"{trial.best_epoch + 1}/{len(trial.curve)}"
 
 
 def seconds_text(trial: Trial) -> str:
-    """How long the trial took."""
+    """How many seconds a trial took, as text."""
     return "-" if trial.seconds is None else f"{trial.seconds:.1f}"
 
 
@@ -74,10 +74,19 @@ def _mean_text(mean: float, spread: float | None) -> str:
 
 
 def values_text(values: Mapping[str, Any]) -> str:
-    """A setting on one line."""
+    """A setting as text on one line."""
     return " ".join(f"{name}={value_text(value)}" for name, value in values.items())
 
 
 def value_text(value: Any) -> str:
-    """One value, short enough for a table."""
+    """One value as text that is short enough for a table."""
     return f"{value:.4g}" if isinstance(value, float) else label_of(value)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as text, with two units at most."""
+    if seconds < 60:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"

@@ -1,4 +1,4 @@
-"""Whether less or more of a metric is better, as its class or its name tells.
+"""Whether less or more of a metric is better, by its class or its name.
 
 Knows nothing of Keras's objects but the names of their classes.
 """
@@ -53,7 +53,7 @@ def direction_of_class(name: str) -> Direction | None:
 
 
 def direction_of_name(name: str) -> Direction | None:
-    """The direction that a log's name tells, or None where it can't be known.
+    """The direction that follows from the name of a log, or None where it doesn't.
 
     Only whole names count ("val_f1" is known, "val_f1_custom" is not): a wrong guess would turn a search around.
     Keras's own suffix (`auc_1`) and the prefix of an output (`head_accuracy`) are looked through.

@@ -43,7 +43,7 @@ class Objective:
 
     @property
     def sign(self) -> int:
-        """1 where less is better, -1 where more is; ObjectiveError while the direction isn't known."""
+        """The factor, 1 or -1, that turns scores so that less is better; ObjectiveError without a direction."""
         if self.direction is None:
             raise ObjectiveError(unknown_direction(self.name))
         return 1 if self.direction == "min" else -1
@@ -92,7 +92,7 @@ class Objective:
 def with_direction(
     objective: Objective, metric_classes: Mapping[str, str] | None = None, reported: str | None = None
 ) -> Objective:
-    """The objective with its direction: the given one, else its metric's, else its name's, else ObjectiveError.
+    """The objective with the direction given, or else that of its metric or name; ObjectiveError without any.
 
     Args:
         objective: The objective as it was given.

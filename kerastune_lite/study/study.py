@@ -1,7 +1,7 @@
 """A study: every trial of one search, folded from its journal.
 
-Owns the meaning of events: `Study.after` is the one function from a study and an event to a study. Reading a study,
-resuming it and showing it are all this fold; objects of this class can be thrown away at any moment and made again.
+`Study.after` is the one function from a study and an event to a study. Reading a study, resuming it and showing it are
+all this fold; objects of this class can be thrown away at any moment and made again.
 """
 
 from __future__ import annotations
@@ -9,25 +9,30 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
-from kerastune_lite.space import (
-    Choice,
-    OptionLabel,
-    Space,
-    from_json,
-    parameter_from_json,
-    to_json,
+from kerastune_lite.space import OptionLabel, Space, Value
+from kerastune_lite.study.events import (
+    Confirmed,
+    EpochEnded,
+    EpochsKnown,
+    JournaledEvent,
+    ParameterLearned,
+    ParametersKnown,
+    StudyBegun,
+    TrialBegun,
+    TrialEnded,
+    event_of,
 )
-from kerastune_lite.study.journal import JOURNAL_NAME, Event, read_journal
+from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
+from kerastune_lite.study.labels import resolved
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, best_first
+from kerastune_lite.study.trial import Trial, best_first
 
 if TYPE_CHECKING:
     import pandas
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Study:
-    """All trials of one search, with its objective and space.
+    """The trials of one search, with its objective and its space, as they stand after the events so far.
 
     Attributes:
         directory: Where it is kept.
@@ -73,66 +78,79 @@ class Study:
         return cls.of_events(directory, read_journal(path))
 
     @classmethod
-    def of_events(cls, directory: Path, reading: Any) -> Study:
-        """The study that a journal's reading tells."""
+    def of_events(cls, directory: Path, reading: Reading) -> Study:
+        """The study that is folded from the lines of a journal."""
         study = cls(directory)
         damages = list(reading.damages)
-        for number, event in enumerate(reading.events, start=1):
+        for number, line in enumerate(reading.lines, start=1):
             try:
-                study = study.after(event)
+                event = event_of(line)
+                study = study if event is None else study.after(event)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                damages.append(f"event {number} ({event['event']}) makes no sense and was skipped: {error!r}")
+                damages.append(f"event {number} ({line['event']}) makes no sense and was skipped: {error!r}")
         return dataclasses.replace(study, damages=tuple(damages))
 
-    def after(self, event: Event) -> Study:
+    def after(self, event: JournaledEvent) -> Study:
         """The study as it stands after one more event."""
-        match event["event"]:
-            case "study":
-                name, direction = event["objective"], event.get("direction")
-                objective = None if name is None else Objective(name, direction)
-                return dataclasses.replace(self, objective=objective, seed=event["seed"])
-            case "parameter":
-                return dataclasses.replace(self, space=self.space.with_parameter(parameter_from_json(event)))
-            case "begin":
-                trial = _begun(event, self.records.get(event.get("resumed_from", -1)))
-                return dataclasses.replace(self, records={**self.records, trial.number: trial})
-            case "epoch" | "end":
-                trial = self.records.get(event["trial"]) or Trial(number=event["trial"])
-                trial = _after_epoch(trial, event) if event["event"] == "epoch" else _after_end(trial, event)
-                objective = self.objective
-                if event.get("direction") and (objective is None or objective.direction is None):
-                    # An end says again what a damaged study line may have said.
-                    objective = Objective(event["objective"], event["direction"])
-                return dataclasses.replace(self, objective=objective, records={**self.records, trial.number: trial})
-            case "note":
-                if "trial" not in event or event["trial"] not in self.records:
-                    return self
-                trial = _noted(self.records[event["trial"]], event)
-                return dataclasses.replace(self, records={**self.records, trial.number: trial})
-        raise ValueError(f"unknown event {event['event']!r}; a newer kerastune_lite may have written it")
+        match event:
+            case StudyBegun():
+                return dataclasses.replace(self, objective=event.objective, seed=event.seed)
+            case ParameterLearned():
+                return dataclasses.replace(self, space=self.space.with_parameter(event.parameter))
+            case TrialBegun():
+                source = None if event.plan.resumed_from is None else self.records.get(event.plan.resumed_from)
+                return self._with(_begun(event, source))
+            case EpochEnded():
+                return self._with(_after_epoch(self._record(event.trial), event))
+            case TrialEnded():
+                study = self._with(_after_end(self._record(event.trial), event))
+                if event.objective is not None and (self.objective is None or self.objective.direction is None):
+                    # A trial's end says again what a damaged line of the study may have said.
+                    return dataclasses.replace(study, objective=event.objective)
+                return study
+        known = self.records.get(event.trial)
+        if known is None:
+            return self
+        match event:
+            case ParametersKnown():
+                return self._with(dataclasses.replace(known, values=event.values))
+            case EpochsKnown():
+                return self._with(dataclasses.replace(known, epochs=event.epochs))
+            case Confirmed():
+                return self._with(dataclasses.replace(known, confirmations=event.scores))
+        return self
+
+    def _record(self, number: int) -> Trial:
+        return self.records.get(number) or Trial(number=number)
+
+    def _with(self, trial: Trial) -> Study:
+        return dataclasses.replace(self, records={**self.records, trial.number: trial})
 
     def with_space(self, space: Space) -> Study:
-        """The study with parameters as build_fn gave them: options are objects where the journal has labels."""
+        """The study with parameters as build_fn gave them, whose options are objects where the journal has labels."""
         return dataclasses.replace(self, space=space)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
-        """Every trial, in the order of their numbers."""
+        """All trials, in the order of their numbers."""
         return tuple(self.trial(number) for number in sorted(self.records))
 
     def trial(self, number: int) -> Trial:
-        """The trial of a number; options that are objects stand for their labels where the space has them."""
+        """The trial of a number, with the options themselves in place of their labels where the space has them."""
         trial = self.records[number]
-        if not any(isinstance(value, OptionLabel) for value in trial.values.values()):
-            return trial
+        has_labels = any(isinstance(value, OptionLabel) for value in trial.values.values())
         return self._kept(
             "resolved",
-            (trial, self.space),
-            lambda: dataclasses.replace(trial, values=_resolved(trial.values, self.space)),
+            (trial, self.space if has_labels else None, self.objective),
+            lambda: dataclasses.replace(
+                trial,
+                values=resolved(trial.values, self.space) if has_labels else trial.values,
+                best_so_far=tuple(self._sign * score for score in self._best_so_far(trial)),
+            ),
         )
 
     def _kept(self, kind: str, source: tuple[Any, ...], make: Callable[[], Trial]) -> Trial:
-        """A trial that is worked out anew only where what it comes from is another object than before.
+        """Gives a derived trial, derived anew only where one of its sources is another object than before.
 
         The study after an event keeps it: a search asks for all of its trials again and again.
         """
@@ -168,7 +186,7 @@ class Study:
         return tuple(line)
 
     def schedule(self, number: int) -> tuple[tuple[int, Mapping[str, Any]], ...]:
-        """The first epoch, from 0, and the values of each stage of a trial's training: one, but for a population's."""
+        """The stages of a trial's training, each with its first epoch and its values; a population's have several."""
         stages: list[tuple[int, Mapping[str, Any]]] = []
         for trial in self.lineage(number):
             if not stages or stages[-1][1] != trial.values:
@@ -176,7 +194,7 @@ class Study:
         return tuple(stages)
 
     def to_minimise(self) -> tuple[Trial, ...]:
-        """Every trial, with scores turned so that less is better: what a strategy is asked with."""
+        """All trials with their scores turned so that less is better, as a strategy is given them."""
         return tuple(
             self._kept("minimised", (trial, self.objective), partial(self._minimised, trial)) for trial in self.trials
         )
@@ -186,10 +204,11 @@ class Study:
             trial,
             score=None if trial.score is None else self._sign * trial.score,
             scores=tuple(self._sign * score for score in trial.scores),
-            best_so_far=self._best_so_far(trial),
+            best_so_far=tuple(self._sign * score for score in trial.best_so_far),
         )
 
     def _best_so_far(self, trial: Trial) -> tuple[float, ...]:
+        """The best score after each epoch of the first run, turned so that less is better."""
         if self.objective is None or self.objective.direction is None or not trial.curves:
             return ()
         return self.objective.best_so_far(trial.curves[0])
@@ -205,7 +224,7 @@ class Study:
         return sum(trial.epochs_saved for trial in self.records.values())
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """One row a trial: its number, values, state, score and times; values of inactive parameters are NaN.
+        """A table with a row for each trial: number, values, state, score and times; NaN for inactive parameters.
 
         Parameters have columns of their own names; one that is named like another column is "values.<name>".
 
@@ -221,29 +240,24 @@ class Study:
             ) from error
         return pandas.DataFrame([self._row(trial) for trial in self.trials], columns=self._columns())
 
-    # What the Gaussian process knows. It is imported where it is asked: half a second that showing a study needn't pay.
+    # What the Gaussian process believes stands in belief.py, which takes half a second to import: too much for
+    # a command that only shows a study.
 
-    def predict(self, values: Mapping[str, Any]) -> Prediction | None:
+    def predict(self, values: Mapping[str, Value]) -> Prediction | None:
         """What the model of the trials expects of a setting: mean and deviation in the objective's units.
 
         The deviation is the model's doubt about the mean, without the noise of a single trial. None while no two
         trials ended differently.
         """
-        from kerastune_lite.strategies.bayesian.predictions import predict
+        from kerastune_lite import belief
 
-        prediction = predict(self.space, self.to_minimise(), values)
-        return None if prediction is None else self._in_own_units(prediction)
+        return belief.predict(self, values)
 
     def suggestions(self, n: int = 5) -> list[Prospect]:
-        """What a Bayesian search would try next, and what it expects of each: mean, deviation, improvement."""
-        from kerastune_lite.strategies.bayesian.predictions import suggestions
-        from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+        """The settings that a Bayesian search would try next, each with the mean, deviation and improvement expected."""
+        from kerastune_lite import belief
 
-        prospects = suggestions(self.space, self.to_minimise(), n, BayesianStrategy(seed=self.seed or 0))
-        return [
-            dataclasses.replace(prospect, prediction=prospect.prediction and self._in_own_units(prospect.prediction))
-            for prospect in prospects
-        ]
+        return belief.suggestions(self, n)
 
     @property
     def recommended(self) -> Trial:
@@ -252,8 +266,9 @@ class Study:
         Under noise the best score is partly luck; the model has seen the neighbours too. NoResultError where no trial
         has a score.
         """
-        confirmed = self.confirmed()
-        return confirmed[0] if confirmed else self.finalists(1)[0]
+        from kerastune_lite import belief
+
+        return belief.recommended(self)
 
     def finalists(self, n: int = 5) -> Leaderboard:
         """The `n` scored trials of which the model expects most, and with `n` above 1 the best-scored one in any case.
@@ -261,14 +276,9 @@ class Study:
         Raises:
             NoResultError: No trial has a score.
         """
-        from kerastune_lite.strategies.bayesian.predictions import best_expected_first
+        from kerastune_lite import belief
 
-        best = self.best
-        ranked = [self.trial(trial.number) for trial in best_expected_first(self.space, self.to_minimise())]
-        chosen = ranked[:n]
-        if n > 1 and all(trial.number != best.number for trial in chosen):
-            chosen[-1] = best
-        return Leaderboard(chosen, self.objective)
+        return belief.finalists(self, n)
 
     def confirmed(self) -> Leaderboard:
         """The trials that `tuner.confirm` trained again, the best mean of those scores first."""
@@ -278,9 +288,6 @@ class Study:
     @property
     def _sign(self) -> int:
         return self.objective.sign if self.objective and self.objective.direction else 1
-
-    def _in_own_units(self, prediction: Prediction) -> Prediction:
-        return dataclasses.replace(prediction, mean=self._sign * prediction.mean)
 
     _RECORD = ("number", "state", "score", "spread", "best_epoch", "epochs", "seconds", "started", "ended")
     _REMARKS = ("stop_reason", "error", "engine", "attempts", "seed")
@@ -305,46 +312,19 @@ class Study:
         return best_first(self.trials, direction) if direction else []
 
 
-def values_to_json(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
-    """A setting as the journal keeps it: plain values as they are, other options by index and label."""
-    return {
-        name: parameter.value_to_json(value) if (parameter := space.get(name)) else to_json(value)
-        for name, value in values.items()
-    }
-
-
-def _values_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: from_json(value) for name, value in data.items()}
-
-
-def _resolved(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
-    """The values with labels replaced by the options they stand for, where the space knows them."""
-    resolved = dict(values)
-    for name, value in values.items():
-        parameter = space.get(name)
-        if isinstance(value, OptionLabel) and isinstance(parameter, Choice) and value.place < parameter.size:
-            resolved[name] = parameter.options[value.place]
-    return resolved
-
-
-def _begun(event: Event, source: Trial | None) -> Trial:
-    """A trial that begins, or goes on with the curve of `source`."""
-    resumed_at = event.get("resumed_at", 0)
+def _begun(event: TrialBegun, source: Trial | None) -> Trial:
+    """The trial that an event begins, or continues with the curve of `source`."""
+    plan = event.plan
     trial = Trial(
-        number=event["trial"],
-        values=_values_from_json(event["values"]),
-        started=datetime.fromisoformat(event["time"]),
-        attempts=event.get("attempt", 1),
-        seed=event.get("seed"),
-        notes=tuple(event.get("notes", ())),
-        unseen=event.get("unseen", "random"),
-        epochs=event.get("epochs"),
-        asked_epochs=event.get("epochs"),
-        pause_at=event.get("pause_at"),
-        is_turn=event.get("is_turn", False),
-        resumed_from=event.get("resumed_from"),
-        resumed_at=resumed_at,
-        curves=tuple(curve[:resumed_at] for curve in source.curves) if source else (),
+        number=event.trial,
+        values=event.values,
+        started=event.time,
+        attempts=event.attempt,
+        seed=event.seed,
+        notes=event.notes,
+        epochs=plan.epochs,
+        plan=plan,
+        curves=tuple(curve[: plan.resumed_at] for curve in source.curves) if source else (),
     )
     if source is None or source.number != trial.number:
         return trial
@@ -352,44 +332,32 @@ def _begun(event: Event, source: Trial | None) -> Trial:
     return dataclasses.replace(trial, **{name: getattr(source, name) for name in kept})
 
 
-def _noted(trial: Trial, event: Event) -> Trial:
-    if "values" in event:
-        trial = dataclasses.replace(trial, values=_values_from_json(event["values"]))
-    if "epochs" in event:
-        trial = dataclasses.replace(trial, epochs=event["epochs"])
-    if "confirmed" in event:
-        trial = dataclasses.replace(trial, confirmations=tuple(event["confirmed"]))
-    return trial
-
-
-def _after_epoch(trial: Trial, event: Event) -> Trial:
-    run, epoch, logs = event.get("run", 0), event["epoch"], dict(event["logs"])
+def _after_epoch(trial: Trial, event: EpochEnded) -> Trial:
     curves = [list(curve) for curve in trial.curves]
-    curves += [[] for _ in range(len(curves), run + 1)]
+    curves += [[] for _ in range(len(curves), event.run + 1)]
+    curve = curves[event.run]
     # A damaged line leaves a hole, so that every epoch keeps its own place.
-    curves[run] += [{} for _ in range(len(curves[run]), epoch + 1)]
-    curves[run][epoch] = logs
+    curve += [{} for _ in range(len(curve), event.epoch + 1)]
+    curve[event.epoch] = event.logs
     return dataclasses.replace(trial, curves=tuple(tuple(curve) for curve in curves))
 
 
-def _after_end(trial: Trial, event: Event) -> Trial:
-    error = event.get("error")
-    started = event.get("started")
+def _after_end(trial: Trial, event: TrialEnded) -> Trial:
     return dataclasses.replace(
         trial,
-        state=TrialState(event["state"]),
-        values=_values_from_json(event["values"]),
-        score=event.get("score"),
-        best_epoch=event.get("best_epoch"),
-        best_run=event.get("best_run", 0),
-        scores=tuple(event.get("scores", ())),
-        seconds=event.get("seconds"),
-        started=datetime.fromisoformat(started) if started else trial.started,
-        ended=datetime.fromisoformat(event["time"]),
-        stop_reason=event.get("stop_reason"),
-        error=TrialFailure(**error) if error else None,
-        engine=event.get("engine"),
-        attempts=event.get("attempts", trial.attempts),
-        seed=event.get("seed", trial.seed),
-        notes=tuple(event.get("notes", trial.notes)),
+        state=event.state,
+        values=event.values,
+        score=event.score,
+        best_epoch=event.best_epoch,
+        best_run=event.best_run,
+        scores=event.scores,
+        seconds=event.seconds,
+        started=event.started or trial.started,
+        ended=event.time,
+        stop_reason=event.stop_reason,
+        error=event.error,
+        trained=event.trained,
+        attempts=trial.attempts if event.attempts is None else event.attempts,
+        seed=trial.seed if event.seed is None else event.seed,
+        notes=trial.notes if event.notes is None else event.notes,
     )

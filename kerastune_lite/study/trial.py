@@ -1,4 +1,4 @@
-"""A trial: one setting and what came of it. Frozen; a change makes a new one."""
+"""A trial: a record of one setting and its training, which never changes: each event makes a new one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
+from kerastune_lite.space import Value
 from kerastune_lite.study.metric_directions import Direction
+from kerastune_lite.study.read_only import ReadOnlyDict
 
 
 class TrialState(Enum):
-    """How far a trial got, and how it ended."""
+    """The state of a trial: running, or how it ended."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -23,13 +25,13 @@ class TrialState(Enum):
 
     @property
     def ended(self) -> bool:
-        """Whether it isn't running, nor run again as an interrupted trial is."""
+        """Whether the trial is over: an interrupted one isn't, since it is run again."""
         return self in (TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialFailure:
-    """Why a trial failed: the exception's type, its message, and the traceback as text."""
+    """The reason why a trial failed: the exception's type, its message, and the traceback as text."""
 
     type: str
     message: str
@@ -42,91 +44,153 @@ class TrialFailure:
 Curve = tuple[Mapping[str, float], ...]
 """A learning curve: one mapping of logs an epoch, in order."""
 
+Fill = Literal["random", "first"]
+"""How a parameter is answered that a trial's values don't hold: by a random draw, or by its first value."""
+
+NoteKind = Literal["remark", "setting", "attempt", "checkpoint", "engine", "model"]
+"""What a note is about: where the setting came from, an attempt that was lost, a checkpoint that couldn't be read, how
+the trial was trained, or a model that couldn't be saved. Journals of earlier versions hold remarks only."""
+
+
+class Note(str):
+    """A remark on a trial: a text, and the kind of thing that it is about."""
+
+    kind: NoteKind
+
+    def __new__(cls, text: str, kind: NoteKind = "remark") -> Note:
+        """A string that also carries its kind."""
+        self = super().__new__(cls, text)
+        self.kind = kind
+        return self
+
+    def __getnewargs__(self) -> tuple[str, NoteKind]:  # type: ignore[override]
+        return str(self), self.kind
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a trial was trained.
+
+    Attributes:
+        how: "shared" by programs that were traced for an earlier trial, "compiled" by new ones, or "fit" by Keras.
+        reason: Why it could not be shared; empty where there is nothing to say.
+    """
+
+    how: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.how}: {self.reason}" if self.reason else self.how
+
+    @classmethod
+    def of(cls, text: str) -> Trained:
+        """The object of which `text` is the string."""
+        how, _, reason = text.partition(": ")
+        return cls(how, reason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialPlan:
+    """How a trial is to be trained, as far as the strategy decides it.
+
+    Attributes:
+        epochs: How many epochs the whole training has; None where `fit`'s arguments decide.
+        pause_at: After how many epochs it pauses, or None. A trial that has paused is `stopped`, and may go on.
+        resumed_from: The trial whose weights and state it goes on from: its own number once it was paused, or that of
+            the one it takes over from.
+        resumed_at: How many epochs those weights had been trained for.
+        continues_as_new_trial: Whether its training is continued by another trial, as a turn of a population is.
+        fill: How parameters are answered that its first values don't hold.
+    """
+
+    epochs: int | None = None
+    pause_at: int | None = None
+    resumed_from: int | None = None
+    resumed_at: int = 0
+    continues_as_new_trial: bool = False
+    fill: Fill = "random"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One setting, trained and scored.
+    """The record of one setting and its training, which can't be changed.
 
     Attributes:
         number: From 0, in the order in which trials began.
-        values: The active parameters, in the order in which build_fn asked for them.
+        values: The active parameters, in the order in which build_fn asked for them; a dict that can't be changed.
         state: How it ended, or `running`.
         score: The objective at its best epoch, the mean over runs where there were several; None without one.
         best_epoch: The epoch, from 0, at which the kept weights were taken (in the best run).
         curve: One mapping of logs an epoch; with several runs, that of the best one.
         curves: One curve a run.
+        best_so_far: The best score after each epoch of the first run; infinitely bad before there is one.
         scores: One score a run.
+        best_run: Which run had the best score.
+        confirmations: Scores of later runs with new seeds (`tuner.confirm`); they don't change the score.
         seconds: Wall-clock time from the beginning of the build to the end of the last run.
         started: When it began (UTC).
         ended: When it ended (UTC), or None.
         stop_reason: Why training ended before its last epoch, or None.
         error: Why it failed, or None.
-        engine: How it was trained: "shared" by programs that were traced before, "compiled" by new ones, or "fit", with
-            the reason where it could not be shared; None where build_fn trained by itself.
+        trained: How it was trained; None where build_fn trained by itself.
         attempts: How many times it was begun; a beginning that the user interrupted isn't counted again.
         seed: What Python, NumPy and Keras were seeded with before the first run's build.
         notes: Remarks of the search, such as "enqueued".
         epochs: How many epochs it was to train for, where that is known.
-        asked_epochs: The same where the strategy decides it.
-        pause_at: After how many epochs it pauses, or None. A trial that has paused is `stopped`, and may go on.
-        is_turn: Whether what it trained goes on as another trial: a turn of a population's member.
-        resumed_from: The trial whose weights and state it went on from: its own number once it was paused, or that of
-            the one it took over from.
-        resumed_at: How many epochs those weights had been trained for.
-        confirmations: Scores of later runs with new seeds (`tuner.confirm`); they don't change the score.
-        best_run: Which run had the best score.
-        unseen: How parameters were filled that its first values didn't hold: "random" or "first".
-        best_so_far: Where a strategy is asked: the best score after each epoch of the first run, to be minimised, inf
-            before there is one.
+        plan: What the strategy decided of its training.
     """
 
     number: int
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=ReadOnlyDict)
     state: TrialState = TrialState.RUNNING
     score: float | None = None
     best_epoch: int | None = None
     curves: tuple[Curve, ...] = ()
+    best_so_far: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
+    best_run: int = 0
+    confirmations: tuple[float, ...] = ()
     seconds: float | None = None
     started: datetime | None = None
     ended: datetime | None = None
     stop_reason: str | None = None
     error: TrialFailure | None = None
-    engine: str | None = None
+    trained: Trained | None = None
     attempts: int = 1
     seed: int | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     epochs: int | None = None
-    asked_epochs: int | None = None
-    pause_at: int | None = None
-    is_turn: bool = False
-    resumed_from: int | None = None
-    resumed_at: int = 0
-    confirmations: tuple[float, ...] = ()
-    best_run: int = 0
-    unseen: Literal["random", "first"] = "random"
-    best_so_far: tuple[float, ...] = ()
+    plan: TrialPlan = field(default_factory=TrialPlan)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, ReadOnlyDict):
+            object.__setattr__(self, "values", ReadOnlyDict(self.values))
+
+    @property
+    def engine(self) -> str | None:
+        """How it was trained, as a text: "shared", "compiled" or "fit", with the reason where there is one."""
+        return None if self.trained is None else str(self.trained)
 
     @property
     def curve(self) -> Curve:
-        """The learning curve of the best run, or of the one that is running."""
+        """The learning curve of the best run so far."""
         return self.curves[min(self.best_run, len(self.curves) - 1)] if self.curves else ()
 
     @property
     def parent(self) -> int | None:
-        """The other trial whose weights it took over, or None."""
-        return None if self.resumed_from == self.number else self.resumed_from
+        """The number of the other trial whose weights this one took over, or None."""
+        return None if self.plan.resumed_from == self.number else self.plan.resumed_from
 
     @property
     def first_epoch(self) -> int:
-        """The first epoch of its own, from 0: what comes before in its curve is its parent's, and gives it no score."""
-        return 0 if self.parent is None else self.resumed_at
+        """The first epoch, from 0, that the trial trained itself: earlier ones are its parent's and don't count."""
+        return 0 if self.parent is None else self.plan.resumed_at
 
     @property
     def is_paused(self) -> bool:
-        """Whether it may be trained further."""
+        """Whether the trial has paused and may be trained further."""
         epochs = len(self.curves[0]) if self.curves else 0
-        return self.state is TrialState.STOPPED and epochs == self.pause_at
+        return self.state is TrialState.STOPPED and epochs == self.plan.pause_at
 
     @property
     def epochs_spent(self) -> int:
@@ -138,7 +202,7 @@ class Trial:
         """How many epochs of the runs that were begun were not trained, once the trial has ended with a score."""
         if self.state not in (TrialState.COMPLETED, TrialState.STOPPED):
             return 0
-        until = (self.pause_at if self.is_turn else None) or self.epochs or 0
+        until = (self.plan.pause_at if self.plan.continues_as_new_trial else None) or self.epochs or 0
         return sum(max(until - len(curve), 0) for curve in self.curves)
 
     @property
@@ -158,7 +222,7 @@ class Trial:
 
 
 def best_first(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
-    """The trials that have a score, best first, earlier ones first among equals.
+    """The trials that have a score, best first; among equals the earlier comes first.
 
     One that goes on after a pause keeps the score that it had, until it has another or fails.
     """
@@ -175,4 +239,4 @@ _SCORED = (TrialState.COMPLETED, TrialState.STOPPED)
 
 
 def _goes_on(trial: Trial) -> bool:
-    return trial.state is not TrialState.FAILED and trial.resumed_from == trial.number
+    return trial.state is not TrialState.FAILED and trial.plan.resumed_from == trial.number

@@ -4,107 +4,119 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 from kerastune_lite.errors import StudyMismatchError
 from kerastune_lite.space import Space
-from kerastune_lite.study import Study
+from kerastune_lite.study.events import Event, JournaledEvent, ParameterLearned, StudyBegun, event_of
 from kerastune_lite.study.files import StudyFiles
-from kerastune_lite.study.journal import FORMAT_VERSION, JOURNAL_NAME, Event, Journal, Reading, read_journal
+from kerastune_lite.study.journal import JOURNAL_NAME, Journal, Reading, read_journal
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.study import Study
 
-Observer = Callable[[Event, Study], None]
+View = Callable[[Event, Study], None]
+"""Is shown each event, with the study as it stands after it."""
 
 
 class StudyWriter:
-    """Appends to a study's journal and keeps the study up to date. Whoever makes one holds the directory's lock.
+    """Appends to a study's journal and keeps the study up to date. Whoever opens one holds the directory's lock.
 
     Attributes:
         study: The study as the journal has it now.
-        remarks: What a person should be told about the journal that was found.
         is_resumed: Whether there was a study before.
+        remarks: What a person should know of the journal that was found.
+
+    Args:
+        journal: Where events are appended.
+        study: What the journal held.
+        remarks: What was found of note.
+        views: What is shown each event.
     """
 
     def __init__(
-        self,
+        self, journal: Journal, study: Study, *, remarks: Sequence[str] = (), views: Sequence[View] = ()
+    ) -> None:
+        self.study = study
+        self.is_resumed = bool(study.records)
+        self.remarks = list(remarks)
+        self._journal = journal
+        self._views = tuple(views)
+
+    @classmethod
+    def open(
+        cls,
         directory: Path,
         objective: Objective,
         seed: int | None,
         fresh_seed: int,
         *,
         overwrite: bool = False,
-        observers: Sequence[Observer] = (),
-    ) -> None:
-        self._observers = tuple(observers)
-        self.remarks: list[str] = []
-        path = directory / JOURNAL_NAME
+        views: Sequence[View] = (),
+    ) -> Self:
+        """Opens the study of a directory, or begins one there.
+
+        Args:
+            directory: Where it is kept.
+            objective: What the search optimises.
+            seed: The seed that the user gave, or None.
+            fresh_seed: The seed of a new study where the user gave none.
+            overwrite: Whether to throw away the study that the directory holds.
+            views: What is shown each event.
+
+        Raises:
+            StudyMismatchError: The directory holds a study with another objective.
+            JournalError: The journal can't be read or written.
+        """
+        path, remarks = directory / JOURNAL_NAME, []
         if overwrite:
             _remove(directory)
         reading = read_journal(path) if path.exists() else Reading()
-        self.study = Study.of_events(directory, reading)
-        if self.study.records and not any(trial.state.ended for trial in self.study.records.values()):
-            known = self.study.objective
-            if known is not None and known.name != objective.name:
-                self.remarks.append(
-                    f"the search for {known.name!r} that was begun here had no finished trial; starting anew"
-                )
-                _remove(directory)
-                reading, self.study = Reading(), Study(directory)
-        self.remarks += self.study.damages
-        self.is_resumed = bool(self.study.records)
-        self._check_objective(objective)
-        self._journal = Journal(path, reading)
-        if self.study.seed is None:
-            self._write_study(objective, fresh_seed if seed is None else seed)
-        elif seed is not None and seed != self.study.seed:
-            self.remarks.append(f"the study goes on with its own seed {self.study.seed}, not with {seed}")
+        study = Study.of_events(directory, reading)
+        known = study.objective
+        has_ended_trials = any(trial.state.ended for trial in study.records.values())
+        if study.records and not has_ended_trials and known is not None and known.name != objective.name:
+            remarks.append(f"the search for {known.name!r} that was begun here had no finished trial; starting anew")
+            _remove(directory)
+            reading, study = Reading(), Study(directory)
+        remarks += study.damages
+        _check_objective(study, objective)
+        writer = cls(Journal(path, reading), study, remarks=remarks, views=views)
+        if study.seed is None:
+            writer.append(StudyBegun(objective=objective, seed=fresh_seed if seed is None else seed))
+        elif seed is not None and seed != study.seed:
+            writer.remarks.append(f"the study goes on with its own seed {study.seed}, not with {seed}")
+        return writer
 
-    def append(self, event: str, *, flush: bool = False, **fields: Any) -> None:
+    def append(self, event: JournaledEvent) -> None:
         """Appends an event, folds it into the study and shows it."""
-        written = self._journal.append(event, flush=flush, **fields)
+        line = self._journal.append(event.kind, flush=event.is_flushed, **event.to_json())
+        # What is folded is what a reader would see: a resumed study is the same as this one.
+        written = event_of(line)
+        assert written is not None
         self.study = self.study.after(written)
-        for observer in self._observers:
-            observer(written, self.study)
+        self.show(written)
+
+    def show(self, event: Event) -> None:
+        """Shows an event to the views."""
+        for view in self._views:
+            view(event, self.study)
 
     def learn(self, space: Space) -> None:
         """Journals the parameters that are new in a space, and takes over its options as objects."""
         for parameter in space:
             known = self.study.space.get(parameter.name)
             if known is None or known.describe() != parameter.describe():
-                self.append("parameter", **parameter.describe())
+                self.append(ParameterLearned(parameter=parameter))
         self.study = self.study.with_space(space)
 
     def settle(self, objective: Objective) -> None:
         """Journals the objective's direction once it is known."""
         if self.study.objective != objective:
-            self._write_study(objective, self.study.seed)
+            self.append(StudyBegun(objective=objective, seed=self.study.seed))
 
     def close(self) -> None:
         """Flushes and closes the journal."""
         self._journal.close()
-
-    def _write_study(self, objective: Objective, seed: int | None) -> None:
-        self.append(
-            "study",
-            flush=True,
-            version=FORMAT_VERSION,
-            objective=objective.name,
-            direction=objective.direction,
-            seed=seed,
-        )
-
-    def _check_objective(self, objective: Objective) -> None:
-        known = self.study.objective
-        if known is None:
-            return
-        same_direction = None in (known.direction, objective.direction) or known.direction == objective.direction
-        if known.name != objective.name or not same_direction:
-            raise StudyMismatchError(
-                mismatch(
-                    self.study.directory,
-                    f"its objective is {_text(known)}, and this search's is {_text(objective)}",
-                )
-            )
 
 
 def mismatch(directory: Path, difference: str) -> str:
@@ -113,6 +125,17 @@ def mismatch(directory: Path, difference: str) -> str:
         f"{directory} holds another study: {difference}. Choose another directory, "
         "or pass overwrite=True to throw that study away."
     )
+
+
+def _check_objective(study: Study, objective: Objective) -> None:
+    known = study.objective
+    if known is None:
+        return
+    same_direction = None in (known.direction, objective.direction) or known.direction == objective.direction
+    if known.name != objective.name or not same_direction:
+        raise StudyMismatchError(
+            mismatch(study.directory, f"its objective is {_text(known)}, and this search's is {_text(objective)}")
+        )
 
 
 def _text(objective: Objective) -> str:

@@ -1,1 +1,1 @@
-"""One trial from build to score: the only part of the package, beside the callbacks, that touches Keras."""
+"""One trial from build to score: the only part of the package, besides the callbacks, that touches Keras."""

@@ -1,16 +1,16 @@
-"""What build_fn may be and what it may return."""
+"""Calling build_fn, and interpreting what it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from kerastune_lite.errors import BuildError, ObjectiveError
-from kerastune_lite.space import Value, is_number
-from kerastune_lite.space.hyperparameters import HyperParameters
+from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.space import HyperParameters, Value, is_number
 from kerastune_lite.study.objective import Objective, not_reported
 from kerastune_lite.training.recorder import numeric_logs
 
@@ -22,38 +22,43 @@ _WAYS = (
 
 @dataclass(frozen=True)
 class Built:
-    """What a build gave: a model to train, or the metrics of a training that is done.
+    """What build_fn returned: a model to train, or the metrics of a training that build_fn did itself.
 
     Attributes:
         model: The compiled model, or None.
-        fit_arguments: The arguments of `fit` that build_fn decided.
+        fit_arguments: The arguments of `fit` that build_fn returned with the model, or None.
         curve: The logs of a function that trained by itself, one dict an epoch.
     """
 
-    model: Any = None
+    model: keras.Model | None = None
     fit_arguments: Mapping[str, Any] | None = None
     curve: tuple[Mapping[str, float], ...] = ()
 
 
-def builder_of(build_fn: Any) -> Callable[[Any], Any]:
+def builder_of(build_fn: BuildFunction | Builder) -> BuildFunction:
     """The function that builds: build_fn itself, or the `build` method of an object that has one."""
-    build = getattr(build_fn, "build", build_fn)
+    build: Any = getattr(build_fn, "build", build_fn)
     if not callable(build):
         raise BuildError(f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}.")
     return build  # type: ignore[no-any-return]
 
 
-def built_with(build_fn: Any, values: Mapping[str, Value], objective: Objective) -> Built:
-    """What build_fn makes of a setting, outside of any trial; errors as `interpret`."""
+def built_with(build_fn: BuildFunction | Builder, values: Mapping[str, Value], objective: Objective) -> Built:
+    """What build_fn returns for a setting, outside of any trial.
+
+    Raises:
+        BuildError: As `interpret` does.
+        ObjectiveError: As `interpret` does.
+    """
     return interpret(builder_of(build_fn)(HyperParameters(values)), objective)
 
 
 def interpret(returned: Any, objective: Objective) -> Built:
-    """What build_fn returned, by its kind.
+    """What build_fn returned, sorted by kind.
 
     Raises:
-        BuildError: It can't be trained, and what to return instead.
-        ObjectiveError: A dict of metrics that doesn't hold the objective.
+        BuildError: It can't be trained. The message says what to return instead.
+        ObjectiveError: It is a dict of metrics without the objective.
     """
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], keras.Model):
         model, fit_arguments = returned
@@ -74,7 +79,13 @@ def interpret(returned: Any, objective: Objective) -> Built:
 
 
 def curve_of(result: Any, objective: Objective) -> tuple[Mapping[str, float], ...] | None:
-    """The learning curve in what a function that trains by itself returned; None where it is nothing of the kind."""
+    """The learning curve in what a function that trains by itself returned: a History, a score or a dict of metrics.
+
+    None of anything else.
+
+    Raises:
+        ObjectiveError: It is a dict of metrics without the objective.
+    """
     if isinstance(result, keras.callbacks.History):
         names = list(result.history)
         epochs = max(map(len, result.history.values()), default=0)
@@ -93,7 +104,7 @@ def curve_of(result: Any, objective: Objective) -> tuple[Mapping[str, float], ..
     return None
 
 
-def _compiled(model: Any) -> Any:
+def _compiled(model: keras.Model) -> keras.Model:
     if not model.compiled:
         raise BuildError(
             f"build_fn returned the model {model.name!r}, which is not compiled. Call model.compile(optimizer, loss, "

@@ -1,26 +1,27 @@
-"""Callbacks for one training: copied afresh, with paths of their own."""
+"""The user's callbacks as one training gets them: fresh copies, with paths of their own."""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from kerastune_lite.errors import CallbackError
 from kerastune_lite.study.trial import Trial
 
-CallbackSource = Sequence[Any] | Callable[[Trial], Sequence[Any]]
+if TYPE_CHECKING:
+    from kerastune_lite.running.task import CallbackSource
 
 _FOLDERS = {"TensorBoard": "log_dir", "BackupAndRestore": "backup_dir"}
 _FILES = {"ModelCheckpoint": "filepath", "CSVLogger": "filename"}
 
 
 def check(callbacks: CallbackSource) -> None:
-    """CallbackError where callbacks couldn't be copied for each trial, before any training."""
+    """Raises CallbackError where callbacks can't be copied for each trial; call it before any training."""
     if not callable(callbacks):
         for callback in callbacks:
             if not isinstance(callback, keras.callbacks.Callback):
@@ -30,7 +31,9 @@ def check(callbacks: CallbackSource) -> None:
             _copy(callback)
 
 
-def for_training(callbacks: CallbackSource, trial: Trial, run: int, runs: int, *, goes_on: bool = False) -> list[Any]:
+def for_training(
+    callbacks: CallbackSource, trial: Trial, run: int, runs: int, *, is_resumed: bool = False
+) -> list[keras.callbacks.Callback]:
     """Fresh callbacks for one training of a trial.
 
     Args:
@@ -38,19 +41,19 @@ def for_training(callbacks: CallbackSource, trial: Trial, run: int, runs: int, *
         trial: The trial.
         run: Which training of the trial it is.
         runs: How many there are; with several, each has paths of its own.
-        goes_on: Whether the training was begun before: a log file is continued then.
+        is_resumed: Whether the training was paused and is resumed: a log file is appended to then.
     """
     fresh = list(callbacks(trial)) if callable(callbacks) else [_copy(callback) for callback in callbacks]
     part = Path(f"trial_{trial.number:04d}") / (f"run_{run}" if runs > 1 else "")
     for callback in fresh:
         _keep_paths_apart(callback, part)
-        if goes_on and isinstance(callback, keras.callbacks.CSVLogger):
+        if is_resumed and isinstance(callback, keras.callbacks.CSVLogger):
             callback.append = True
     return fresh
 
 
-def stop_reason(callbacks: Sequence[Any]) -> str | None:
-    """Why training ended early, as the callbacks tell it."""
+def stop_reason(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
+    """Why the first callback that stopped a training did so; None where none of them did."""
     for callback in callbacks:
         reason = getattr(callback, "stop_reason", None)
         if isinstance(reason, str) and reason:
@@ -60,7 +63,7 @@ def stop_reason(callbacks: Sequence[Any]) -> str | None:
     return None
 
 
-def _copy(callback: Any) -> Any:
+def _copy(callback: keras.callbacks.Callback) -> keras.callbacks.Callback:
     # A callback that was used before holds its model, which is not to be copied with it.
     model = getattr(callback, "model", None)
     memo: dict[int, Any] = {} if model is None else {id(model): None}
@@ -73,7 +76,7 @@ def _copy(callback: Any) -> Any:
         ) from error
 
 
-def _keep_paths_apart(callback: Any, part: Path) -> None:
+def _keep_paths_apart(callback: keras.callbacks.Callback, part: Path) -> None:
     for classes, is_folder in ((_FOLDERS, True), (_FILES, False)):
         for name, attribute in classes.items():
             if not isinstance(callback, getattr(keras.callbacks, name)):

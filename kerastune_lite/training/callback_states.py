@@ -1,8 +1,8 @@
-"""What callbacks remember between epochs, taken out when a training pauses and given back when it goes on.
+"""The states of callbacks: saved when a training pauses, and restored when it is resumed.
 
-A callback may say itself what that is, by `get_state()` and `set_state(state)`. Of any other it is its attributes:
-numbers, texts, arrays, and lists and dicts of them. Functions, classes and other things that don't change are left as a
-fresh copy has them. Anything else (a file, a lock, a thread) can't be kept.
+A callback that has `get_state()` and `set_state(state)` decides itself what its state is. The state of any other is its
+attributes: numbers, texts, arrays, and lists and dicts of them. Functions, classes and other things that don't change
+are left as a fresh copy has them. Anything else (a file, a lock, a thread) can't be saved.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from kerastune_lite.errors import CallbackError
 from kerastune_lite.training.checkpoints import State
 
 FRESH_IS_HARMLESS = ("TensorBoard", "CSVLogger", "BackupAndRestore", "RemoteMonitor", "ProgbarLogger")
-"""Keras's callbacks that go on well as fresh copies: they write down what happens and decide nothing by it."""
+"""Keras's callbacks that may start afresh after a pause: they record what happens and decide nothing by it."""
 _NOT_STATE = ("_model", "model", "params", "validation_data", "monitor_op", "min_delta")
-"""The last two Keras works out together at the first epoch: min_delta, put back, would have its sign turned twice."""
+"""Keras sets the last two together at the first epoch: a restored min_delta would have its sign turned twice."""
 _UNCHANGING = (
     types.FunctionType,
     types.MethodType,
@@ -39,34 +39,36 @@ _UNCHANGING = (
 
 
 class CallbackStates(keras.callbacks.Callback):
-    """Gives callbacks their states when a training goes on, and tells what changed of them since it began.
+    """Restores the states of callbacks when a training is resumed, and knows what changed in them since it began.
 
-    Stands after them, since their own `on_train_begin` makes them forget everything.
+    Comes after these callbacks, since their own `on_train_begin` resets them.
 
     Args:
         callbacks: The user's callbacks.
-        states: What `changed` told when the training was paused; empty for one that begins.
+        states: What `changed` returned when the training was paused; empty for a training that wasn't.
     """
 
-    def __init__(self, callbacks: Sequence[Any], states: Sequence[tuple[str, State | None]] = ()) -> None:
+    def __init__(
+        self, callbacks: Sequence[keras.callbacks.Callback], states: Sequence[tuple[str, State | None]] = ()
+    ) -> None:
         super().__init__()
         self._callbacks = callbacks
         self._states = states
         self._begun: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Gives them back."""
-        self._begun = [copy.deepcopy(_keepable(callback)) for callback in self._callbacks]
+        """Restores the states."""
+        self._begun = [copy.deepcopy(_savable(callback)) for callback in self._callbacks]
         if self._states:
-            give_back(self._callbacks, self._states)
+            restore(self._callbacks, self._states)
 
     def changed(self) -> list[tuple[str, State | None]]:
-        """The class name and the state of each callback; None of one that may begin anew, with a warning.
+        """The class name and the state of each callback; the state is None, with a warning, of one that starts afresh.
 
-        What is as it was when the training began isn't state: it may be a path that another trial has not.
+        What hasn't changed since the training began isn't state: it may be a path of this trial's own.
 
         Raises:
-            CallbackError: A callback holds what can't be kept.
+            CallbackError: A callback has an attribute that can't be saved.
         """
         return [
             (type(callback).__name__, _state_of(callback, begun))
@@ -74,8 +76,11 @@ class CallbackStates(keras.callbacks.Callback):
         ]
 
 
-def give_back(callbacks: Sequence[Any], states: Sequence[tuple[str, State | None]]) -> None:
-    """Gives callbacks the states that callbacks of the same classes had, in their order; a new one begins anew."""
+def restore(callbacks: Sequence[keras.callbacks.Callback], states: Sequence[tuple[str, State | None]]) -> None:
+    """Gives callbacks the states that callbacks of the same classes had, in their order.
+
+    A callback that the paused training didn't have starts afresh, with a warning.
+    """
     left = list(states)
     for callback in callbacks:
         name = type(callback).__name__
@@ -92,25 +97,25 @@ def give_back(callbacks: Sequence[Any], states: Sequence[tuple[str, State | None
             vars(callback).update(state)
 
 
-def _state_of(callback: Any, begun: Mapping[str, Any]) -> State | None:
+def _state_of(callback: keras.callbacks.Callback, begun: Mapping[str, Any]) -> State | None:
     if hasattr(callback, "get_state"):
         state: State = callback.get_state()
         return state
     for name, value in _attributes(callback).items():
-        if _can_be_kept(value):
+        if _can_be_saved(value):
             continue
         if any(isinstance(callback, getattr(keras.callbacks, known)) for known in FRESH_IS_HARMLESS):
-            warnings.warn(f"{type(callback).__name__} begins anew when a paused trial goes on.", stacklevel=2)
+            warnings.warn(f"{type(callback).__name__} begins anew when a paused trial is resumed.", stacklevel=2)
             return None
         raise CallbackError(
             f"The callback {type(callback).__name__} can't be paused with its trial: its attribute {name!r} is a "
-            f"{type(value).__name__}, which can't be kept in a file. Give it get_state() and set_state(state), "
+            f"{type(value).__name__}, which can't be saved in a file. Give it get_state() and set_state(state), "
             "or use a search whose trials don't pause."
         )
-    return {n: v for n, v in _keepable(callback).items() if n not in begun or not _is_same(v, begun[n])}
+    return {n: v for n, v in _savable(callback).items() if n not in begun or not _is_same(v, begun[n])}
 
 
-def _attributes(callback: Any) -> dict[str, Any]:
+def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(callback).items()
@@ -118,10 +123,10 @@ def _attributes(callback: Any) -> dict[str, Any]:
     }
 
 
-def _keepable(callback: Any) -> dict[str, Any]:
+def _savable(callback: keras.callbacks.Callback) -> dict[str, Any]:
     if hasattr(callback, "get_state"):
         return {}
-    return {name: value for name, value in _attributes(callback).items() if _can_be_kept(value)}
+    return {name: value for name, value in _attributes(callback).items() if _can_be_saved(value)}
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -141,11 +146,11 @@ def _is_frozen(value: Any) -> bool:
     return parameters is not None and bool(parameters.frozen)
 
 
-def _can_be_kept(value: Any) -> bool:
+def _can_be_saved(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return all(isinstance(key, (str, int, float, bool)) and _can_be_kept(item) for key, item in value.items())
+        return all(isinstance(key, (str, int, float, bool)) and _can_be_saved(item) for key, item in value.items())
     if type(value) in (list, tuple):
-        return all(map(_can_be_kept, value))
+        return all(map(_can_be_saved, value))
     if isinstance(value, np.ndarray):
         return not value.dtype.hasobject
     return value is None or type(value) in (bool, int, float, str) or isinstance(value, np.generic)

@@ -1,7 +1,7 @@
-"""A training that pauses: everything it needs to go on as if it hadn't, in one file.
+"""Checkpoints: a paused training in one file, with everything that resuming it takes.
 
-The file is a NumPy archive: arrays and one JSON text, no pickle. It is put in place whole, so that it is there or not;
-a damaged one is recognised by the archive's own checksums.
+The file is a NumPy archive: arrays and one JSON text, no pickle. It appears at its path complete or not at all; a
+damaged one is recognised by the archive's own checksums.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from kerastune_lite.training.keras_internals import trained_state_of
 
 Arrays = list[np.ndarray]
 State = Mapping[str, Any]
-"""What a callback keeps between epochs: numbers, texts, arrays, and lists and dicts of them."""
+"""The state of a callback between epochs: numbers, texts, arrays, and lists and dicts of them."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training as it stood after an epoch.
+    """The state of a training after an epoch.
 
     Attributes:
         epochs: How many epochs had been trained.
-        variables: The values of the model's and the optimizer's variables, random generators' states among them.
+        variables: The values of the model's and the optimizer's variables, including the states of random generators.
         built_rate: The learning rate that the model was built with; None where a schedule decides it.
         best_weights: The weights after the best epoch so far; None where the latest one was the best.
-        callbacks: The name of each callback's class, and its state; None of one that begins anew.
+        callbacks: The name of each callback's class, and its state; None for a callback that starts afresh.
     """
 
     epochs: int
@@ -48,25 +48,25 @@ class CheckpointError(Exception):
     """A checkpoint is missing, damaged, or doesn't fit the model."""
 
 
-def values_of(model: Any) -> Arrays:
-    """Copies of the variables' values."""
+def values_of(model: keras.Model) -> Arrays:
+    """Copies of the values of a model's and its optimizer's variables."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in trained_state_of(model)]
 
 
-def restore(model: Any, checkpoint: Checkpoint, keep: Sequence[Any] = ()) -> None:
-    """Gives a built model and its optimizer the values of a checkpoint, but for the variables to `keep`.
+def restore(model: keras.Model, checkpoint: Checkpoint, keep: Sequence[keras.Variable] = ()) -> None:
+    """Gives a built model and its optimizer the values of a checkpoint, except for the variables to `keep`.
 
     Raises:
-        CheckpointError: They have other variables.
+        CheckpointError: The model has other variables than the checkpoint.
     """
     variables = trained_state_of(model)
     shapes, kept = [tuple(v.shape) for v in variables], [value.shape for value in checkpoint.variables]
     if shapes != kept:
         at = next((n for n, pair in enumerate(zip(shapes, kept, strict=False)) if len(set(pair)) > 1), None)
-        told = f"{len(kept)} variables, not {len(shapes)}" if at is None else f"{variables[at].path} {shapes[at]}"
+        difference = f"{len(kept)} variables, not {len(shapes)}" if at is None else f"{variables[at].path} {shapes[at]}"
         raise CheckpointError(
-            f"the weights that were kept don't fit the model that build_fn makes now ({told}). It has to build the "
-            "same model whenever it is given the same values."
+            f"the weights that were kept don't fit the model that build_fn makes now ({difference}). It has to build "
+            "the same model whenever it is given the same values."
         )
     for variable, value in zip(variables, checkpoint.variables, strict=True):
         if not any(variable is other for other in keep):
@@ -74,11 +74,11 @@ def restore(model: Any, checkpoint: Checkpoint, keep: Sequence[Any] = ()) -> Non
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint, whole or not at all."""
+    """Writes a checkpoint to a file, which appears complete or not at all."""
     arrays: dict[str, np.ndarray] = {}
 
     def packed(value: Any) -> Any:
-        """JSON for a value; arrays are put aside and stand there by their names."""
+        """The value as JSON, with the names of its arrays, which are put into `arrays`."""
         if isinstance(value, (np.ndarray, np.generic)):
             name = f"array{len(arrays)}"
             array = np.asarray(value)

@@ -1,4 +1,4 @@
-"""What a search trains on: checked and split once, the same for every trial."""
+"""The data of a search: checked and split once, the same for every trial."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TrainingData:
         y: Targets, where x doesn't hold them.
         sample_weight: One weight a sample, or None.
         validation_data: As `fit` takes it, or a function that makes it afresh, or None.
-        fit_arguments: Everything else that `fit` is given.
+        fit_arguments: All other arguments of `fit`.
     """
 
     x: Any = None
@@ -38,11 +38,11 @@ class TrainingData:
 
     @property
     def has_validation(self) -> bool:
-        """Whether val_… metrics will be reported."""
+        """Whether there is validation data, so that val_… metrics are reported."""
         return self.validation_data is not None
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of one `fit`, with the datasets that are made afresh for it."""
+        """The arguments of one `fit`; datasets that are given as functions are made afresh for it."""
         arguments = dict(self.fit_arguments)
         for name in ("x", "y", "sample_weight", "validation_data"):
             value = getattr(self, name)
@@ -57,7 +57,14 @@ class TrainingData:
 def prepare(
     x: Any, y: Any, validation_data: Any, validation_split: float, fit_arguments: Mapping[str, Any]
 ) -> TrainingData:
-    """Checks the data of a search and makes the one validation split, as Keras makes it: the last samples.
+    """Checks the data of a search, and splits off the last samples for validation, as Keras does.
+
+    Args:
+        x: Inputs, as `fit` takes them, or a function that makes them.
+        y: Targets.
+        validation_data: As `fit` takes it, or a function that makes it.
+        validation_split: The share of the samples to validate on; 0 splits nothing.
+        fit_arguments: All other arguments of `fit`.
 
     Raises:
         DataError: Lengths differ, an argument is unknown, the split is impossible, or a generator can't be repeated.
@@ -89,7 +96,7 @@ def prepare(
 
 
 def check_objective(objective: Objective, data: TrainingData) -> None:
-    """ObjectiveError where a val_… objective has no validation data to come from."""
+    """Raises ObjectiveError where the objective is a val_… metric and there is no validation data."""
     if objective.name.startswith("val_") and not data.has_validation:
         raise ObjectiveError(
             f"The objective {objective.name!r} needs validation data. Give search() one of: validation_split=0.2 "
@@ -141,10 +148,10 @@ def _check_lengths(**named: Any) -> None:
         for name, value in named.items()
     }
     if len({length for several in lengths.values() for length in several}) > 1:
-        told = ", ".join(
+        lengths_text = ", ".join(
             f"{name} has {' and '.join(map(str, several))}" for name, several in lengths.items() if several
         )
-        raise DataError(f"All arrays have to hold the same number of samples: {told}.")
+        raise DataError(f"All arrays have to hold the same number of samples: {lengths_text}.")
 
 
 def _warn_of_nan(x: Any) -> None:
@@ -152,7 +159,7 @@ def _warn_of_nan(x: Any) -> None:
         if isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating) and np.isnan(leaf).any():
             warnings.warn(
                 f"x holds NaN ({int(np.isnan(leaf).any(axis=tuple(range(1, leaf.ndim))).sum())} of {len(leaf)} "
-                "samples); the search goes on, but a loss that becomes NaN fails its trial.",
+                "samples); the search continues, but a loss that becomes NaN fails its trial.",
                 stacklevel=4,
             )
             return

@@ -1,4 +1,4 @@
-"""The devices that models train on."""
+"""The GPUs that models train on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import tensorflow as tf
 
 
 def visible_gpus() -> list[str]:
-    """What CUDA calls the GPUs that this process may use.
+    """The names, as CUDA has them, of the GPUs that this process may use.
 
-    This process takes no more of their memory from now on than it needs: its workers train there.
+    From now on this process takes only as much of their memory as it needs, since its workers train there.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        with contextlib.suppress(RuntimeError):  # it holds them already
+        with contextlib.suppress(RuntimeError):  # this process uses them already
             tf.config.experimental.set_memory_growth(gpu, True)
     named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return (named or [str(place) for place in range(len(gpus))])[: len(gpus)]

@@ -1,12 +1,15 @@
-"""Every private name of Keras that this library touches, each behind a guard, with a public way where it is missing."""
+"""Every private name of Keras and TensorFlow that this library uses, guarded against versions that don't have it."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 try:
     from keras.src.backend.common import global_state as _global_state
@@ -15,10 +18,10 @@ except ImportError:  # pragma: no cover - a Keras that keeps its state elsewhere
 
 
 def reset_layer_names() -> None:
-    """Makes the next model's layers and metrics be named as in a fresh process ("dense", not "dense_7").
+    """Resets Keras's counters of names, so that the next model's layers are named as in a fresh process ("dense").
 
-    `keras.utils.clear_session` does it too, but also forgets the user's dtype policy and distribution; where it is
-    the only way, the policy is put back.
+    `keras.utils.clear_session` does it too, but also resets the user's dtype policy and distribution. Where it is the
+    only way, the policy is restored afterwards.
     """
     if hasattr(_global_state, "set_global_attribute"):
         _global_state.set_global_attribute("object_name_uids", None)
@@ -28,28 +31,28 @@ def reset_layer_names() -> None:
     keras.config.set_dtype_policy(policy)  # pragma: no cover
 
 
-def metric_names(model: Any) -> set[str]:
-    """The names of everything that a model was compiled to measure, heads' prefixes not counted."""
+def metric_names(model: keras.Model) -> set[str]:
+    """The names of all metrics that a model was compiled with, without the prefixes of its outputs."""
     return {_name(metric) for metric in _compiled_metrics(model)}
 
 
-def metric_classes(model: Any) -> dict[str, str]:
-    """Class names of the metric objects that a model was compiled with, by the metrics' names.
+def metric_classes(model: keras.Model) -> dict[str, str]:
+    """The class names of the metric objects that a model was compiled with, by the metrics' names.
 
-    Metrics given as strings and functions are not among them: their names are all there is to know.
+    Metrics given as strings or functions have no class and are left out.
     """
     metrics = _compiled_metrics(model)
     return {metric.name: type(metric).__name__ for metric in metrics if isinstance(metric, keras.metrics.Metric)}
 
 
-def _compiled_metrics(model: Any) -> list[Any]:
+def _compiled_metrics(model: keras.Model) -> list[Any]:
     with contextlib.suppress(AttributeError):
         compiled = model._compile_metrics
         return list(keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics]))
     return []
 
 
-def _name(metric: Any) -> str:
+def _name(metric: object) -> str:
     return metric if isinstance(metric, str) else getattr(metric, "name", getattr(metric, "__name__", ""))
 
 
@@ -75,14 +78,14 @@ _TRAINER_METHODS = ("fit", "evaluate", "make_train_function", "make_test_functio
 
 
 def engine_missing() -> str | None:
-    """What keeps the engine from working with this Keras; None where nothing does."""
+    """Why the engine can't work with the Keras that is installed; None if it can."""
     if _MISSING is None and not hasattr(_TensorFlowTrainer, "_make_function"):
-        return f"Keras {keras.__version__} makes its training functions in another way"
+        return f"the engine doesn't know how Keras {keras.__version__} makes its training functions"
     return _MISSING
 
 
 def overridden_trainer_method(kind: type) -> str | None:
-    """The first of the methods that run a training which a model's class has as its own; None where it has none."""
+    """The first training method, such as "fit", that a model's class overrides; None if it overrides none."""
     for name in _TRAINER_METHODS:
         if getattr(kind, name, None) not in (getattr(keras.Model, name), getattr(_TensorFlowTrainer, name)):
             return name.removeprefix("_")
@@ -93,7 +96,7 @@ def converted_arrays(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> t
     """The arrays of a fit as Keras converts them, (x,), (x, y) or (x, y, sample_weight), and the number of samples.
 
     Raises:
-        TypeError: Keras doesn't take them as arrays.
+        TypeError: They aren't data that Keras trains on as arrays.
     """
     try:
         adapter = _ArrayDataAdapter(x, y, sample_weight=sample_weight, class_weight=class_weight, batch_size=1)
@@ -103,26 +106,27 @@ def converted_arrays(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> t
     return keras.tree.lists_to_tuples(arrays), adapter._num_samples
 
 
-def made_by_keras(model: Any, kind: str) -> Any:
-    """The function by which Keras itself would train or test a model whose own one is replaced."""
+def made_by_keras(model: keras.Model, kind: str) -> Callable[[Iterator[Any]], Any]:
+    """The train or test function that Keras would make for a model whose function the engine has replaced."""
     name = f"{kind}_function"
     ours = getattr(model, name)
     setattr(model, name, None)
     try:
         getattr(model, f"make_{name}")()
-        return getattr(model, name)
+        theirs: Callable[[Iterator[Any]], Any] = getattr(model, name)
+        return theirs
     finally:
         setattr(model, name, ours)
 
 
 def tensorflow_seed() -> int | None:
-    """TensorFlow's global seed; None where none is set."""
+    """TensorFlow's global seed; None if none is set."""
     seed = _tf_context.global_seed()
     return None if seed is None else int(seed)
 
 
 def is_stateful_op(name: str) -> bool:
-    """Whether TensorFlow's operation of a name has a state or a side effect."""
+    """Whether the TensorFlow operation of this name has a state or a side effect, or isn't known."""
     definition = _op_def_registry.get(name)
     return definition is None or bool(definition.is_stateful)
 
@@ -137,14 +141,14 @@ BOOKKEEPING = frozenset(
     stop_evaluating _initial_seed _initial_epoch _parent_path _eval_epoch_iterator _distribute_strategy
     _build_shapes_dict steps_per_execution""".split()
 )
-"""Attributes of Keras's objects that no step looks at, or that `graph_of` tells."""
+"""Attributes of Keras's objects that no step depends on, or that `graph_of` covers."""
 
 SIGN_ONLY = {"MultiHeadAttention": ("_dropout",), "GroupedQueryAttention": ("_dropout",)}
-"""Attributes that a class only compares with 0: the number itself is in a Dropout layer inside it."""
+"""Attributes by class that are only compared with 0; the number itself is in a Dropout layer inside the layer."""
 
 
 def global_switches() -> tuple[Any, ...]:
-    """The settings of Keras and TensorFlow that a step may be traced differently by."""
+    """The global settings of Keras and TensorFlow that change how a step is traced."""
     return (
         keras.config.floatx(),
         keras.config.epsilon(),
@@ -157,8 +161,8 @@ def global_switches() -> tuple[Any, ...]:
     )
 
 
-def variable_identity(variable: Any) -> tuple[Any, ...]:
-    """What of a variable a step may be traced differently by."""
+def variable_identity(variable: keras.Variable) -> tuple[Any, ...]:
+    """The properties of a variable that change how a step is traced."""
     value = variable._value
     return (
         tuple(variable.shape),
@@ -173,23 +177,29 @@ def variable_identity(variable: Any) -> tuple[Any, ...]:
     )
 
 
-def is_unbuilt(thing: Any) -> bool:
-    """Whether it is a Sequential that doesn't know its inputs yet."""
+def is_unbuilt(thing: object) -> bool:
+    """Whether an object is a Sequential model that doesn't know its inputs' shapes yet."""
     return isinstance(thing, keras.Sequential) and thing._functional is None
 
 
-def is_functional(thing: Any) -> bool:
-    """Whether it is a model, or a part of one, that was made by calling layers on symbols."""
+def is_functional(thing: object) -> bool:
+    """Whether an object is a functional model: one made by calling layers on symbolic tensors."""
     return bool(getattr(thing, "_operations", None)) and not isinstance(thing, keras.Sequential)
 
 
-def excludes_from_weight_decay(thing: Any) -> bool:
-    """Whether it is an optimizer that was told which variables not to decay."""
+def excludes_from_weight_decay(thing: object) -> bool:
+    """Whether an object is an optimizer with variables that were excluded from its weight decay."""
     return isinstance(thing, keras.optimizers.Optimizer) and bool(getattr(thing, "_exclude_from_weight_decay", None))
 
 
-def graph_of(functional: Any) -> tuple[list[Any], list[tuple[tuple[int, int], Any]], Any]:
-    """The operations of a functional model, their calls by (operation, call) with the arguments, and its ends."""
+def graph_of(functional: keras.Model) -> tuple[list[Any], list[tuple[tuple[int, int], Any]], Any]:
+    """The graph of a functional model.
+
+    Returns:
+        operations: Its operations (layers), in order.
+        calls: ((index of the operation, number of the call), (arguments, keyword arguments)) of each call.
+        ends: The structures of its inputs and of its outputs.
+    """
     operations = list(functional._operations)
     # A layer may be called by other models too.
     own = {id(node) for nodes in functional._nodes_by_depth.values() for node in nodes}
@@ -202,21 +212,20 @@ def graph_of(functional: Any) -> tuple[list[Any], list[tuple[tuple[int, int], An
     return operations, calls, (functional._inputs_struct, functional._outputs_struct)
 
 
-def tensor_origin(argument: Any) -> tuple[Any, int, int] | None:
-    """The operation, its call and its output that a symbol comes from; None of anything else."""
+def tensor_origin(argument: object) -> tuple[Any, int, int] | None:
+    """The (operation, number of its call, number of its output) that a symbolic tensor comes from, else None."""
     history = getattr(argument, "_keras_history", None)
     return None if history is None else (history.operation, history.node_index, history.tensor_index)
 
 
 # What sharing a program has to know of a model's state
 
-
 TRACING_DRAWS = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
-"""Whether a step that draws from Keras's global generator gives other numbers once it was traced (seen in 3.10)."""
+"""Whether tracing a step that uses Keras's global seed generator changes the numbers drawn later (seen in 3.10)."""
 
 
-def complete_state(model: Any, symbols: Any) -> None:
-    """Makes every variable of a model, its optimizer and its metrics.
+def complete_state(model: keras.Model, symbols: Any) -> None:
+    """Makes those variables of a model, its optimizer and its metrics that don't exist before training.
 
     Args:
         model: A compiled model.
@@ -239,31 +248,33 @@ def complete_state(model: Any, symbols: Any) -> None:
             compiled.build(targets, outputs)
 
 
-def trained_state_of(model: Any) -> list[Any]:
-    """Every variable of a model and its optimizer, each once; the metrics', which every epoch resets, left out."""
+def trained_state_of(model: keras.Model) -> list[keras.Variable]:
+    """Every variable of a model and its optimizer, without repeats; not the metrics', which every epoch resets."""
     return _each_once([*model.variables, *model.optimizer.variables])
 
 
-def state_of(model: Any) -> list[Any]:
-    """Every variable of a model, its optimizer and its metrics, each once."""
+def state_of(model: keras.Model) -> list[keras.Variable]:
+    """Every variable of a model, its optimizer and its metrics, without repeats."""
     return _each_once([*trained_state_of(model), *model.metrics_variables])
 
 
-def _each_once(variables: Sequence[Any]) -> list[Any]:
+def _each_once(variables: Sequence[keras.Variable]) -> list[keras.Variable]:
     return list({id(variable): variable for variable in variables}.values())
 
 
-def storage_of(variable: Any) -> Any:
-    """TensorFlow's variable inside one of Keras's."""
+def storage_of(variable: keras.Variable) -> tf.Variable:
+    """The TensorFlow variable inside a Keras variable."""
     return variable._value
 
 
 @contextlib.contextmanager
-def lent_storage(variables: Sequence[Any], storages: Sequence[Any], optimizer: Any) -> Iterator[None]:
-    """Lets Keras's variables use other storages, and gives them their own back with the values that they have then."""
+def lent_storage(
+    variables: Sequence[keras.Variable], storages: Sequence[tf.Variable], optimizer: keras.optimizers.Optimizer
+) -> Iterator[None]:
+    """Lets Keras variables use other TensorFlow variables, then gives them their own back with the values reached."""
     own = [variable._value for variable in variables]
     indices = dict(optimizer._trainable_variables_indices)
-    # A cache of variables' identities, which change with their storage.
+    # A cache by the variables' identities, which change with their storage.
     undecayed = getattr(optimizer, "_exclude_from_weight_decay_cache", {})
     for variable, storage in zip(variables, storages, strict=True):
         variable._value = storage

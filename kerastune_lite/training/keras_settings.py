@@ -1,4 +1,4 @@
-"""Keras's global settings, to be the same in another process."""
+"""Keras's global settings, read in one process and applied in another."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import keras
 
 @dataclass(frozen=True)
 class KerasSettings:
-    """What a program may have set once for all models.
+    """The settings of Keras that hold for all models of a process.
 
     Attributes:
         floatx: The type of floats.
-        epsilon: The smallest float that is added.
-        image_data_format: Where the channels are.
-        dtype_policy: The default policy, described.
+        epsilon: The small number that Keras adds to keep divisions finite.
+        image_data_format: Whether an image's channels come first or last.
+        dtype_policy: The default policy of layers, serialized.
         custom_objects: Classes and functions registered for saving, by "package>name".
     """
 
@@ -29,7 +29,7 @@ class KerasSettings:
 
     @classmethod
     def here(cls) -> KerasSettings:
-        """Those of this process."""
+        """The settings of this process."""
         return cls(
             keras.config.floatx(),
             keras.config.epsilon(),
@@ -39,7 +39,7 @@ class KerasSettings:
         )
 
     def apply(self) -> None:
-        """Makes them this process's."""
+        """Sets Keras in this process so."""
         keras.config.set_floatx(self.floatx)
         keras.config.set_epsilon(self.epsilon)
         keras.config.set_image_data_format(self.image_data_format)

@@ -1,4 +1,4 @@
-"""Models on disk: written whole or not at all, and read back even where a class isn't registered."""
+"""Files of trained models: written completely or not at all, and loaded even where a class isn't registered."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from kerastune_lite.study.atomic_files import written_whole
 
 
-def save(model: Any, path: Path) -> str | None:
-    """Writes a `.keras` file and puts it in place at once; returns what went wrong, or None.
+def save(model: keras.Model, path: Path) -> str | None:
+    """Writes a model to a `.keras` file, which appears complete or not at all; returns what went wrong, or None.
 
-    A finished trial is worth more than its model: what can't be written is told in the trial's notes.
+    Nothing is raised, since a trial keeps its score even if its model can't be written.
     """
     try:
         with written_whole(path) as unfinished, warnings.catch_warnings():
@@ -28,11 +27,11 @@ def save(model: Any, path: Path) -> str | None:
     return None
 
 
-def load(path: Path, build: Callable[[], Any]) -> Any:
-    """The model of a file, compiled, as it was saved.
+def load(path: Path, build: Callable[[], keras.Model]) -> keras.Model:
+    """The compiled model that was saved to a file.
 
-    Where Keras can't make it from the file alone (a class that isn't registered, a Lambda layer), it is built by
-    build_fn and given the file's weights.
+    Where Keras can't make it from the file alone (a class that isn't registered, a Lambda layer), it is built anew and
+    given the file's weights.
 
     Args:
         path: A `.keras` file.

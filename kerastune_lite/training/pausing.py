@@ -1,4 +1,4 @@
-"""Trainings that pause after an epoch and go on later, in this process or another."""
+"""Pausing a training after an epoch, and resuming it later, in this process or another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from kerastune_lite.errors import BuildError
-from kerastune_lite.study.trial import Trial
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint
@@ -18,17 +17,20 @@ from kerastune_lite.training.recorder import EpochRecorder
 
 
 class PauseAt(keras.callbacks.Callback):
-    """Ends a training after an epoch with all it needs to go on kept in a file. Stands last, after the recorder.
+    """Pauses a training after an epoch: ends it, and writes all that resuming it takes to a file.
+
+    Comes last, after the recorder.
 
     Args:
-        epochs: After how many epochs; None never pauses.
+        epochs: After how many epochs to pause; None never pauses.
         path: The file.
-        states: Tells the states of the user's callbacks.
-        recorder: Knows the weights of the best epoch.
+        states: The states of the user's callbacks.
+        recorder: The recorder of the training, which has the weights of the best epoch.
         built_rate: The learning rate that the model was built with.
 
     Attributes:
-        is_paused: Whether it has. A training that was to end with that epoch in any case isn't.
+        epochs: After how many epochs it pauses, or None.
+        is_paused: Whether it has paused. A training that something else ends with that epoch isn't paused.
     """
 
     def __init__(
@@ -40,16 +42,16 @@ class PauseAt(keras.callbacks.Callback):
         built_rate: float | None,
     ) -> None:
         super().__init__()
+        self.epochs = epochs
         self.is_paused = False
-        self._epochs = epochs
         self._path = path
         self._states = states
         self._recorder = recorder
         self._built_rate = built_rate
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Pauses where it is time."""
-        if epoch + 1 != self._epochs or self._path is None or self.model.stop_training:
+        """Pauses the training where this is the epoch to pause after."""
+        if epoch + 1 != self.epochs or self._path is None or self.model.stop_training:
             return
         is_best = self._recorder.best_epoch == epoch
         checkpoint = Checkpoint(
@@ -65,38 +67,48 @@ class PauseAt(keras.callbacks.Callback):
 
 
 def pausing_callbacks(
-    model: Any,
-    trial: Trial,
+    model: keras.Model,
+    pause_at: int | None,
     checkpoint: Checkpoint | None,
     path: Path | None,
-    callbacks: Sequence[Any],
+    callbacks: Sequence[keras.callbacks.Callback],
     recorder: EpochRecorder,
 ) -> tuple[CallbackStates, PauseAt]:
-    """What gives the user's callbacks their states back, and what pauses; both do nothing in a usual training.
+    """The callback that restores the states of the user's callbacks, and the one that pauses.
+
+    Both do nothing in a training that neither pauses nor was paused.
+
+    Args:
+        model: The compiled model.
+        pause_at: After how many epochs to pause, or None.
+        checkpoint: The paused training that is resumed, or None.
+        path: Where to write the training if it pauses.
+        callbacks: The user's callbacks.
+        recorder: The recorder of the training.
 
     Raises:
         BuildError: The training is to pause, and the model's optimizer isn't compile's.
     """
-    pauses = trial.pause_at is not None or checkpoint is not None
+    pauses = pause_at is not None or checkpoint is not None
     if pauses and not isinstance(model.optimizer, keras.optimizers.Optimizer):
         raise BuildError(
             f"The model {model.name!r} can't be paused with its trial: it has no optimizer of its own compile(), whose "
             "state would be kept. Use a search whose trials don't pause."
         )
     states = CallbackStates(callbacks if pauses else (), () if checkpoint is None else checkpoint.callbacks)
-    return states, PauseAt(trial.pause_at, path, states, recorder, _rate_of(model) if pauses else None)
+    return states, PauseAt(pause_at, path, states, recorder, _rate_of(model) if pauses else None)
 
 
-def go_on(model: Any, x: Any, checkpoint: Checkpoint) -> None:
-    """Gives a fresh model the weights and the state that a paused training had.
+def resume(model: keras.Model, x: Any, checkpoint: Checkpoint) -> None:
+    """Gives a fresh model the weights and the optimizer state of a paused training.
 
-    A model that was built with another learning rate keeps it: its setting is another one. Otherwise the rate is the
-    one that the training had come to.
+    A model that was built with another learning rate than the paused one keeps its own: its setting is another one.
+    Otherwise it gets the rate that the training had when it paused.
 
     Args:
         model: A compiled model.
         x: The inputs of `fit`: a model that doesn't know its inputs is built on the first of them.
-        checkpoint: Where the training was paused.
+        checkpoint: The paused training.
 
     Raises:
         CheckpointError: The model has other variables.
@@ -106,13 +118,13 @@ def go_on(model: Any, x: Any, checkpoint: Checkpoint) -> None:
     checkpoints.restore(model, checkpoint, keep=[model.optimizer.learning_rate] if keeps_rate else [])
 
 
-def _rate_of(model: Any) -> float | None:
+def _rate_of(model: keras.Model) -> float | None:
     rate = model.optimizer.learning_rate
     return float(keras.ops.convert_to_numpy(rate)) if isinstance(rate, keras.Variable) else None
 
 
-def build_on(model: Any, x: Any) -> None:
-    """Makes every variable of a compiled model and its optimizer; `x` are the inputs of `fit`."""
+def build_on(model: keras.Model, x: Any) -> None:
+    """Makes all variables of a compiled model and its optimizer; `x` are the inputs of `fit`."""
     if not model.built:
         model(_first_inputs(x))
     if not model.optimizer.built:

@@ -1,4 +1,4 @@
-"""The callback that keeps what a training shows: its curve, and the weights of its best epoch."""
+"""The callback that records a training: its learning curve, and the weights of its best epoch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerastune_lite.errors import BuildError
 from kerastune_lite.study.objective import Objective
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Keeps the learning curve and the best epoch's weights. Stands last, so that it sees what other callbacks log.
+    """Records the learning curve and the best epoch's weights. Comes after the user's callbacks, to see what they log.
 
     Attributes:
         curve: One dict of logs an epoch.
         scores: The objective an epoch; None where the epoch didn't report it.
-        best_weights: The weights after the best epoch, or None.
+        best_weights: The weights after the best epoch, or None while no epoch has a finite score.
         diverged: The epoch in which the loss became NaN, or None.
-        stopped: Why the search wants no further epoch, or None.
+        stopped: Why the search ended the training, or None.
 
     Args:
         objective: What is optimised.
-        report: Is told each epoch's logs, and answers why there is to be no further one, or None.
+        report: Is called with each epoch and its logs; returns why the training is to end with it, or None.
         may_be_missing: Whether epochs may lack the objective.
-        earlier: The curve of the epochs that were trained before, where a training goes on.
+        earlier: The curve of the epochs before a pause, where a training is resumed.
         counts_from: The first epoch whose score counts.
     """
 
@@ -47,14 +48,14 @@ class EpochRecorder(keras.callbacks.Callback):
         self.scores = [
             self._score(logs) if epoch >= counts_from and logs else None for epoch, logs in enumerate(self.curve)
         ]
-        self.best_weights: list[Any] | None = None
+        self.best_weights: list[np.ndarray] | None = None
         self.diverged: int | None = None
         self.stopped: str | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Keeps the epoch's logs, and the weights where it is the best so far."""
+        """Records the epoch's logs, and the weights where it is the best so far."""
         numbers = numeric_logs(logs or {})
-        while len(self.curve) < epoch:  # BackupAndRestore goes on in the middle
+        while len(self.curve) < epoch:  # BackupAndRestore may begin in the middle of a training
             self.curve.append({})
             self.scores.append(None)
         self.curve.append(numbers)
@@ -67,8 +68,8 @@ class EpochRecorder(keras.callbacks.Callback):
         if self.diverged is not None or self.stopped is not None:
             self.model.stop_training = True
 
-    def goes_on(self, model: Any, best_weights: list[Any] | None) -> None:
-        """Takes over the best weights of the epochs before: the model's own where there are no others."""
+    def resume(self, model: keras.Model, best_weights: list[np.ndarray] | None) -> None:
+        """Takes over the best weights of the epochs before a pause; None where those of the model are the best."""
         if self.best_epoch is not None:
             self.best_weights = best_weights or model.get_weights()
 
@@ -89,7 +90,11 @@ class EpochRecorder(keras.callbacks.Callback):
 
 
 def numeric_logs(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Logs as plain floats; a metric that isn't one number is refused by name."""
+    """The logs as plain floats.
+
+    Raises:
+        BuildError: A metric isn't one number.
+    """
     numbers = {}
     for name, value in logs.items():
         try:

@@ -1,10 +1,10 @@
-"""Whether two settings build models that fit each other's weights: found out by building them."""
+"""The shapes of a setting's weights: settings whose shapes are equal can take over each other's weights."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
 
+from kerastune_lite.running.task import Builder, BuildFunction
 from kerastune_lite.space import Value
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.build import built_with
@@ -13,8 +13,11 @@ from kerastune_lite.training.keras_internals import reset_layer_names, trained_s
 from kerastune_lite.training.pausing import build_on
 
 
-def layout_of(build_fn: Any, data: TrainingData, values: Mapping[str, Value]) -> Hashable:
-    """Names, shapes and types of all variables of a setting's model and its optimizer; what went wrong, if it did."""
+def weight_shapes_of(build_fn: BuildFunction | Builder, data: TrainingData, values: Mapping[str, Value]) -> Hashable:
+    """Names, shapes and types of all variables of the model that a setting builds, and of its optimizer.
+
+    Where it can't be built, the error and the values instead: equal to no other setting's.
+    """
     reset_layer_names()
     try:
         model = built_with(build_fn, values, Objective("loss")).model

@@ -1,1 +1,1 @@
-"""What a person sees of a search: views are shown events and know nothing else."""
+"""What a person sees of a search. A view is shown events and the study after each of them, and knows nothing else."""

@@ -1,4 +1,4 @@
-"""What trials of several workers leave on disk, whichever of them is heard first."""
+"""The files that trials of several workers leave, whichever of them is heard first."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ Y = X @ np.array([1.0, -2.0, 0.5], dtype="float32")
 
 
 class HeardTogether:
-    """Workers whose trials have all written their files before the search hears that the first of them ended."""
+    """Workers whose trials have all written their files before the search hears that the first of them has ended."""
 
-    def __init__(self, workers):
+    def __init__(self, workers, shared):
         self._workers = workers
+        self._shared = shared
         self._given = []
 
     @property
     def has_room(self):
         return len(self._given) < self._workers
 
-    def start(self, task, report):
-        self._given.append((task, report))
+    def start(self, request, report):
+        self._given.append((request, report))
 
     def wait(self):
         given, self._given = self._given, []
-        return [Ended(task.trial.number, run_here(task, report, Engine("auto"))) for task, report in given]
+        return [
+            Ended(request.trial.number, run_here(self._shared, request, report, Engine("auto")))
+            for request, report in given
+        ]
 
     def close(self):
         pass
@@ -42,10 +46,10 @@ class HeardTogether:
 
 @pytest.fixture
 def heard_together(monkeypatch):
-    """Makes all tuners run on such workers."""
+    """A function that makes all tuners run on so many of these workers."""
 
     def use(workers):
-        monkeypatch.setattr(Tuner, "_workers", lambda *_: HeardTogether(workers))
+        monkeypatch.setattr(Tuner, "_workers", lambda tuner, shared, directory: HeardTogether(workers, shared))
 
     return use
 

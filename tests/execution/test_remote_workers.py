@@ -1,4 +1,4 @@
-"""The search and a cluster of any kind: here one whose workers train nothing."""
+"""Searches on a cluster of any kind: here one whose workers train nothing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import pytest
 
 from kerastune_lite import RandomSearch
 from kerastune_lite.errors import ObjectiveError, WorkerError
-from kerastune_lite.execution.clusters.remote_workers import RemoteWorkers, Result
-from kerastune_lite.execution.messages import AskedFor, Built, Epoch, Finished, Mistake
+from kerastune_lite.execution.clusters import RemoteWorkers, Result
+from kerastune_lite.execution.messages import EpochLogs, Finished, Mistake, ModelBuilt
+from kerastune_lite.running.task import AskedParameters, Outcome, Request
+from kerastune_lite.space import Float, Space
 from kerastune_lite.study.journal import JOURNAL_NAME, read_journal
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.trial import TrialFailure
-from kerastune_lite.training.one_trial import Outcome
+from kerastune_lite.study.trial import Trial, TrialFailure
 
 EPOCHS = 5
-RATE = {"name": "rate", "kind": "float", "low": 0.0, "high": 1.0, "step": None, "log": False}
+SPACE = Space([Float(name="rate", low=0.0, high=1.0)])
 
 
 class Done:
@@ -58,15 +59,19 @@ class PretendedCluster:
         self._sent = []
         self.most = 0
         self._given = 0
+        self.answers = []
 
     def places(self):
         return self._places
 
-    def submit(self, place, ticket, order, files):
-        trial = order.fields["trial"]
+    def submit(self, place, ticket, request, files):
+        trial = request.trial
         value = trial.values.get("rate", 0.5)
-        self._sent += [(ticket, AskedFor([RATE], {"rate": value})), (ticket, Built(Objective("loss", "min"), EPOCHS))]
-        self._sent += [(ticket, Epoch(0, epoch, {"loss": value})) for epoch in range(EPOCHS)]
+        self._sent += [
+            (ticket, AskedParameters(SPACE, {"rate": value})),
+            (ticket, ModelBuilt(Objective("loss", "min"), EPOCHS)),
+            *((ticket, EpochLogs(0, epoch, {"loss": value})) for epoch in range(EPOCHS)),
+        ]
         self._given += 1
         self.most = max(self.most, self._given)
         if trial.number in self._dies:
@@ -82,7 +87,7 @@ class PretendedCluster:
         return sent
 
     def answer(self, ticket, text):
-        pass
+        self.answers.append(text)
 
     def close(self):
         pass
@@ -106,7 +111,7 @@ def search(directory, cluster, trials=12, **settings):
 def test_many_workers_are_all_given_trials_and_no_epoch_is_lost(tmp_path):
     cluster = PretendedCluster(64)
     study = search(tmp_path, cluster, trials=256)
-    epochs = [event for event in read_journal(tmp_path / JOURNAL_NAME).events if event["event"] == "epoch"]
+    epochs = [event for event in read_journal(tmp_path / JOURNAL_NAME).lines if event["event"] == "epoch"]
 
     assert cluster.most >= 32
     assert len(epochs) == 256 * EPOCHS
@@ -141,7 +146,7 @@ def test_trials_that_have_ended_are_kept_when_another_one_ends_the_search(tmp_pa
 
     with pytest.raises(ObjectiveError, match="no such metric"):
         search(tmp_path, PretendedCluster(8, outcomes={2: mistake}))
-    events = read_journal(tmp_path / JOURNAL_NAME).events
+    events = read_journal(tmp_path / JOURNAL_NAME).lines
     ends = {event["trial"]: event["state"] for event in events if event["event"] == "end"}
 
     assert ends[1] == ends[3] == "completed"
@@ -167,4 +172,37 @@ def test_failures_in_a_row_end_the_search_with_the_first_one(tmp_path):
 def test_a_cluster_without_workers_has_no_room():
     cluster = PretendedCluster(0)
 
-    assert not RemoteWorkers(cluster, wants_answers=False).has_room
+    assert not RemoteWorkers(cluster).has_room
+
+
+class Silence:
+    """A report that keeps nothing and wants no further epoch."""
+
+    def asked(self, asked):
+        pass
+
+    def built(self, objective, epochs):
+        pass
+
+    def epoch(self, run, epoch, logs):
+        return "enough"
+
+
+@pytest.mark.parametrize(("awaits_stop_decision", "answers"), [(True, ["enough"] * EPOCHS), (False, [])])
+def test_a_worker_is_answered_where_its_request_awaits_a_stop_decision(awaits_stop_decision, answers):
+    cluster = PretendedCluster(1)
+    workers = RemoteWorkers(cluster)
+    objective = Objective("loss", "min")
+    workers.start(
+        Request(
+            trial=Trial(number=0),
+            space=Space(),
+            objective=objective,
+            study_seed=0,
+            awaits_stop_decision=awaits_stop_decision,
+        ),
+        Silence(),
+    )
+    workers.wait()
+
+    assert cluster.answers == answers

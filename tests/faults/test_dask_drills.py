@@ -69,7 +69,7 @@ class Enough:
 def test_a_cluster_tries_the_settings_of_one_worker_tells_its_epochs_at_once_and_stops_within_one(tmp_path, cluster):
     search(tmp_path, executor=cluster.client, stopping=Enough(), seconds=0.3)
     trials = assert_whole(tmp_path, failed=range(1, TRIALS))
-    told = [event for event in read_journal(tmp_path / "journal.jsonl").events if event.get("trial") == 0]
+    told = [event for event in read_journal(tmp_path / "journal.jsonl").lines if event.get("trial") == 0]
     times = [datetime.fromisoformat(event["time"]) for event in told if event["event"] == "epoch"]
 
     assert [trial.state.value for trial in trials] == ["completed"] + ["stopped"] * (TRIALS - 1)

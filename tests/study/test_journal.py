@@ -22,7 +22,7 @@ def written(path, count=5):
 
 
 def texts(reading):
-    return [event.get("text") for event in reading.events]
+    return [event.get("text") for event in reading.lines]
 
 
 def test_what_was_appended_is_read_back(tmp_path):
@@ -30,7 +30,7 @@ def test_what_was_appended_is_read_back(tmp_path):
     appended = journal.append("epoch", trial=3, logs={"loss": 0.1, "ü": 1e-300}, scores=[1.5])
     journal.close()
 
-    assert read_journal(tmp_path / "j").events == [appended]
+    assert read_journal(tmp_path / "j").lines == [appended]
     assert appended["logs"] == {"loss": 0.1, "ü": 1e-300}
 
 
@@ -48,7 +48,7 @@ def test_numbers_that_json_lacks_come_back(tmp_path, value):
     journal.close()
     json.loads((tmp_path / "j").read_text(), parse_constant=pytest.fail)
 
-    assert repr(read_journal(tmp_path / "j").events[0]["logs"]["loss"]) == repr(value)
+    assert repr(read_journal(tmp_path / "j").lines[0]["logs"]["loss"]) == repr(value)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_a_journal_cut_anywhere_near_its_end_opens_without_what_was_cut(tmp_path
 
         assert len(study.damages) == (not is_whole)
         assert all("was torn by a crash and was skipped" in damage for damage in study.damages)
-        assert len(read_journal(tmp_path / "journal.jsonl").events) == kept.count(b"\n") + (is_whole and tail != b"")
+        assert len(read_journal(tmp_path / "journal.jsonl").lines) == kept.count(b"\n") + (is_whole and tail != b"")
         for trial in study.trials:
             assert trial.state.value == "running" or trial == whole.trial(trial.number)
 
@@ -182,8 +182,8 @@ def test_a_full_disk_is_told_and_leaves_the_journal_as_it_was(tmp_path):
     assert "could not be written" in done.stdout
     assert "make room" in done.stdout
     assert reading.damages == []
-    assert texts(reading) == [f"line {number}" for number in range(len(reading.events))]
-    assert len(reading.events) > 5
+    assert texts(reading) == [f"line {number}" for number in range(len(reading.lines))]
+    assert len(reading.lines) > 5
 
 
 def test_a_journal_that_cannot_be_made_is_told(tmp_path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
 import subprocess
 import sys
 
@@ -9,16 +12,15 @@ import pytest
 
 from kerastune_lite import GridSearch, NoResultError, Objective, Study, StudyError, Trial, TrialState
 from kerastune_lite.space import Boolean, Choice, Float, Space
-from kerastune_lite.study import values_to_json
+from kerastune_lite.study.journal import Reading
+from kerastune_lite.study.labels import values_to_json
 
 TIME = "2026-01-01T00:00:00+00:00"
 
 
 def study_of(tmp_path, *events, objective="accuracy", direction="max"):
-    study = Study(tmp_path).after({"event": "study", "objective": objective, "direction": direction, "seed": 1})
-    for event in events:
-        study = study.after({"time": TIME, **event})
-    return study
+    study = {"event": "study", "objective": objective, "direction": direction, "seed": 1}
+    return Study.of_events(tmp_path, Reading([{"time": TIME, **line} for line in (study, *events)]))
 
 
 def ended(number, score, state="completed", **values):
@@ -196,3 +198,63 @@ def test_an_objective_can_be_turned_only_where_its_direction_is_known():
 def test_a_trial_is_frozen():
     with pytest.raises(AttributeError):
         Trial(number=0).score = 1.0
+
+
+def epochs(*scores):
+    return [
+        {"event": "epoch", "trial": 0, "epoch": epoch, "logs": {"accuracy": score}}
+        for epoch, score in enumerate(scores)
+    ]
+
+
+def test_what_a_study_holds_of_a_trial_cannot_be_changed(tmp_path):
+    begun = {"event": "begin", "trial": 0, "values": {"x": 1}}
+    study = study_of(tmp_path, begun, *epochs(0.5), ended(0, 0.5, x=1))
+
+    for record in (study.trials[0].values, study.trials[0].curve[0], study.best.values, study.records[0].values):
+        with pytest.raises(TypeError, match=r"A trial's record can't be changed. Change a copy: dict\(trial.values\)"):
+            record["x"] = 99
+        with pytest.raises(TypeError, match="can't be changed"):
+            record.pop("x", None)
+
+    assert study.trials[0].values == {"x": 1}
+    assert dict(study.trials[0].values) | {"x": 2} == {"x": 2}
+
+
+def test_a_trials_values_survive_a_pickle_and_a_deep_copy_as_they_are():
+    trial = Trial(number=0, values={"x": (1, 2)})
+
+    for copied in (pickle.loads(pickle.dumps(trial)), copy.deepcopy(trial)):
+        assert copied == trial
+        assert type(copied.values) is type(trial.values)
+
+
+def test_a_trial_does_not_change_with_the_dict_that_it_was_made_of():
+    values = {"x": 1}
+    trial = Trial(number=0, values=values)
+    values["x"] = 2
+
+    assert trial.values == {"x": 1}
+
+
+@pytest.mark.parametrize(("direction", "best"), [("max", (0.5, 0.7, 0.7)), ("min", (0.5, 0.5, 0.2))])
+def test_a_person_sees_the_best_score_after_each_epoch_in_the_objectives_own_units(tmp_path, direction, best):
+    study = study_of(tmp_path, *epochs(0.5, 0.7, 0.2), direction=direction)
+
+    assert study.trials[0].best_so_far == best
+    assert study.to_minimise()[0].best_so_far == (best if direction == "min" else tuple(-score for score in best))
+
+
+def test_the_best_so_far_is_infinitely_bad_before_there_is_a_score(tmp_path):
+    study = study_of(tmp_path, *epochs(float("nan"), 0.5))
+
+    assert study.trials[0].best_so_far == (-math.inf, 0.5)
+    assert study.to_minimise()[0].best_so_far == (math.inf, -0.5)
+
+
+def test_how_a_trial_was_trained_is_told_from_why(tmp_path):
+    study = study_of(tmp_path, {**ended(0, 0.5), "engine": "fit: the data is a generator: it can't be shared"})
+
+    trained = study.trials[0].trained
+    assert (trained.how, trained.reason) == ("fit", "the data is a generator: it can't be shared")
+    assert study.trials[0].engine == "fit: the data is a generator: it can't be shared"

@@ -14,7 +14,7 @@ from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
 from kerastune_lite.training.keras_internals import trained_state_of
-from kerastune_lite.training.pausing import build_on, go_on
+from kerastune_lite.training.pausing import build_on, resume
 
 
 def checkpoint():
@@ -98,19 +98,19 @@ def test_a_model_that_does_not_know_its_inputs_is_built_on_the_first_of_them():
 
 
 @pytest.mark.parametrize(("built", "expected"), [(0.1, 0.01), (0.05, 0.05)])
-def test_the_learning_rate_goes_on_where_it_was_unless_the_setting_has_another(built, expected):
+def test_a_resumed_model_has_the_rate_of_the_paused_one_unless_its_setting_has_another(built, expected):
     """A callback had reduced it from 0.1 to 0.01."""
     paused, new = model_of(2, keras.optimizers.SGD(0.1)), model_of(2, keras.optimizers.SGD(built))
     paused.optimizer.learning_rate = 0.01
     rate = float(np.float32(0.1))
-    go_on(new, np.zeros((4, 3)), Checkpoint(1, checkpoints.values_of(paused), built_rate=rate))
+    resume(new, np.zeros((4, 3)), Checkpoint(1, checkpoints.values_of(paused), built_rate=rate))
 
     assert float(new.optimizer.learning_rate) == pytest.approx(expected)
     np.testing.assert_array_equal(new.get_weights()[0], paused.get_weights()[0])
 
 
 def states_of(callback):
-    """What would be kept of a callback that has just begun."""
+    """What is saved of a callback that has just begun."""
     states = CallbackStates([callback])
     states.on_train_begin()
     return states.changed()
@@ -127,7 +127,7 @@ def states_of(callback):
         lambda: TargetReached("loss", 0.0),
     ],
 )
-def test_a_callback_goes_on_where_it_was(make, tmp_path, monkeypatch):
+def test_a_callback_is_resumed_where_it_paused(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.ones((4, 3), "float32")
     before, after = make(), make()
@@ -145,7 +145,7 @@ def test_a_callback_goes_on_where_it_was(make, tmp_path, monkeypatch):
     assert {name: repr(vars(after)[name]) for name in own} == {name: repr(vars(before)[name]) for name in own}
 
 
-def test_a_time_limit_goes_on_with_what_was_left():
+def test_a_time_limit_is_resumed_with_what_was_left():
     now = [100.0]
     before, after = (TimeLimit(seconds=10, clock=lambda: now[0]) for _ in range(2))
     before.on_train_begin()
@@ -164,8 +164,8 @@ def test_a_time_limit_goes_on_with_what_was_left():
     assert after.stop_reason == "TimeLimit: 10 s were over"
 
 
-def test_what_did_not_change_is_not_kept():
-    """The path of a checkpoint is its trial's own, and the trial that takes over has another."""
+def test_what_has_not_changed_is_not_saved():
+    """A path is its trial's own: another trial that takes over the training has another path."""
 
     class Own(keras.callbacks.Callback):
         def __init__(self, path):
@@ -180,7 +180,7 @@ def test_what_did_not_change_is_not_kept():
     assert states.changed() == [("Own", {"seen": [1]})]
 
 
-def test_a_callback_that_holds_what_no_file_can_keep_is_named():
+def test_a_callback_that_holds_what_no_file_can_hold_is_named():
     class Locked(keras.callbacks.Callback):
         def __init__(self):
             super().__init__()
@@ -190,7 +190,7 @@ def test_a_callback_that_holds_what_no_file_can_keep_is_named():
         states_of(Locked())
 
 
-def test_a_callback_may_say_itself_what_it_keeps():
+def test_a_callback_may_decide_itself_what_is_saved():
     class Own(keras.callbacks.Callback):
         def __init__(self):
             super().__init__()
@@ -209,7 +209,7 @@ def test_a_callback_may_say_itself_what_it_keeps():
     assert after.seen == 5
 
 
-def test_a_callback_that_only_writes_down_begins_anew_with_a_warning(tmp_path):
+def test_a_callback_that_only_records_begins_anew_with_a_warning(tmp_path):
     logger = keras.callbacks.CSVLogger(tmp_path / "a.csv")
     logger.set_model(model_of(1))
     logger.on_train_begin()

@@ -1,1 +1,1 @@
-"""Worker processes on this machine, each of them watched."""
+"""Worker processes that the search starts on this machine and watches."""

@@ -15,66 +15,69 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kerastune_lite.execution.processes.heartbeat import Beat, CouldNotStart, Ready
-from kerastune_lite.execution.processes.parent_watch import die_with_parent, resident_bytes
+from kerastune_lite.execution.processes.heartbeat import CouldNotStart, Heartbeat, Ready
+from kerastune_lite.execution.processes.parent_watch import die_with_parent
+
+if TYPE_CHECKING:
+    from kerastune_lite.execution.messages import LastMessage
 
 
 class Channel:
-    """The connection to the search, which the trial and the heart share."""
+    """The connection to the search, shared by the thread of the trial and that of the heartbeat."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
 
-    def send(self, message: Any) -> None:
-        """Sends a message, whole."""
+    def send(self, message: object) -> None:
+        """Sends a message; messages of two threads aren't mixed up."""
         with self._lock:
             self._connection.send(message)
 
     def receive(self) -> Any:
-        """The next message; EOFError when the search has let go."""
+        """The next message of the search: a request, or the answer to an epoch; EOFError when it has closed."""
         return self._connection.recv()
 
-    def beat(self, seconds: float) -> None:
-        """Tells, again and again, that this process lives, and how much memory it holds."""
+    def keep_beating(self, seconds: float) -> None:
+        """Sends a heartbeat again and again, at this interval; never returns."""
         while True:
             with contextlib.suppress(OSError):
-                self.send(Beat(resident_bytes()))
+                self.send(Heartbeat.now())
             time.sleep(seconds)
 
 
 def serve(channel: Channel, packed: Path) -> None:
-    """Runs trials until the search lets go."""
+    """Runs trials until the search closes the connection, which raises EOFError here."""
     from kerastune_lite.execution.in_process import quick_collection
-    from kerastune_lite.execution.messages import Finished, Mistake, Told
+    from kerastune_lite.execution.messages import Finished, Mistake, RemoteReport
     from kerastune_lite.execution.packing import unpack
-    from kerastune_lite.execution.worker_setup import Workplace
+    from kerastune_lite.execution.worker_setup import WorkerContext
 
-    workplace = Workplace.of(unpack(packed))
+    context = WorkerContext.of(unpack(packed))
     channel.send(Ready())
     with quick_collection():
         while True:
-            order = channel.receive()
-            told = Told(channel.send, channel.receive, order.wants_answers)
+            request = channel.receive()
+            report = RemoteReport(channel.send, channel.receive, request.awaits_stop_decision)
             try:
-                message: Any = Finished(workplace.run(order, told))
+                message: LastMessage = Finished(context.run(request, report))
             except BaseException as error:
                 message = Mistake.of(error)
             channel.send(message)
-            del order, told, message
+            del request, report, message
 
 
 def main() -> None:
-    """Serves, and ends at once: there is nothing to be tidied up that the search wouldn't do better."""
+    """Serves, and ends at once: the search tidies up."""
     connection, packed, crash_file, heartbeat = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     channel = Channel(Connection(int(connection)))
     crashes = Path(crash_file).open("w")  # noqa: SIM115 - kept open until the process ends
     faulthandler.enable(crashes)
-    threading.Thread(target=channel.beat, args=(float(heartbeat),), daemon=True).start()
+    threading.Thread(target=channel.keep_beating, args=(float(heartbeat),), daemon=True).start()
     try:
         serve(channel, Path(packed))
     except (EOFError, ConnectionError):

@@ -1,7 +1,8 @@
-"""Trials in worker processes on this machine, watched: one that dies or hangs costs its own trial only."""
+"""A pool of worker processes on this machine, each watched: one that dies or hangs costs only its own trial."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -9,92 +10,105 @@ from multiprocessing import connection
 from pathlib import Path
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.execution.messages import AskedFor, Finished, Mistake, Shared
+from kerastune_lite.execution.messages import Finished, Mistake
 from kerastune_lite.execution.packing import pack
 from kerastune_lite.execution.processes.process import MIB, ChildProcess
 from kerastune_lite.execution.worker_setup import parts_of
 from kerastune_lite.execution.workers import Ended, FaultLimits, Lost
-from kerastune_lite.training.one_trial import Report, Task
+from kerastune_lite.running.task import AskedParameters, Report, Request, Shared
 
 TICK = 0.25
-"""Seconds between two looks at processes that say nothing."""
+"""Seconds between two looks at processes that send nothing."""
 LONGEST_TICK = 4 * TICK
 """More isn't counted as a worker's silence: it was this process that didn't run (it was suspended, or busy)."""
 STARTS = 3
 """Processes that may die one after the other before they take a trial."""
 TRIALS_A_PROCESS = 200
 GROWTH = 2048 * MIB
-"""A process that ran so many trials, or grew by so much since its first one, makes way for a fresh one."""
+"""A process that ran so many trials, or grew by so much since its first one, is replaced by a fresh one."""
 FAREWELL = 2.0
 """Seconds that idle processes get to end by themselves."""
 
 
 class ChildProcesses:
-    """So many processes, each with a trial at a time.
+    """A pool of processes, each with one trial at a time. `started` makes one.
 
     Args:
-        shared: What all trials share.
-        folder: A folder for what the processes are to read and write.
-        environments: Each process's share of the machine.
-        limits: When a process is given up.
-        wants_answers: Whether an epoch may be the last one by the search's word. Where not, nobody waits for it.
-
-    Raises:
-        WorkerError: What is shared can't be sent.
+        packed: What all trials share, as `packing.pack` wrote it.
+        folder: The folder for the files of the processes; `close` removes it.
+        environments: The environment variables of each process, one mapping a process.
+        limits: When a process counts as hung, or a trial as overdue.
     """
 
     def __init__(
-        self,
-        shared: Shared,
-        folder: Path,
-        environments: Sequence[Mapping[str, str]],
-        limits: FaultLimits,
-        *,
-        wants_answers: bool,
+        self, packed: Path, folder: Path, environments: Sequence[Mapping[str, str]], limits: FaultLimits
     ) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+        self._packed = packed
         self._folder = folder
-        self._packed = pack(parts_of(shared), folder)
         self._environments = environments
         self._limits = limits
-        self._wants_answers = wants_answers
         self._failed_starts = 0
         self._error: BaseException | None = None
         self._children: list[ChildProcess] = []
-        self._looked_at = time.monotonic()
+        self._looked_at = 0.0
+
+    @classmethod
+    def started(
+        cls, shared: Shared, folder: Path, environments: Sequence[Mapping[str, str]], limits: FaultLimits
+    ) -> ChildProcesses:
+        """Packs what all trials share, and starts the processes.
+
+        Args:
+            shared: What all trials share.
+            folder: A folder for the files of the processes; what it holds is removed.
+            environments: The environment variables of each process, which give it its share of the machine.
+            limits: When a process counts as hung, or a trial as overdue.
+
+        Raises:
+            WorkerError: What trials share can't be pickled, or the system is Windows.
+        """
+        if os.name == "nt":
+            raise WorkerError("workers= and trial_timeout= need Linux or macOS. Use executor= with a Dask client here.")
+        shutil.rmtree(folder, ignore_errors=True)
+        pool = cls(pack(parts_of(shared), folder), folder, environments, limits)
         try:
-            for place in range(len(environments)):
-                self._children.append(self._new(place))
+            pool._start()
         except BaseException:
-            self.close()
+            pool.close()
             raise
+        return pool
+
+    def _start(self) -> None:
+        for place in range(len(self._environments)):
+            self._children.append(self._new(place))
+        self._looked_at = time.monotonic()
 
     def _new(self, place: int) -> ChildProcess:
         heartbeat = min(self._limits.heartbeat_timeout / 4, 5.0)
-        return ChildProcess(self._packed, self._folder / f"{place}.crash", self._environments[place], heartbeat)
+        crash_file = self._folder / f"{place}.crash"
+        return ChildProcess.started(self._packed, crash_file, self._environments[place], heartbeat)
 
     @property
     def has_room(self) -> bool:
-        """Whether a process is ready and has no trial."""
-        return self._error is None and any(child.is_ready and child.task is None for child in self._children)
+        """Whether a process is idle."""
+        return self._error is None and any(child.is_idle for child in self._children)
 
-    def start(self, task: Task, report: Report) -> None:
-        """Sends a trial to a process that has none."""
-        idle = next(child for child in self._children if child.is_ready and child.task is None)
-        idle.start(task, report, wants_answers=self._wants_answers)
+    def start(self, request: Request, report: Report) -> None:
+        """Sends a trial to an idle process."""
+        next(child for child in self._children if child.is_idle).start(request, report)
 
     def wait(self) -> list[Ended]:
-        """Listens until a trial ended, or one told what it asks for, or a process has room."""
+        """Delivers reports until a trial has ended or reported its parameters, or a process has become idle."""
         while self._error is None:
-            speaking = connection.wait([child.connection for child in self._children], timeout=TICK)
+            with_messages = connection.wait([child.connection for child in self._children], timeout=TICK)
             ended, is_news = [], False
             is_time_for_all = self._charge()
             for place, child in enumerate(self._children):
-                if is_time_for_all or child.connection in speaking:
+                if is_time_for_all or child.connection in with_messages:
                     try:
                         of_this, is_of_interest = self._look_at(place)
                     except BaseException as error:
-                        # It ends the search; what other trials have come to is handed on before.
+                        # It ends the search, but only once other trials' ends are returned.
                         self._error = error
                         continue
                     ended += [*of_this, *self._given_up(place)]
@@ -104,32 +118,32 @@ class ChildProcesses:
         raise self._error
 
     def _look_at(self, place: int) -> tuple[list[Ended], bool]:
-        """The trials that a process has ended or was lost with, and whether it said what may let others begin."""
+        """The trials that ended in a process or died with it, and whether anything may let another trial begin."""
         child, ended, is_news = self._children[place], [], False
         has_died = child.has_died
         try:
-            for message in child.hear():
+            for message in child.receive():
                 match message:
                     case Finished():
-                        assert child.task is not None
-                        ended.append(Ended(child.task.trial.number, message.outcome))
-                        child.task, self._failed_starts = None, 0
+                        assert child.request is not None
+                        ended.append(Ended(child.request.trial.number, message.outcome))
+                        child.request, self._failed_starts = None, 0
                     case Mistake():
                         raise message.unpacked()
-                    case AskedFor():
+                    case AskedParameters():
                         is_news = True
-                is_news = is_news or child.task is None
+                is_news = is_news or child.request is None
         except EOFError:
             has_died = True
         if has_died:
             return ended + self._replaced(place), True
-        if child.task is None and _is_worn(child):
+        if child.request is None and _is_worn(child):
             child.end(FAREWELL)
             self._children[place] = self._new(place)
         return ended, is_news
 
     def _replaced(self, place: int, loss: Lost | None = None) -> list[Ended]:
-        """Puts a new process in the place of one that died or is given up."""
+        """Replaces a process that died or is given up; the trial that it had, as lost."""
         child = self._children[place]
         child.end()
         loss = loss or child.last_words()
@@ -140,10 +154,10 @@ class ChildProcesses:
                     f"{STARTS} worker processes in a row could not start: {loss.reason}\n{loss.traceback}"
                 )
         self._children[place] = self._new(place)
-        return [] if child.task is None else [Ended(child.task.trial.number, loss)]
+        return [] if child.request is None else [Ended(child.request.trial.number, loss)]
 
     def _charge(self) -> bool:
-        """Counts the time since the last look at all processes, where it was long ago; whether it was."""
+        """Adds the time since the last look at all processes to their clocks, and whether it is time for the next."""
         now = time.monotonic()
         if now - self._looked_at < TICK:
             return False
@@ -154,20 +168,21 @@ class ChildProcesses:
         return True
 
     def _given_up(self, place: int) -> list[Ended]:
+        """The trial of a process that hangs or takes too long, once the process is replaced."""
         child, limits = self._children[place], self._limits
         if child.silent_for > limits.heartbeat_timeout:
             reason = f"its worker gave no sign of life for heartbeat_timeout={limits.heartbeat_timeout:g} seconds"
             return self._replaced(place, child.given_up("WorkerHung", reason, may_try_again=True))
-        if child.task is not None and limits.trial_timeout is not None and child.busy_for > limits.trial_timeout:
+        if child.request is not None and limits.trial_timeout is not None and child.busy_for > limits.trial_timeout:
             reason = f"it took longer than trial_timeout={limits.trial_timeout:g} seconds, and was ended"
             return self._replaced(place, child.given_up("TrialTimeout", reason, may_try_again=False))
         return []
 
     def close(self) -> None:
-        """Ends all processes: at once those with a trial, by themselves where they can the others."""
-        busy_first = sorted(self._children, key=lambda child: child.task is None)
+        """Ends all processes: busy ones at once, idle ones by themselves if they do so within a moment."""
+        busy_first = sorted(self._children, key=lambda child: child.request is None)
         for child in busy_first:
-            child.end(FAREWELL if child.is_ready and child.task is None else 0.0)
+            child.end(FAREWELL if child.is_idle else 0.0)
         self._children = []
         shutil.rmtree(self._folder, ignore_errors=True)
 

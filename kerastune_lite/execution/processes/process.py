@@ -1,4 +1,4 @@
-"""One worker process, as the search's process holds it."""
+"""One worker process, as the search's process handles it."""
 
 from __future__ import annotations
 
@@ -9,72 +9,81 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from kerastune_lite.errors import WorkerError
-from kerastune_lite.execution.messages import Epoch, Finished, Mistake, hand_on, order_of
-from kerastune_lite.execution.processes.heartbeat import Beat, CouldNotStart, Ready
-from kerastune_lite.execution.workers import Lost, how_far
-from kerastune_lite.training.one_trial import Report, Task
+from kerastune_lite.execution.messages import EpochLogs, Finished, LastMessage, Mistake, ReportMessage, deliver
+from kerastune_lite.execution.processes.heartbeat import CouldNotStart, Heartbeat, Ready
+from kerastune_lite.execution.workers import Lost, progress_of
+from kerastune_lite.running.task import Report, Request
 
 MIB = 1 << 20
 
 
 class ChildProcess:
-    """A process that runs one trial at a time.
+    """A process that runs one trial at a time. `started` makes one.
 
     Args:
-        packed: What all trials share, as `packing.pack` wrote it.
-        crash_file: Where the process leaves its last words.
-        environment: Variables of its own, beside those of this process.
-        heartbeat: After how many seconds it is to tell that it lives.
+        process: The process.
+        connection: The search's end of the connection to it.
+        crash_file: Where the process writes its traceback when it crashes.
 
     Attributes:
-        connection: What it is heard by.
-        task: The trial that it runs, or None.
-        is_ready: Whether it takes trials.
-        silent_for: Seconds since it was heard last, as far as the search's process ran itself.
-        busy_for: Seconds that its trial takes.
-        trials: How many trials it ran.
-        resident: Bytes of memory that it held when it was heard last.
+        connection: The search's end of the connection to it.
+        request: The trial that it runs, or None.
+        is_ready: Whether it has started and takes trials.
+        silent_for: Seconds since its last message, not counting times when the search's process itself didn't run.
+        busy_for: Seconds since its trial began, counted in the same way.
+        trials: How many trials it has run.
+        resident: Its resident memory in bytes, as of its last heartbeat.
         resident_at_first: The same after its first trial.
     """
 
-    def __init__(self, packed: Path, crash_file: Path, environment: Mapping[str, str], heartbeat: float) -> None:
-        if os.name == "nt":
-            raise WorkerError("workers= and trial_timeout= need Linux or macOS. Use executor= with a Dask client here.")
-        self.task: Task | None = None
+    def __init__(self, process: subprocess.Popen[bytes], connection: Connection, crash_file: Path) -> None:
+        self.connection = connection
+        self.request: Request | None = None
         self.is_ready = False
         self.silent_for = self.busy_for = 0.0
         self.trials = self.resident = self.resident_at_first = 0
+        self._process = process
         self._crash_file = crash_file
         self._report: Report | None = None
         self._latest_epoch: int | None = None
-        self._wants_answers = False
-        self.connection, theirs = multiprocessing.Pipe()
+
+    @classmethod
+    def started(cls, packed: Path, crash_file: Path, environment: Mapping[str, str], heartbeat: float) -> ChildProcess:
+        """Starts a process, which will send `Ready`.
+
+        Args:
+            packed: What all trials share, as `packing.pack` wrote it.
+            crash_file: Where the process writes its traceback when it crashes.
+            environment: Environment variables of its own, in addition to those of this process.
+            heartbeat: Seconds between two of its heartbeats.
+        """
+        connection, theirs = multiprocessing.Pipe()
         with theirs:
             descriptor = theirs.fileno()
             module = ["-P", "-m", "kerastune_lite.execution.processes.child"]
             arguments = [str(descriptor), str(packed), str(crash_file), str(heartbeat)]
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, *module, *arguments],
                 stdin=subprocess.PIPE,
                 pass_fds=[descriptor],
                 env={**os.environ, **environment, "PYTHONPATH": _module_path()},
                 start_new_session=True,
             )
+        return cls(process, connection, crash_file)
 
-    def start(self, task: Task, report: Report, *, wants_answers: bool) -> None:
+    def start(self, request: Request, report: Report) -> None:
         """Sends it a trial."""
-        self.task, self._report, self._latest_epoch = task, report, None
-        self._wants_answers = wants_answers
+        self.request, self._report, self._latest_epoch = request, report, None
         self.busy_for = 0.0
-        with contextlib.suppress(OSError):  # a process that died meanwhile is noticed where it is listened to
-            self.connection.send(order_of(task, wants_answers=wants_answers))
+        with contextlib.suppress(OSError):  # a process that died meanwhile is noticed by the next `receive`
+            self.connection.send(request.portable())
 
-    def hear(self) -> Iterator[Any]:
-        """What it has said since it was heard last, after handing it on to the report of its trial.
+    def receive(self) -> Iterator[ReportMessage | LastMessage | Ready]:
+        """The messages that it has sent since the last call; reports are delivered before they are yielded.
 
         Raises:
             EOFError: It has ended.
@@ -87,7 +96,7 @@ class ChildProcess:
                 raise EOFError from error
             self.silent_for = 0.0
             match message:
-                case Beat():
+                case Heartbeat():
                     self.resident = message.resident
                     continue
                 case Ready():
@@ -98,18 +107,23 @@ class ChildProcess:
                     self.trials += 1
                     self.resident_at_first = self.resident_at_first or self.resident
                 case _:
-                    self._hand_on(message)
+                    self._deliver(message)
             yield message
 
-    def _hand_on(self, message: Any) -> None:
+    def _deliver(self, message: ReportMessage) -> None:
         assert self._report is not None
-        assert self.task is not None
-        answer = hand_on(message, self._report)
-        if isinstance(message, Epoch):
+        assert self.request is not None
+        answer = deliver(message, self._report)
+        if isinstance(message, EpochLogs):
             self._latest_epoch = message.epoch
-            if self._wants_answers:
+            if self.request.awaits_stop_decision:
                 with contextlib.suppress(OSError):
                     self.connection.send(answer)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it takes a trial and has none."""
+        return self.is_ready and self.request is None
 
     @property
     def has_died(self) -> bool:
@@ -117,7 +131,7 @@ class ChildProcess:
         return self._process.poll() is not None
 
     def end(self, grace: float = 0.0) -> None:
-        """Lets it end by itself within some seconds, then kills it with all that it has started."""
+        """Gives it some seconds to end by itself, then kills it and all processes that it has started."""
         self.connection.close()
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
@@ -130,27 +144,27 @@ class ChildProcess:
         self._process.wait()
 
     def last_words(self) -> Lost:
-        """How the process ended, and what is known of its trial. Call it after `end`."""
+        """How the process died, and what is known of its trial. Call it after `end`."""
         code = self._process.returncode
         how = f"its worker ended with status {code}" if code >= 0 else f"its worker was ended by {_signal_name(-code)}"
-        told = [f"{how} {self._where()}"]
+        reasons = [f"{how} {self._progress()}"]
         if code == -signal.SIGKILL:
-            told.append("somebody killed it, or the system did for want of memory")
+            reasons.append("somebody killed it, or the system did for want of memory")
         with contextlib.suppress(OSError):
-            return Lost("WorkerDied", "; ".join(told), self._crash_file.read_text(errors="replace"))
-        return Lost("WorkerDied", "; ".join(told))
+            return Lost("WorkerDied", "; ".join(reasons), self._crash_file.read_text(errors="replace"))
+        return Lost("WorkerDied", "; ".join(reasons))
 
     def given_up(self, kind: str, reason: str, *, may_try_again: bool) -> Lost:
-        """The loss of its trial to the search's own decision."""
-        return Lost(kind, f"{reason} {self._where()}", may_try_again=may_try_again)
+        """The loss of its trial because the search ends the process."""
+        return Lost(kind, f"{reason} {self._progress()}", may_try_again=may_try_again)
 
-    def _where(self) -> str:
-        epoch = how_far(self._latest_epoch)
-        return f"{epoch}, holding {self.resident // MIB} MiB" if self.resident else epoch
+    def _progress(self) -> str:
+        progress = progress_of(self._latest_epoch)
+        return f"{progress}, holding {self.resident // MIB} MiB" if self.resident else progress
 
 
 def _module_path() -> str:
-    """What this process finds modules by; an empty entry is the current folder."""
+    """The folders that this process imports modules from; an empty entry is the current folder."""
     return os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
 
 

@@ -1,12 +1,13 @@
-"""Keras's own `fit`, with the batches of an epoch run by one TensorFlow program that trials share.
+"""Keras's own `fit`, where one TensorFlow program runs the batches of an epoch and trials share that program.
 
-    engine ──► conditions      may this fit be compiled, and how often must something look in between
-           ──► samples         data on the device, a new order of the samples every epoch
-           ──► programs        a model lends its variables the storage of a program that was traced before
+    engine ──► conditions      whether a fit can be compiled, and which callbacks need to see every batch
+           ──► samples         the data on the device, and the order of the samples in each epoch
+           ──► programs        lends a model the variables of a program that an earlier model was traced for
                  ├── fingerprint   which models are the same computation
-                 ├── lifted        numbers that may differ between them
-                 └── audit         that a traced step touches nothing else
-           ──► runner          what fit calls as `train_function`: the program of an epoch (epoch_program)
+                 ├── lifted        numbers that may differ between such models
+                 └── audit         checks that a traced step uses nothing but the lent variables
+           ──► runner          what fit calls as `train_function`: it runs the program of an epoch (epoch_program)
+           ──► self_check      compares a training by programs with a plain fit, once per installed version
 
 Keras stays in charge of callbacks, History, validation, epochs and schedules, so the numbers are those of a plain
 `fit`. Every private name of Keras is in training/keras_internals.py.

@@ -1,10 +1,9 @@
-"""Whether a traced program touches nothing but the state that it is lent."""
+"""Checks that a traced program uses no state except the variables that it is lent."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import tensorflow as tf
 
@@ -14,15 +13,15 @@ HARMLESS = re.compile(
     r"ReadVariableOp|Assign.*VariableOp|Resource(Apply|Gather|Scatter|SparseApply).*|(Stateless)?(While|If)|"
     r"(Stateful)?PartitionedCall|VarIsInitializedOp|VarHandleOp|VariableShape|Assert|NoOp|Placeholder|_Arg|CudnnRNN.*"
 )
-"""Operations with a state that are allowed: that state is a variable, and the variables are checked one by one."""
+"""Stateful operations that are allowed: their state is a variable, and each variable is checked by itself."""
 
 
 class NotShareableError(Exception):
-    """Why a model can't share its programs."""
+    """A model can't share its programs; the message says why."""
 
 
-def audit(program: Any, lent: Iterable[tf.Variable]) -> None:
-    """NotShareableError where a program captures something else than lent variables, or has a hidden state."""
+def audit(program: tf.types.experimental.ConcreteFunction, lent: Iterable[tf.Variable]) -> None:
+    """Raises NotShareableError where a program captures anything but lent variables, or has a hidden state."""
     known = {id(variable.handle) for variable in lent}
     for captured, _ in program.graph.captures:
         if id(captured) not in known:

@@ -1,4 +1,4 @@
-"""Which fits can be compiled, and which callbacks have to look between their batches."""
+"""Decides which fits can be compiled, and which callbacks have to be called between batches."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ EPOCH_CALLBACKS = (
     "SwapEMAWeights",
     "CSVLogger",
 )
-"""Callbacks of Keras whose batch hooks, where they have any, do nothing for a training."""
+"""Keras's callbacks that need no call after a training batch: the batch hooks that they have are for other uses."""
 WITHIN_EPOCHS = ("ModelCheckpoint", "BackupAndRestore")
-"""Callbacks of Keras that look at batches only where they save by batches."""
+"""Keras's callbacks that need a call after every batch only if their `save_freq` is a number of batches."""
 
 
-def why_keras_orders_samples(model: Any, arguments: Mapping[str, Any]) -> str | None:
-    """Why a fit has to be left as it is, with Keras's own order of samples; None where the order can be ours.
+def keras_order_reason(model: keras.Model, arguments: Mapping[str, Any]) -> str | None:
+    """Why a fit has to keep Keras's own order of the samples; None where the engine can choose the order.
 
-    The engine that was asked for plays no part: a trial's score must not depend on it.
+    It doesn't depend on the engine's name ("auto" or "fit"), since a trial's score must not depend on that.
     """
     missing = engine_missing()
     if missing is not None:
@@ -53,8 +53,8 @@ def why_keras_orders_samples(model: Any, arguments: Mapping[str, Any]) -> str | 
     return None
 
 
-def why_not_compiled(model: Any) -> str | None:
-    """Why a fit can't run its epochs as programs; None where it can."""
+def unsupported_reason(model: keras.Model) -> str | None:
+    """Why the epochs of a model can't be run as programs; None where they can."""
     method = overridden_trainer_method(type(model))
     if method is not None:
         return f"the model has its own {method}"
@@ -65,8 +65,8 @@ def why_not_compiled(model: Any) -> str | None:
     return None
 
 
-def watches_batches(callback: Any) -> bool:
-    """Whether a callback has to be called after every single batch."""
+def watches_batches(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback has to be called after every batch."""
     if getattr(callback, "allows_chunks", False):
         return False
     kind = type(callback)
@@ -80,6 +80,9 @@ def watches_batches(callback: Any) -> bool:
     )
 
 
-def between_chunks(callbacks: Sequence[Any]) -> list[Any]:
-    """The callbacks that have to look now and then, though not after every batch."""
+def between_chunks(callbacks: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
+    """The callbacks that need to be called several times in a long epoch, though not after every batch.
+
+    They say so by a class attribute `allows_chunks = True`, as TimeLimit and StopOnNaN do.
+    """
     return [callback for callback in callbacks if getattr(callback, "allows_chunks", False)]

@@ -1,4 +1,4 @@
-"""The one way in: a `fit` by programs where that gives the same numbers, else Keras's own."""
+"""The engine: runs a `fit` by programs where that gives the same numbers, and as Keras's own `fit` elsewhere."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
+from kerastune_lite.running.task import EngineName
+from kerastune_lite.study.trial import Trained
 from kerastune_lite.training.engine.conditions import (
     between_chunks,
+    keras_order_reason,
+    unsupported_reason,
     watches_batches,
-    why_keras_orders_samples,
-    why_not_compiled,
 )
 from kerastune_lite.training.engine.programs import FailedBeforeError, SharedPrograms
 from kerastune_lite.training.engine.runner import EpochRunner, ProgramError
@@ -24,65 +26,68 @@ from kerastune_lite.training.engine.samples import Epochs, FollowEpochs, Order, 
 from kerastune_lite.training.engine.self_check import kept_verdict
 from kerastune_lite.training.keras_internals import engine_missing
 
-EngineName = Literal["auto", "fit"]
-
 SHARE_OF_MEMORY = 0.25
-"""Data that would take a larger share of the free memory isn't copied to the device."""
-LEAST_MEMORY = 2 << 30
-"""Bytes that are taken to be free where the system doesn't tell."""
+"""The largest share of the free memory that data may take on the device; larger data isn't copied there."""
+ASSUMED_FREE_MEMORY = 2 << 30
+"""Bytes taken to be free where the operating system doesn't report it."""
 DATA_SETS = 4
-"""How many sets of arrays are kept on the device: those to train and to validate on, and what build_fn may add."""
+"""How many sets of arrays are kept on the device: the training and validation data, and what build_fn may add."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training gave, and how it ran.
+    """The result of a training.
 
     Attributes:
-        history: Keras's History.
-        how: "shared", "compiled" or "fit", with the reason where it could not be shared.
-        seconds_saved: How long it took to trace what this training didn't have to trace.
+        history: Keras's History; of a builder with its own `fit`, whatever that returned.
+        trained: Whether it was trained by shared programs, by new ones, or by a plain fit, and why.
+        seconds_saved: How many seconds the programs had taken to trace that this training could reuse.
     """
 
     history: Any
-    how: str
+    trained: Trained
     seconds_saved: float = 0.0
 
 
 class Engine:
-    """Trains the models of one search. Data and programs are kept for as long as it lives.
-
-    Attributes:
-        distrust: Why nothing is compiled with this Keras and TensorFlow, or None.
+    """Trains the models of one search, and keeps their data and programs for the next model.
 
     Args:
-        name: "auto" compiles what can be compiled, "fit" nothing.
-        is_trusted: Whether "auto" needs no check that programs give a plain fit's numbers here.
+        name: "auto" compiles every training that can be compiled, "fit" none.
+        distrust: Why this engine compiles nothing with the Keras and TensorFlow that are installed; None if it may.
     """
 
-    def __init__(self, name: EngineName = "auto", *, is_trusted: bool = False) -> None:
+    def __init__(self, name: EngineName = "auto", distrust: str | None = None) -> None:
         self.name: EngineName = name
-        self.distrust = None if is_trusted or name == "fit" else engine_missing() or why_not_trusted()
+        self.distrust = distrust
         self._programs = SharedPrograms()
         self._samples: OrderedDict[tuple[Any, ...], tuple[Any, Samples]] = OrderedDict()
 
-    def fit(self, model: Any, arguments: Mapping[str, Any], seed: int, order: Order | None = None) -> Fitted:
-        """`model.fit(**arguments)`, with the samples in a new order every epoch.
+    @classmethod
+    def trusted(cls, name: EngineName = "auto") -> Engine:
+        """An engine that compiles only if a training by programs gave the numbers of a plain fit in this installation.
+
+        The first call in a process may train a small model to find out. An engine named "fit" needs no such check.
+        """
+        return cls(name, None if name == "fit" else engine_missing() or failed_self_check())
+
+    def fit(self, model: keras.Model, arguments: Mapping[str, Any], seed: int, order: Order | None = None) -> Fitted:
+        """Runs `model.fit(**arguments)`, with the samples in a new order in every epoch.
 
         Args:
             model: A compiled model.
-            arguments: Those of `fit`, all by name.
-            seed: What the orders are drawn from.
-            order: Another order than the drawn one.
+            arguments: The arguments of `fit`, all by name.
+            seed: The seed from which the orders are drawn.
+            order: An order to use instead of the drawn one.
 
         Raises:
-            ProgramError: A program failed. Whether a plain `fit` would have failed too, only a plain `fit` can tell.
+            ProgramError: A program failed. Only a plain `fit` can show whether the model itself is at fault.
         """
-        keras_orders = why_keras_orders_samples(model, arguments)
+        keras_orders = keras_order_reason(model, arguments)
         if keras_orders is not None:
             return Fitted(model.fit(**arguments), self._as_fit(keras_orders))
         given = tuple(arguments.get(name) for name in ("x", "y", "sample_weight", "class_weight"))
-        reason = "" if self.name == "fit" else self.distrust or why_not_compiled(model) or self._why_too_large(*given)
+        reason = "" if self.name == "fit" else self.distrust or unsupported_reason(model) or self._size_reason(*given)
         try:
             samples = self._samples_of(*given, on_host=reason is not None)
         except TypeError as error:
@@ -99,7 +104,7 @@ class Engine:
         epochs = Epochs(samples, size, order, as_batches=True)
         return Fitted(model.fit(**_arguments_with(epochs, arguments)), self._as_fit(reason))
 
-    def _by_programs(self, model: Any, epochs: Epochs, arguments: Mapping[str, Any]) -> Fitted:
+    def _by_programs(self, model: keras.Model, epochs: Epochs, arguments: Mapping[str, Any]) -> Fitted:
         arguments = _arguments_with(epochs, arguments)
         callbacks = arguments["callbacks"]
         validation = self._validation(arguments)
@@ -111,12 +116,12 @@ class Engine:
             model.train_function = EpochRunner(model, "train", programs, between_chunks(callbacks))
             model.test_function = EpochRunner(model, "test", programs)
             history = model.fit(**arguments)
-        return Fitted(history, programs.how, programs.seconds_saved)
+        return Fitted(history, programs.trained, programs.seconds_saved)
 
     def _validation(self, arguments: Mapping[str, Any]) -> Epochs | None:
-        """Validation data on the device; None where there is none, or it isn't arrays or is too large."""
+        """The validation data on the device; None if there is none, if it isn't arrays, or if it is too large."""
         given = arguments.get("validation_data")
-        if not isinstance(given, (tuple, list)) or self._why_too_large(*given):
+        if not isinstance(given, (tuple, list)) or self._size_reason(*given):
             return None
         try:
             samples = self._samples_of(*given)
@@ -137,32 +142,32 @@ class Engine:
             self._samples.popitem(last=False)
         return self._samples[key][1]
 
-    def _why_too_large(self, *given: Any) -> str | None:
-        """Why arrays can't be kept on the device; None where they can, or are there already."""
+    def _size_reason(self, *given: Any) -> str | None:
+        """Why arrays are too large to be kept on the device; None where they aren't, or are there already."""
         leaves = keras.tree.flatten(given[:3])
         size = sum(getattr(leaf, "nbytes", 0) for leaf in leaves if not is_shared(leaf))
         if (*_identity(*given), False) in self._samples or size <= SHARE_OF_MEMORY * _free_memory():
             return None
         return f"the data ({size >> 20} MiB) is too large to be kept on the device"
 
-    def _as_fit(self, reason: str) -> str:
-        return f"fit: {reason}" if reason and self.name == "auto" else "fit"
+    def _as_fit(self, reason: str) -> Trained:
+        return Trained("fit", reason if self.name == "auto" else "")
 
 
 @functools.cache
-def why_not_trusted() -> str | None:
-    """Why trainings by programs can't be trusted in this process; None where they can."""
-    engine = Engine(is_trusted=True)
+def failed_self_check() -> str | None:
+    """What is wrong with trainings by programs in this process; None if their numbers are those of a plain fit."""
+    engine = Engine()
     return kept_verdict(lambda model, arguments: engine.fit(model, arguments, seed=0).history)
 
 
 def _identity(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> tuple[Any, ...]:
-    """What tells arrays that are alive apart without looking into them."""
+    """A key of a set of arrays that no other set has while the arrays are kept alive; their contents aren't read."""
     return (id(x), id(y), id(sample_weight), repr(class_weight))
 
 
 def _arguments_with(epochs: Epochs, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a fit whose samples, weights and batches are in `epochs`."""
+    """The arguments of a fit whose samples, sample weights and batches come from `epochs`."""
     inside = ("x", "y", "sample_weight", "class_weight", "batch_size", "shuffle")
     changed = {name: value for name, value in arguments.items() if name not in inside}
     changed["x"], changed["shuffle"] = epochs, False
@@ -174,8 +179,8 @@ def _arguments_with(epochs: Epochs, arguments: Mapping[str, Any]) -> dict[str, A
 
 
 @contextmanager
-def _steps_at_once(model: Any, steps: int) -> Iterator[None]:
-    """Lets `fit` ask for so many steps at once, and leaves the model with its own functions."""
+def _steps_at_once(model: keras.Model, steps: int) -> Iterator[None]:
+    """Lets `fit` ask for several steps in one call, and gives the model its own functions back afterwards."""
     before = model.steps_per_execution, model.train_function, model.test_function
     try:
         model.steps_per_execution = steps
@@ -188,7 +193,7 @@ def _free_memory() -> float:
     try:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):
-        return float(LEAST_MEMORY)
+        return float(ASSUMED_FREE_MEMORY)
 
 
-__all__ = ["Engine", "EngineName", "Fitted", "ProgramError"]
+__all__ = ["Engine", "Fitted", "ProgramError"]

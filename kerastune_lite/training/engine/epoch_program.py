@@ -1,4 +1,4 @@
-"""The batches of an epoch as one TensorFlow program."""
+"""Traces the batches of an epoch as one TensorFlow program."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ INDEX = tf.TensorSpec([], tf.int64)
 
 
 class UntraceableStepError(Exception):
-    """A model's step that can't be part of a program."""
+    """A model's step returns something other than tensors, so it can't be part of a program."""
 
 
-def traced_epoch(model: Any, step: Callable[[Any], Any], batch_specs: Any, size: int | None, data_specs: Any) -> Any:
-    """The program that gives batches [begin, end) of an epoch to a model's own step.
+def traced_epoch(
+    model: keras.Model, step: Callable[[Any], Any], batch_specs: Any, size: int | None, data_specs: Any
+) -> tf.types.experimental.ConcreteFunction:
+    """Traces the program that runs a model's own step on the batches [begin, end) of an epoch.
 
     Args:
         model: The model whose state the step changes.
         step: Its `train_step` or `test_step`.
-        batch_specs: Shapes and types of a batch.
-        size: The batch size where every batch has it: the shape is told to the program exactly when Keras tells it,
-            since TensorFlow picks other kernels by it.
-        data_specs: Shapes and types of all samples.
+        batch_specs: Shapes and dtypes of a batch.
+        size: The batch size if all batches have the same size, else None. It is a fixed shape of the program exactly
+            where Keras fixes it, since TensorFlow chooses its kernels by it.
+        data_specs: Shapes and dtypes of all samples.
 
     Returns:
-        A function of (order, data, begin, end, batch_size), all tensors, that gives the last step's logs.
+        A function of (order, data, begin, end, batch_size), all tensors, that returns the last step's logs.
 
     Raises:
-        UntraceableStepError: The step gives something else than tensors.
+        UntraceableStepError: The step returns something other than tensors.
     """
     strategy = model.distribute_strategy
-    # The program outlives the model: once it is traced, nothing in it may hold the model.
+    # The program outlives the model, so once it is traced it may hold no reference to the model.
     steps = [step]
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
@@ -49,10 +51,10 @@ def traced_epoch(model: Any, step: Callable[[Any], Any], batch_specs: Any, size:
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def chunk(order: tf.Tensor, data: Any, begin: tf.Tensor, end: tf.Tensor, batch_size: tf.Tensor) -> Any:
         def body(index: tf.Tensor, logs: Any) -> Any:
-            places = order[index * batch_size : (index + 1) * batch_size]
+            indices = order[index * batch_size : (index + 1) * batch_size]
             if size is not None:
-                places = tf.reshape(places, [size])
-            batch = keras.tree.map_structure(lambda t: None if t is None else tf.gather(t, places), data)
+                indices = tf.reshape(indices, [size])
+            batch = keras.tree.map_structure(lambda t: None if t is None else tf.gather(t, indices), data)
             return index + 1, traced_step(batch)
 
         nothing = keras.tree.map_structure(lambda leaf: tf.zeros([d or 0 for d in leaf.shape], leaf.dtype), outputs)

@@ -1,9 +1,10 @@
-"""Which models are the same computation with other numbers in it.
+"""Fingerprints of models: two models with equal fingerprints are the same computation and can share programs.
 
-A fingerprint is what can be seen of a model: the classes, attributes, wiring, and the code, defaults, closures and
-globals of every function in it. It walks the objects themselves, since a configuration hides closures and attributes
-that were changed later. What it doesn't understand, it refuses: NotShareableError. Left out are the values of
-variables, the initializers and seeds that made them, and lifted numbers (lifted.py).
+A fingerprint holds everything that decides how a model's steps are traced: classes, attributes, wiring, and the code,
+defaults, closures and globals of every function. It is found by walking the objects themselves, since a Keras
+configuration omits closures and attributes that were changed later. A model that holds something unknown is refused
+with NotShareableError. Left out are the values of variables, the initializers and seeds that made them, and lifted
+numbers (lifted.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,11 @@ from kerastune_lite.training.keras_internals import (
 )
 
 LARGEST_ARRAY = 1 << 20
-"""Bytes up to which an array that a model holds is part of its fingerprint."""
+"""The largest array in bytes that may be part of a fingerprint."""
 MOST_OBJECTS = 200_000
+"""How many objects of a model are visited before it is refused."""
 PURE = ("keras", "tensorflow", "numpy", "ml_dtypes", "kerastune_lite")
-"""Packages whose own code is known not to change and not to look at anything but its arguments."""
+"""Packages whose code doesn't change and depends on nothing but its arguments."""
 PURE_MODULES = frozenset(
     """builtins math cmath functools _functools collections _collections itertools operator _operator re typing abc enum
     dataclasses""".split()
@@ -57,28 +59,30 @@ KERAS_PARTS = (
 )
 IMPURE_BUILTINS = frozenset(["open", "input", "eval", "exec", "globals", "vars", "id", "__import__"])
 HEAP_TYPE = 1 << 9
-"""The flag of classes that were made by a class statement."""
+"""CPython's type flag (Py_TPFLAGS_HEAPTYPE) of classes made by a class statement."""
 
 
 @dataclass(frozen=True)
 class LiftedNumber:
-    """A number that was left out of a fingerprint."""
+    """A number that a fingerprint leaves out, and the object and attribute that hold it."""
 
     owner: Any
     attribute: str
     value: float
 
 
-def fingerprint(model: Any, variables: Sequence[Any], *, lift: bool) -> tuple[Any, list[LiftedNumber]]:
-    """A hashable key that equal computations share, and the numbers left out of it.
+def fingerprint(
+    model: keras.Model, variables: Sequence[keras.Variable], *, lift: bool
+) -> tuple[Hashable, list[LiftedNumber]]:
+    """A hashable key that is equal for models that are the same computation, and the numbers left out of it.
 
     Args:
-        model: A model that is built, with all its state.
-        variables: All variables of the model, its optimizer and metrics.
-        lift: Whether numbers may be left out.
+        model: A compiled model whose variables have all been made.
+        variables: All variables of the model, its optimizer and its metrics.
+        lift: Whether the key leaves out the numbers of `LIFTED_ATTRIBUTES`.
 
     Raises:
-        NotShareableError: Something in the model can't be understood.
+        NotShareableError: The model holds something of which it isn't known how it changes the computation.
     """
     walk = _Walk(variables, lift)
     try:
@@ -89,12 +93,12 @@ def fingerprint(model: Any, variables: Sequence[Any], *, lift: bool) -> tuple[An
 
 
 class _Walk:
-    """A walk through everything that can be reached from a model; objects met again are told by their place."""
+    """Walks through everything that a model refers to; an object that is met again is named by its number."""
 
-    def __init__(self, variables: Sequence[Any], lift: bool) -> None:
+    def __init__(self, variables: Sequence[keras.Variable], lift: bool) -> None:
         self._place = {id(variable): place for place, variable in enumerate(variables)}
         self._met: dict[int, int] = {}
-        self._kept: list[Any] = []  # so that no object that is made on the way gets the place of another
+        self._kept: list[Any] = []  # an object that is freed could give its id to another one
         self._lift = lift
         self.lifted: list[LiftedNumber] = []
 
@@ -192,7 +196,7 @@ class _Walk:
         return tuple(found)
 
     def _wiring(self, functional: Any) -> Any:
-        """How the layers of a functional model are joined: every call of a layer, and where its arguments come from."""
+        """The wiring of a functional model: every call of a layer, and where its arguments come from."""
         operations, calls, ends = graph_of(functional)
         places = {id(operation): place for place, operation in enumerate(operations)}
 
@@ -257,11 +261,11 @@ class _Walk:
                 raise NotShareableError(f"its code calls {name}()")
 
     def _named(self, value: Any, names: frozenset[str]) -> Any:
-        """A value that code with such names can reach."""
+        """The key of a value that code can reach; of a module, only what the names in that code can reach."""
         return self._module(value, names) if isinstance(value, types.ModuleType) else self(value)
 
     def _module(self, module: types.ModuleType, names: frozenset[str] | None) -> Any:
-        """A module by its name, and of one of the user's, everything in it that code names; None for unknown names."""
+        """The key of a module: its name and, of a user's module, what the code's `names` refer to (None: unknown)."""
         root = module.__name__.partition(".")[0]
         if root == "numpy" and (names is None or "random" in names or module.__name__.startswith("numpy.random")):
             raise NotShareableError("its code uses numpy.random")
@@ -280,20 +284,20 @@ def _is_pure(module: str | None) -> bool:
 
 
 def _is_of_the_user(kind: type) -> bool:
-    """Whether a class was written in Python by neither the standard library nor Keras."""
+    """Whether a class was made by a class statement outside the standard library."""
     root = kind.__module__.partition(".")[0]
     return bool(kind.__flags__ & HEAP_TYPE) and (root == "__main__" or root not in sys.stdlib_module_names)
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    """The names of globals and attributes in a function's code and the functions inside it."""
+    """The names of globals and attributes in the code of a function and of the functions inside it."""
     yield from code.co_names
     for inner in _inner(code):
         yield from _names(inner)
 
 
 def _operands(code: types.CodeType, *operations: str) -> set[str]:
-    """What some operations of a function's code, and of the functions inside it, operate on."""
+    """The arguments of the given bytecode operations in the code of a function and of the functions inside it."""
     found = {instruction.argval for instruction in dis.get_instructions(code) if instruction.opname in operations}
     return found.union(*(_operands(inner, *operations) for inner in _inner(code)))
 

@@ -1,9 +1,10 @@
-"""Numbers that may differ between the models that share a program.
+"""Numbers that may differ between the models that share a program, such as a dropout rate.
 
-While a step is traced, a lifted number stands in the model for a plain one. It answers comparisons with the value of
-the model that is traced; arithmetic with plain numbers stays in Python's double precision, as Keras does it, and is
-noted, to be done again for each later model; only where it meets a tensor does it become the read of a variable. So a
-later model's numbers enter the program rounded exactly as they would have been traced.
+While a step is traced, a `Lifted` object replaces the plain number in the model. It answers comparisons with the value
+of the model that is traced, and the answers are recorded. Arithmetic with plain numbers stays in Python's double
+precision, as Keras does it, and is recorded too, to be repeated for each later model. Only where it meets a tensor does
+the number become the read of a float32 variable. So a later model's numbers enter the program rounded exactly as if
+the program had been traced with them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import keras
 import tensorflow as tf
 
 Rule = Callable[[float], float]
+"""The arithmetic by which a variable's value follows from a lifted number."""
 
 LIFTED_ATTRIBUTES: dict[type, tuple[str, ...]] = {
     keras.layers.Dropout: ("rate",),
@@ -29,15 +31,15 @@ LIFTED_ATTRIBUTES: dict[type, tuple[str, ...]] = {
     keras.optimizers.SGD: ("momentum", "weight_decay"),
     keras.optimizers.RMSprop: ("rho", "weight_decay"),
 }
-"""The attributes that are lifted, where they are positive floats: at 0 the classes leave the computation out."""
+"""The attributes that are lifted if they are positive floats; at 0 the classes leave the computation out."""
 
 
 class LiftError(TypeError):
-    """A lifted number was used in a way that needs its value while the step is traced."""
+    """A lifted number was used in a way that needs its value while a step is traced."""
 
 
 class Slot:
-    """The variables that one lifted number has become in a program, and what was decided by it."""
+    """The variables that hold one lifted number in a program, and the comparisons that the program depends on."""
 
     def __init__(self) -> None:
         self._variables: dict[str, tuple[tf.Variable, Rule]] = {}
@@ -45,22 +47,22 @@ class Slot:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """The variables made so far."""
+        """The variables that were made so far."""
         return [variable for variable, _ in self._variables.values()]
 
     def set(self, value: float) -> None:
-        """Gives the variables the values that follow from a number."""
+        """Sets the variables to the values that follow from a number."""
         for variable, rule in self._variables.values():
             variable.assign(rule(value))
 
     def decide(self, question: Callable[[float], bool], value: float) -> bool:
-        """The answer to a question about the number, noted: the program is for numbers that give the same."""
+        """Answers a comparison with the number and records it, since the program holds only for the same answers."""
         answer = question(value)
         self._decisions.append((question, answer))
         return answer
 
     def suits(self, value: float) -> bool:
-        """Whether a step with another number would be traced in the same way."""
+        """Whether a step with another number would be traced to the same program."""
         try:
             for _, rule in self._variables.values():
                 rule(value)
@@ -69,7 +71,7 @@ class Slot:
             return False
 
     def variable(self, expression: str, rule: Rule, value: float) -> tf.Variable:
-        """The variable of an expression of the number, made where it is missing."""
+        """The variable for an expression of the number, made if it isn't there yet."""
         if expression not in self._variables:
             with tf.init_scope():  # outside of the program that is being traced
                 self._variables[expression] = (tf.Variable(rule(value), trainable=False, dtype=tf.float32), rule)
@@ -77,7 +79,7 @@ class Slot:
 
 
 class Lifted:
-    """A number while a step is traced; see the module's description."""
+    """The placeholder of a lifted number while a step is traced."""
 
     dtype = "float32"
 
@@ -88,13 +90,13 @@ class Lifted:
         self._expression = expression
 
     def tensor(self, dtype: Any = tf.float32) -> tf.Tensor:
-        """The read of its variable."""
+        """The read of its variable, a float32 scalar."""
         if dtype != tf.float32:
             raise LiftError(f"a lifted number meets {dtype}")
         return self._slot.variable(self._expression, self._rule, self._origin).read_value()
 
     def then(self, rule: Rule, expression: str) -> Lifted:
-        """The number after one more step of Python arithmetic."""
+        """The number after one more operation with a plain number."""
         before = self._rule
         return Lifted(self._slot, self._origin, lambda value: rule(before(value)), expression)
 
@@ -146,7 +148,7 @@ for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv"
 for _name in ("gt", "lt", "ge", "le", "eq", "ne"):
     setattr(Lifted, f"__{_name}__", _comparison(f"__{_name}__"))
 
-# Keras and TensorFlow take it as one of their own kinds of numbers.
+# Keras and TensorFlow have to accept it where they accept a number.
 numbers.Real.register(Lifted)
 tf.register_tensor_conversion_function(
     Lifted, lambda number, dtype=None, name=None, as_ref=False: number.tensor(dtype or tf.float32), priority=1

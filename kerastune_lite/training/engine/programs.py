@@ -1,21 +1,22 @@
-"""Traced programs that models of one fingerprint share, one after the other.
+"""Traced programs, shared one after the other by the models that have the same fingerprint.
 
 While a model trains, its Keras variables use the storage of the program's variables, so callbacks, checkpoints and
-restored weights see the user's own model; afterwards the model has its own storage back, with the values reached, and
-shares nothing with the program.
+restored weights see the user's own model. Afterwards the model gets its own storage back, with the values that the
+training reached, and shares nothing with the program.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kerastune_lite.study.trial import Trained
 from kerastune_lite.training.engine.audit import NotShareableError, audit
 from kerastune_lite.training.engine.fingerprint import LiftedNumber, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, Slot
@@ -30,36 +31,36 @@ from kerastune_lite.training.keras_internals import (
 )
 
 MOST_KEPT, MOST_BYTES = 64, 1 << 29
-"""Programs of so many fingerprints are kept, with variables of so many bytes; those used longest ago go first.
+"""How many programs are kept by default, and how many bytes their variables may take; the least recently used go first.
 
-TensorFlow never gives back some megabytes of a program (as after a plain `fit`), so dropping one early saves little.
+TensorFlow never frees some megabytes of a program (as after a plain `fit`), so dropping programs early saves little.
 """
 LIFTABLE = frozenset(["float32", "int32", "int64", "uint32", "bool"])
-"""The types that all variables of a model have to have for its numbers to be lifted."""
+"""The dtypes that a model's variables may have if its numbers are to be lifted."""
 
-Trace = Callable[[], Any]
+Trace = Callable[[], tf.types.experimental.ConcreteFunction]
 
 
 class FailedBeforeError(Exception):
-    """A program of a model of the same fingerprint has failed."""
+    """A program failed for an earlier model of the same fingerprint."""
 
 
 class OwnPrograms:
-    """Programs of one model alone.
+    """Programs that one model uses alone.
 
     Attributes:
-        how: How its training ran: "compiled", with the reason why it shares nothing.
-        seconds_saved: Seconds of tracing that it was spared.
+        trained: How its training runs: compiled, with the reason why it shares nothing.
+        seconds_saved: Always 0: everything is traced anew.
     """
 
     seconds_saved = 0.0
 
     def __init__(self, reason: str) -> None:
-        self.how = f"compiled: {reason}"
-        self._programs: dict[Any, Any] = {}
+        self.trained = Trained("compiled", reason)
+        self._programs: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
 
-    def traced(self, key: Any, trace: Trace) -> Any:
-        """The program of a key, traced where it is missing."""
+    def traced(self, key: Hashable, trace: Trace) -> tf.types.experimental.ConcreteFunction:
+        """The program of a key, traced if it isn't there yet."""
         if key not in self._programs:
             self._programs[key] = trace()
         return self._programs[key]
@@ -69,31 +70,31 @@ class SharedPrograms:
     """The programs of one search, by the fingerprints of the models that use them.
 
     Args:
-        most_kept: Of how many fingerprints.
-        most_bytes: How large their variables may be together. The latest program is kept in any case.
+        most_kept: Programs of at most this many fingerprints are kept.
+        most_bytes: How many bytes the variables of all programs may take. The latest program is kept in any case.
     """
 
     def __init__(self, most_kept: int = MOST_KEPT, most_bytes: int = MOST_BYTES) -> None:
         self._most_kept = most_kept
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[Any, _Program] = OrderedDict()
-        self._refused: dict[Any, str] = {}
-        self._unliftable: set[Any] = set()
-        self._failed: set[Any] = set()
+        self._kept: OrderedDict[Hashable, _Program] = OrderedDict()
+        self._refused: dict[Hashable, str] = {}
+        self._unliftable: set[Hashable] = set()
+        self._failed: set[Hashable] = set()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     @contextmanager
-    def lent_to(self, model: Any, samples: Samples) -> Iterator[OwnPrograms | LentPrograms]:
-        """Programs for a model to train with; its own ones where it can't share them.
+    def lent_to(self, model: keras.Model, samples: Samples) -> Iterator[OwnPrograms | LentPrograms]:
+        """Lends a model programs to train with: shared ones, or its own where it can't share.
 
         Raises:
-            FailedBeforeError: A program of such a model failed before.
-            ProgramError: The model's state can't be made ready.
+            FailedBeforeError: A program failed for an earlier model of the same fingerprint.
+            ProgramError: The model's variables can't be made before training.
         """
         try:
-            key, variables, lifted = self._known_as(model, samples)
+            key, variables, lifted = self.fingerprinted(model, samples)
         except NotShareableError as reason:
             yield OwnPrograms(str(reason))
             return
@@ -115,7 +116,7 @@ class SharedPrograms:
 
     @contextmanager
     def _lent(
-        self, key: Any, model: Any, variables: Sequence[Any], lifted: Sequence[LiftedNumber]
+        self, key: Hashable, model: keras.Model, variables: Sequence[keras.Variable], lifted: Sequence[LiftedNumber]
     ) -> Iterator[OwnPrograms | LentPrograms]:
         program = self._kept.get(key)
         is_new = program is None
@@ -136,7 +137,10 @@ class SharedPrograms:
     def _is_full(self) -> bool:
         return len(self._kept) > self._most_kept or sum(p.bytes for p in self._kept.values()) > self._most_bytes
 
-    def _known_as(self, model: Any, samples: Samples) -> tuple[Any, list[Any], list[LiftedNumber]]:
+    def fingerprinted(
+        self, model: keras.Model, samples: Samples
+    ) -> tuple[Hashable, list[keras.Variable], list[LiftedNumber]]:
+        """A model's fingerprint, its variables, and the numbers that the fingerprint leaves out."""
         if model.optimizer is None:
             raise NotShareableError("it has no optimizer")
         if type(model.optimizer).__name__ == "LossScaleOptimizer":
@@ -149,8 +153,8 @@ class SharedPrograms:
             key, lifted = fingerprint(model, variables, lift=False)
         return key, variables, lifted
 
-    def _refuse(self, key: Any, error: Exception) -> None:
-        """Never shares programs of a key again: not at all, or not with lifted numbers."""
+    def _refuse(self, key: Hashable, error: Exception) -> None:
+        """Stops sharing programs of a fingerprint, or lifting its numbers where that may be the reason of the error."""
         program = self._kept.pop(key, None)
         if isinstance(error, NotShareableError) or program is None or not program.slots or key in self._unliftable:
             self._refused[key] = str(error)
@@ -159,11 +163,11 @@ class SharedPrograms:
 
 
 class LentPrograms:
-    """A shared program in the hands of one model.
+    """A shared program while one model trains with it.
 
     Attributes:
-        how: How the model's training ran: "shared" with programs that were there, "compiled" with new ones.
-        seconds_saved: Seconds that tracing them took for the model before, and not for this one.
+        trained: How the model's training runs: shared if the program was traced for an earlier model, else compiled.
+        seconds_saved: How many seconds the reused functions had taken to trace.
     """
 
     def __init__(
@@ -173,12 +177,12 @@ class LentPrograms:
         self._lifted = lifted
         self._refuse = refuse
         self._alone: OwnPrograms | None = None
-        self._used: set[Any] = set()
-        self.how = "compiled" if is_new else "shared"
+        self._used: set[Hashable] = set()
+        self.trained = Trained("compiled" if is_new else "shared")
         self.seconds_saved = 0.0
 
-    def traced(self, key: Any, trace: Trace) -> Any:
-        """The program of a key, traced where it is missing."""
+    def traced(self, key: Hashable, trace: Trace) -> tf.types.experimental.ConcreteFunction:
+        """The program of a key, traced if it isn't there yet."""
         if self._alone is not None:
             return self._alone.traced(key, trace)
         found = self._program.functions.get(key)
@@ -189,41 +193,41 @@ class LentPrograms:
                     found = trace()
                 audit(found, self._program.variables)
             except Exception as error:
-                # For this model alone its numbers can be constants; if the model itself is at fault, this fails again.
+                # For this model alone, its numbers can be constants. If the model itself is at fault, this fails again.
                 self._refuse(error)
                 if TRACING_DRAWS and isinstance(error, NotShareableError):
                     raise
                 self._alone = OwnPrograms(str(error))
-                self.how = self._alone.how
+                self.trained = self._alone.trained
                 return self._alone.traced(key, trace)
             self._program.functions[key] = found
             self._program.seconds[key] = time.perf_counter() - started
-        elif key not in self._used and self.how == "shared":
+        elif key not in self._used and self.trained.how == "shared":
             self.seconds_saved += self._program.seconds[key]
         self._used.add(key)
         return found
 
 
 class _Program:
-    """Variables, slots for lifted numbers, and the functions that were traced with them."""
+    """The variables of a program, the slots of its lifted numbers, and the functions that were traced with them."""
 
-    def __init__(self, variables: Sequence[Any], lifted: Sequence[LiftedNumber]) -> None:
+    def __init__(self, variables: Sequence[keras.Variable], lifted: Sequence[LiftedNumber]) -> None:
         self.storages = [_copy_of(storage_of(variable)) for variable in variables]
         self.bytes = sum(storage.shape.num_elements() * storage.dtype.size for storage in self.storages)
         self.slots = [Slot() for _ in lifted]
-        self.functions: dict[Any, Any] = {}
-        self.seconds: dict[Any, float] = {}
+        self.functions: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
+        self.seconds: dict[Hashable, float] = {}
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """All that the functions may use."""
+        """All variables that the functions may use."""
         return [*self.storages, *(variable for slot in self.slots for variable in slot.variables)]
 
     def suits(self, lifted: Sequence[LiftedNumber]) -> bool:
         """Whether its functions would be traced in the same way with other numbers."""
         return all(slot.suits(number.value) for slot, number in zip(self.slots, lifted, strict=True))
 
-    def take_over(self, variables: Sequence[Any], lifted: Sequence[LiftedNumber]) -> None:
+    def take_over(self, variables: Sequence[keras.Variable], lifted: Sequence[LiftedNumber]) -> None:
         """Takes the values of a model's variables and numbers."""
         for storage, variable in zip(self.storages, variables, strict=True):
             storage.assign(storage_of(variable))
@@ -232,7 +236,7 @@ class _Program:
 
     @contextmanager
     def lifting(self, lifted: Sequence[LiftedNumber]) -> Iterator[None]:
-        """Puts lifted numbers into a model while it is traced."""
+        """Replaces the lifted numbers of a model by their slots while it is traced."""
         for number, slot in zip(lifted, self.slots, strict=True):
             vars(number.owner)[number.attribute] = Lifted(slot, number.value)
         try:

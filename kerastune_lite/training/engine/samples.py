@@ -1,8 +1,8 @@
-"""Samples on the device, and the order in which an epoch takes them.
+"""The samples of a training on the device, and the order in which each epoch takes them.
 
-Keras's own `fit` on TensorFlow draws one order under a seed and repeats it in every epoch. Here every epoch has an
-order of its own, a function of the training's seed and the epoch's number, the same whichever engine trains and
-wherever a training is taken up again.
+Keras's own `fit` on TensorFlow draws one order under a seed and repeats it in every epoch. Here each epoch has its own
+order, a function of the training's seed and the epoch's number. So the order is the same whichever engine trains, and
+after a training was paused and resumed.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import tensorflow as tf
 from kerastune_lite.training.keras_internals import DataAdapter, converted_arrays
 
 Order = Callable[[int], np.ndarray]
-"""The samples' places in the order in which an epoch takes them, (samples,), by the epoch's number."""
+"""A function of an epoch's number that returns the indices of its samples in order, of shape (samples,)."""
 
 BATCH_SIZE = 32
-"""Keras's default."""
+"""Samples in a batch where `fit` is given no batch size: Keras's default."""
 ALIGNMENT = 64
-"""TensorFlow ends the process over a tensor whose bytes begin elsewhere."""
+"""Bytes to whose multiples a tensor's memory has to be aligned; TensorFlow aborts the process where it isn't."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Arrays as `fit` would convert them, as tensors.
+    """The arrays of a fit as tensors, converted as Keras converts them.
 
     Attributes:
-        tensors: (x,), (x, y) or (x, y, sample_weight), nested as the user's; None where a part is absent.
-        count: How many samples there are.
+        tensors: (x,), (x, y) or (x, y, sample_weight), each nested as the user nested it; None for an absent part.
+        count: The number of samples.
     """
 
     tensors: Any
@@ -42,9 +42,14 @@ class Samples:
     def of(
         cls, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, *, on_host: bool = False
     ) -> Samples:
-        """Converts arrays with Keras's own casts, class weights becoming sample weights.
+        """Converts arrays with Keras's own casts; class weights become sample weights.
 
-        `on_host` keeps them in the main memory, for a plain `fit` that copies each batch to the device.
+        Args:
+            x: Inputs: an array, or a nested structure of arrays.
+            y: Targets, or None.
+            sample_weight: A weight for each sample, or None.
+            class_weight: A weight for each class, or None.
+            on_host: Keeps the tensors in main memory, for a plain `fit` that copies each batch to the device.
 
         Raises:
             TypeError: A part isn't an array of numbers.
@@ -55,11 +60,11 @@ class Samples:
 
     @property
     def specs(self) -> Any:
-        """Shapes and types of the tensors, the number of samples left open."""
+        """Shapes and dtypes of the tensors, with the number of samples left open."""
         return self.batch_specs(None)
 
     def batch_specs(self, size: int | None) -> Any:
-        """Shapes and types of a batch of so many samples, or of any number."""
+        """Shapes and dtypes of a batch of `size` samples, or of any number of samples if it is None."""
         return keras.tree.map_structure(
             lambda t: None if t is None else tf.TensorSpec([size, *t.shape[1:]], t.dtype), self.tensors
         )
@@ -77,12 +82,12 @@ def _as_tensor(array: Any) -> Any:
     return tf.convert_to_tensor(array)
 
 
-def is_shared(array: Any) -> bool:
-    """Whether an array's memory is a mapped file that a tensor can use as it stands, with no copy for each process."""
+def is_shared(array: object) -> bool:
+    """Whether an array is a memory-mapped file that a tensor can use without a copy, so that processes share it."""
     return (
         isinstance(array, np.memmap)
         and array.size > 0
-        and array.flags.writeable  # to this process's own pages: NumPy hands out no others
+        and array.flags.writeable  # private copy-on-write pages: NumPy's DLPack exports no read-only array
         and array.flags.c_contiguous
         and array.ctypes.data % ALIGNMENT == 0
         and (array.dtype.kind in "iub" or array.dtype == keras.config.floatx())
@@ -91,25 +96,25 @@ def is_shared(array: Any) -> bool:
 
 
 def in_order(count: int) -> Order:
-    """Every epoch takes the samples as they stand."""
-    places = np.arange(count)
-    return lambda epoch: places
+    """The order of `shuffle=False`: every epoch takes the samples as they stand."""
+    indices = np.arange(count)
+    return lambda epoch: indices
 
 
 def reshuffled(count: int, seed: int) -> Order:
-    """A new order every epoch, drawn from the seed and the epoch's number."""
+    """The order of `shuffle=True`: each epoch has a new permutation, drawn from the seed and the epoch's number."""
     return lambda epoch: np.random.default_rng([seed, epoch]).permutation(count)
 
 
 class Epochs(DataAdapter):
-    """What `fit` gets as x: it asks for an iterator each epoch, and gets the epoch as a whole.
+    """The data that `fit` is given as x: Keras asks it for an iterator in each epoch.
 
     Args:
-        samples: What to train or validate on.
-        batch_size: How many samples a batch holds.
-        order: In which order each epoch takes them.
-        as_batches: Whether an epoch is handed out as Keras's own functions take it, a dataset of batches, or as a
-            token for our own.
+        samples: The samples to train or validate on.
+        batch_size: The number of samples in a batch; None for Keras's default.
+        order: The order in which each epoch takes the samples.
+        as_batches: Whether the iterator yields batches, as Keras's own functions need it, or is one token for the
+            whole epoch, as the engine's functions need it.
     """
 
     def __init__(self, samples: Samples, batch_size: int | None, order: Order, *, as_batches: bool = False) -> None:
@@ -120,49 +125,49 @@ class Epochs(DataAdapter):
         self._as_batches = as_batches
 
     def get_tf_dataset(self) -> Any:
-        """An object that gives an iterator for each epoch."""
+        """An iterable that makes one iterator for each epoch."""
         return BatchedEpochs(self) if self._as_batches else EpochTokens(self)
 
     @property
     def num_batches(self) -> int:
-        """How many batches an epoch has."""
+        """The number of batches in an epoch."""
         return -(-self.samples.count // self._size)
 
     @property
     def batch_size(self) -> int:
-        """How many samples a batch holds."""
+        """The number of samples in every batch but perhaps the last."""
         return self._size
 
     @property
     def static_batch_size(self) -> int | None:
-        """The batch size where all batches have it, as Keras tells its programs; they compute by other kernels then."""
+        """The batch size if all batches have the same size, else None, as Keras fixes it in its programs."""
         return None if self.has_partial_batch else self._size
 
     @property
     def has_partial_batch(self) -> bool:
-        """Whether the last batch is smaller."""
+        """Whether the last batch is smaller than the others."""
         return self.samples.count % self._size != 0
 
     @property
     def partial_batch_size(self) -> int | None:
-        """The size of the last batch where it is smaller."""
+        """The size of the last batch if it is smaller than the others, else None."""
         return self.samples.count % self._size or None
 
 
 class FollowEpochs(keras.callbacks.Callback):
-    """Tells the data which epoch begins. Its order depends on that alone, so that a training can be taken up again."""
+    """Sets the number of the epoch that begins on the data, since the order of its samples depends on it."""
 
     def __init__(self, epochs: Epochs) -> None:
         super().__init__()
         self._epochs = epochs
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes the epoch's number."""
+        """Sets the epoch's number."""
         self._epochs.epoch = epoch
 
 
 class EpochTokens:
-    """Gives one token an epoch."""
+    """An iterable whose iterator is one token for a whole epoch."""
 
     def __init__(self, epochs: Epochs) -> None:
         self._epochs = epochs
@@ -172,12 +177,12 @@ class EpochTokens:
 
 
 class EpochToken:
-    """An epoch on its way: its samples, their order, and how many batches were taken.
+    """An epoch that is under way: its samples, their order, and how many batches were taken from it.
 
     Attributes:
-        epochs: The data it belongs to.
-        order: (samples,) the order of this epoch, on the device.
-        position: How many batches were taken.
+        epochs: The data that it belongs to.
+        order: The order of this epoch, an int64 tensor of shape (samples,) on the device.
+        position: The number of batches that were taken.
     """
 
     def __init__(self, epochs: Epochs, order: tf.Tensor) -> None:
@@ -189,19 +194,19 @@ class EpochToken:
         return self
 
     def __next__(self) -> Any:
-        """The next batch, for Keras's own functions."""
+        """The next batch; only Keras's own functions take batches one by one."""
         if self.position >= self.epochs.num_batches:
             raise StopIteration
         begin = self.position * self.epochs.batch_size
-        places = self.order[begin : begin + self.epochs.batch_size]
+        indices = self.order[begin : begin + self.epochs.batch_size]
         self.position += 1
         return keras.tree.map_structure(
-            lambda t: None if t is None else tf.gather(t, places), self.epochs.samples.tensors
+            lambda t: None if t is None else tf.gather(t, indices), self.epochs.samples.tensors
         )
 
 
 class BatchedEpochs:
-    """Gives a dataset's iterator over batches an epoch, for a `fit` that nothing is compiled of."""
+    """An iterable over the batches of an epoch as a TensorFlow dataset, for a `fit` that isn't compiled."""
 
     def __init__(self, epochs: Epochs) -> None:
         self._epochs = epochs
@@ -209,21 +214,21 @@ class BatchedEpochs:
         size, whole = epochs.batch_size, epochs.samples.count // epochs.batch_size
         rest = epochs.samples.count - whole * size
 
-        def places(_: Any) -> tf.data.Dataset:
+        def batch_indices(_: Any) -> tf.data.Dataset:
             order = self._order.read_value()
             batches = tf.data.Dataset.from_tensor_slices(tf.reshape(order[: whole * size], [whole, size]))
             return batches.concatenate(tf.data.Dataset.from_tensors(order[whole * size :])) if rest else batches
 
-        def batch(where: tf.Tensor) -> Any:
+        def batch(indices: tf.Tensor) -> Any:
             return keras.tree.map_structure(
-                lambda t: None if t is None else tf.gather(t, where), epochs.samples.tensors
+                lambda t: None if t is None else tf.gather(t, indices), epochs.samples.tensors
             )
 
         # As Keras sets them: serialising the pipeline for its optimisation costs more than it gains.
         options = tf.data.Options()
         options.experimental_optimization.apply_default_optimizations = False
         options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.IGNORE
-        dataset = tf.data.Dataset.range(1).flat_map(places).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = tf.data.Dataset.range(1).flat_map(batch_indices).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
         self._dataset = dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
     def __iter__(self) -> Iterator[Any]:

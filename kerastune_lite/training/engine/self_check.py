@@ -1,8 +1,8 @@
-"""Whether the engine gives a plain fit's numbers with the Keras and TensorFlow that are installed.
+"""Checks that a training by programs gives the numbers of a plain fit with the Keras and TensorFlow installed.
 
-Asked once a process, before the first training by programs. That it passed is kept in the user's cache folder by
-version, so that a later process needn't train the model of the check again; that it failed isn't kept: the fault may
-have been the moment's.
+The check is made once in a process, before the first training by programs. If it passes, an empty file in the user's
+cache directory says so, by version, so that later processes needn't train the check's models again. A failure isn't
+kept, since its cause may be temporary. Where there is no usable cache directory, nothing is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +19,36 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerastune_lite._version import __version__
 from kerastune_lite.training.keras_internals import reset_layer_names, tensorflow_seed
 
 Fit = Callable[[Any, Mapping[str, Any]], Any]
-"""A function of a model and fit's arguments that trains and gives the History."""
+"""A function of a model and the arguments of `fit` that trains the model and returns the History."""
 
 
 def kept_verdict(by_programs: Fit) -> str | None:
-    """What is wrong with trainings by programs here; None where their numbers are those of a plain fit.
+    """What is wrong with trainings by programs in this installation; None if their numbers are those of a plain fit.
 
     Args:
-        by_programs: It is asked to train a model, and then another one that shares its programs.
+        by_programs: Trains by programs. It is called for two models, of which the second can share the first's.
     """
-    passed = _passed_path()
+    directory = cache_directory()
+    if directory is None:
+        return verdict_on(by_programs)
+    passed = directory / f"engine-passed-{_installation()}"
     with suppress(OSError):
         if passed.exists():
             return None
     verdict = verdict_on(by_programs)
     if verdict is None:
         with suppress(OSError):
-            passed.parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
             passed.touch()
     return verdict
 
 
 def verdict_on(by_programs: Fit) -> str | None:
-    """Trains a small model, and another with other numbers, by programs and plainly; what differs, or what failed."""
+    """Trains two small models by programs and by a plain fit; returns what differs or fails, or None."""
     states = random.getstate(), np.random.get_state(), tensorflow_seed()
     try:
         for rate, seed in ((0.3, 1), (0.1, 2)):
@@ -86,15 +89,23 @@ def _plainly(model: Any, arguments: Mapping[str, Any]) -> Any:
     return model.fit(**arguments)
 
 
-def _passed_path() -> Path:
-    versions = f"{version('kerastune_lite')} {keras.__version__} {tf.__version__} {_own_code()}"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "kerastune_lite" / f"engine-passed-{hashlib.sha256(versions.encode()).hexdigest()[:16]}"
+def cache_directory() -> Path | None:
+    """The user's cache directory for this library; None where the user has no home.
+
+    The XDG base directory specification: $XDG_CACHE_HOME, or ~/.cache if that is unset, empty or a relative path.
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if given.is_absolute():
+        return given / "kerastune_lite"
+    try:
+        return Path.home() / ".cache" / "kerastune_lite"
+    except RuntimeError:  # $HOME is unset and the user has no entry in passwd, as in many containers
+        return None
 
 
-def _own_code() -> str:
-    """A digest of the engine's files, so that what one engine passed is not believed of another."""
-    digest = hashlib.sha256()
+def _installation() -> str:
+    """A digest of the versions and of the engine's own code: a check that one engine passed says nothing of another."""
+    digest = hashlib.sha256(f"{__version__} {keras.__version__} {tf.__version__}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]

@@ -138,7 +138,7 @@ def by(engine, told=None, **arguments):
         order = keras_order(count) if arguments.get("shuffle", True) else None
         fitted = engine.fit(model, {"verbose": 0, **arguments}, seed=1, order=order)
         if told is not None:
-            told.append(fitted.how)
+            told.append(str(fitted.trained))
         return fitted.history
 
     return fit

@@ -1,4 +1,4 @@
-"""What `executor=` may be."""
+"""The argument `executor=` of a tuner: what it may be, and the cluster behind it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from kerastune_lite.execution.clusters.dask_cluster import DaskCluster, is_dask_client
 from kerastune_lite.execution.clusters.executor_cluster import ExecutorCluster
-from kerastune_lite.execution.clusters.remote_workers import Cluster
-from kerastune_lite.execution.messages import Shared
+from kerastune_lite.execution.clusters.protocol import Cluster
+from kerastune_lite.running.task import Shared
 
 
 def cluster_of(executor: Any, workers: int, shared: Shared) -> Cluster:
-    """The cluster behind an executor.
+    """The cluster behind an executor, connected and given what all trials share.
 
     Args:
         executor: A Dask client, an executor of concurrent.futures, or a function of `shared` that makes a `Cluster`.
@@ -21,20 +21,21 @@ def cluster_of(executor: Any, workers: int, shared: Shared) -> Cluster:
 
     Raises:
         TypeError: It is none of these.
+        WorkerError: What is shared can't be sent, or the cluster can't be reached.
     """
     if is_dask_client(executor):
-        return DaskCluster(executor, shared)
+        return DaskCluster.connected(executor, shared)
     if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
         raise TypeError(
             "executor= got a ThreadPoolExecutor, and Keras can't train several models in the threads of one process. "
             "Use workers=, a Dask client, or an executor of processes."
         )
     if hasattr(executor, "submit"):
-        return ExecutorCluster(executor, workers, shared)
+        return ExecutorCluster.listening(executor, workers, shared)
     if callable(executor):
         cluster: Cluster = executor(shared)
         return cluster
     raise TypeError(
         "executor= takes a dask.distributed.Client, an executor of concurrent.futures, or a function of what trials "
-        f"share that makes a kerastune_lite.execution.clusters.remote_workers.Cluster. Received: {executor!r}."
+        f"share that makes a kerastune_lite.execution.clusters.Cluster. Received: {executor!r}."
     )

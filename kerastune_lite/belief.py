@@ -1,0 +1,63 @@
+"""What the Gaussian process believes of a study, in the units of its objective.
+
+The model itself, which minimises, stands in strategies/bayesian/. Here a study's scores are turned before it is asked,
+and what it answers is turned back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from kerastune_lite.space import Value
+from kerastune_lite.strategies.bayesian import predictions
+from kerastune_lite.strategies.bayesian.predictions import Prediction, Prospect
+from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
+from kerastune_lite.study.leaderboard import Leaderboard
+from kerastune_lite.study.study import Study
+from kerastune_lite.study.trial import Trial
+
+
+def predict(study: Study, values: Mapping[str, Value]) -> Prediction | None:
+    """The mean and deviation that the model expects of a setting; None while no two trials ended differently."""
+    prediction = predictions.predict(study.space, study.to_minimise(), values)
+    return None if prediction is None else _in_own_units(study, prediction)
+
+
+def suggestions(study: Study, n: int) -> list[Prospect]:
+    """The `n` settings that a Bayesian search would try next, with what the model expects of each."""
+    prospects = predictions.suggestions(study.space, study.to_minimise(), n, BayesianStrategy(seed=study.seed or 0))
+    return [
+        dataclasses.replace(prospect, prediction=prospect.prediction and _in_own_units(study, prospect.prediction))
+        for prospect in prospects
+    ]
+
+
+def recommended(study: Study) -> Trial:
+    """The trial with the best confirmations, or else the one of which the model expects most.
+
+    Raises:
+        NoResultError: No trial has a score.
+    """
+    confirmed = study.confirmed()
+    return confirmed[0] if confirmed else finalists(study, 1)[0]
+
+
+def finalists(study: Study, n: int) -> Leaderboard:
+    """The `n` scored trials of which the model expects most, and with `n` above 1 the best-scored one in any case.
+
+    Raises:
+        NoResultError: No trial has a score.
+    """
+    best = study.best
+    ranked = [study.trial(trial.number) for trial in predictions.best_expected_first(study.space, study.to_minimise())]
+    chosen = ranked[:n]
+    if n > 1 and all(trial.number != best.number for trial in chosen):
+        chosen[-1] = best
+    return Leaderboard(chosen, study.objective)
+
+
+def _in_own_units(study: Study, prediction: Prediction) -> Prediction:
+    objective = study.objective
+    sign = objective.sign if objective is not None and objective.direction else 1
+    return dataclasses.replace(prediction, mean=sign * prediction.mean)

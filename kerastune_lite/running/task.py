@@ -1,0 +1,175 @@
+"""What the search and a worker say to each other about one trial: plain data, whatever kind of worker it is.
+
+`Shared` is given to a worker once, a `Request` for each trial. The trial is told of while it runs by a `Report`, and
+comes to an `Outcome`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from kerastune_lite.space import HyperParameters, Space, Value, parameter_from_json
+from kerastune_lite.study.labels import labelled
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Note, Trained, Trial, TrialFailure
+
+if TYPE_CHECKING:
+    from keras.callbacks import Callback
+
+    from kerastune_lite.training.data import TrainingData
+
+    CallbackSource = Sequence[Callback] | Callable[[Trial], Sequence[Callback]]
+    """Keras callbacks that are copied for each trial, or a function of the trial that makes them."""
+
+EngineName = Literal["auto", "fit"]
+"""What trains: compiled epochs that trials share where that is possible, or always a plain `fit`."""
+
+BuildFunction = Callable[[HyperParameters], Any]
+"""Returns a compiled model, `(model, fit_arguments)`, or the result of its own training."""
+
+
+class Builder(Protocol):
+    """An object that builds a model, and perhaps has a `fit(hp, model, *args, **kwargs)` of its own."""
+
+    def build(self, hp: HyperParameters) -> Any:
+        """What a `BuildFunction` returns."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials of a search share.
+
+    Attributes:
+        build_fn: The user's function or object.
+        data: What to train on; None for a build_fn that trains by itself.
+        callbacks: As the user gave them.
+        engine: What trains.
+    """
+
+    build_fn: BuildFunction | Builder
+    data: TrainingData | None = None
+    callbacks: CallbackSource = ()
+    engine: EngineName = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One trial to run.
+
+    Attributes:
+        trial: The trial as it begins: its number, the values to try, and how to train them.
+        space: The parameters known so far.
+        objective: What is optimised; its direction may still be unknown.
+        study_seed: What the seeds of the runs are derived from.
+        runs: How many times to train.
+        first_run: How many times the trial was trained before; each run of a trial has a seed of its own.
+        seconds_left: The time that is left for the whole search, or None.
+        model_path: Where to keep the model, or None.
+        score_to_beat: The score that the model has to beat to be kept; None keeps any.
+        checkpoint: Where the training that this one goes on from was kept, or None.
+        checkpoint_path: Where to keep the training if it pauses.
+        awaits_stop_decision: Whether the search may end the trial after an epoch. A worker in another process waits
+            for the search's answer to each epoch then, and else for none.
+    """
+
+    trial: Trial
+    space: Space
+    objective: Objective
+    study_seed: int
+    runs: int = 1
+    first_run: int = 0
+    seconds_left: float | None = None
+    model_path: Path | None = None
+    score_to_beat: float | None = None
+    checkpoint: Path | None = None
+    checkpoint_path: Path | None = None
+    awaits_stop_decision: bool = False
+
+    def portable(self) -> Request:
+        """The same request for another process: paths are absolute, and options that are objects stand as labels.
+
+        The worker's own build_fn has the objects, so both sides keep their own.
+        """
+        return dataclasses.replace(
+            self,
+            trial=dataclasses.replace(self.trial, values=labelled(self.trial.values, self.space)),
+            space=Space(parameter_from_json(parameter.describe()) for parameter in self.space),
+            model_path=_absolute(self.model_path),
+            checkpoint=_absolute(self.checkpoint),
+            checkpoint_path=_absolute(self.checkpoint_path),
+        )
+
+    def paths(self) -> dict[str, Path]:
+        """The files that the trial reads and writes, by the names of their fields."""
+        named = {name: getattr(self, name) for name in ("model_path", "checkpoint", "checkpoint_path")}
+        return {name: path for name, path in named.items() if path is not None}
+
+
+@dataclass(frozen=True)
+class AskedParameters:
+    """What a build asked for.
+
+    Attributes:
+        parameters: Everything that it asked for, inactive parameters included.
+        values: The active parameters and their values.
+    """
+
+    parameters: Space
+    values: Mapping[str, Value]
+
+
+class Report(Protocol):
+    """What the search is told of a trial while it runs."""
+
+    def asked(self, asked: AskedParameters) -> None:
+        """What the user's code has asked for until now."""
+
+    def built(self, objective: Objective, epochs: int | None) -> None:
+        """The first model is built: the objective has a direction now, and it is known how long it will train."""
+
+    def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
+        """An epoch has ended. Answers why there is to be no further one, or None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a trial came to: scores, or the error that failed it.
+
+    Attributes:
+        scores: One a run.
+        best_run: Which run had the best score.
+        best_epoch: Its best epoch.
+        stop_reason: Why it ended early, or None.
+        is_stopped: Whether the search ended it, and not the user's callbacks.
+        trained: How the last run was trained; None where build_fn trained by itself.
+        seconds_saved: How long the engine would have traced what it had traced before.
+        error: Why the trial failed, or None.
+        is_rejected: Whether the user's code gave the setting up.
+        notes: Remarks for the trial's record.
+    """
+
+    scores: tuple[float, ...] = ()
+    best_run: int = 0
+    best_epoch: int | None = None
+    stop_reason: str | None = None
+    is_stopped: bool = False
+    trained: Trained | None = None
+    seconds_saved: float = 0.0
+    error: TrialFailure | None = None
+    is_rejected: bool = False
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def score(self) -> float | None:
+        """The mean over runs; None of a trial that failed."""
+        return statistics.fmean(self.scores) if self.scores and self.error is None else None
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()

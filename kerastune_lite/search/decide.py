@@ -1,0 +1,254 @@
+"""What a search does next, decided from the study alone.
+
+`decide` is a pure function: it looks at the study, the plan and which trials run, asks the strategy where it has to,
+and answers. It touches no file, no clock and no worker; loop.py carries out what it says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kerastune_lite.search.enqueued import Queue, next_enqueued
+from kerastune_lite.search.plan import SearchPlan
+from kerastune_lite.space import Value
+from kerastune_lite.space.seeds import run_seed, suggestion_rng
+from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, PausingStrategy, Strategy, Suggestion
+from kerastune_lite.study.events import TrialBegun
+from kerastune_lite.study.labels import labelled
+from kerastune_lite.study.study import Study
+from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """The trials that workers have now.
+
+    Attributes:
+        numbers: Their numbers.
+        awaiting_parameters: Those of them whose build hasn't shown yet what it asks for.
+    """
+
+    numbers: frozenset[int] = frozenset()
+    awaiting_parameters: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Start:
+    """The decision to begin a trial, or to begin it again.
+
+    Attributes:
+        begun: The event that says so.
+        taken: How many enqueued settings are used up with it.
+    """
+
+    begun: TrialBegun
+    taken: int = 0
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The decision to fail a trial that has had all its attempts.
+
+    Attributes:
+        trial: The trial.
+    """
+
+    trial: Trial
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The decision to start nothing until a running trial has reported.
+
+    Attributes:
+        reason: What is waited for.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The decision to start nothing more: the search ends with the trials that run now.
+
+    Attributes:
+        reason: What a person is told.
+    """
+
+    reason: str
+
+
+Decision = Start | GiveUp | Wait | Done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What a decision is made from besides the study and the plan.
+
+    Attributes:
+        strategy: The plan's strategy, made for the study's seed.
+        running: The trials that workers have.
+        queue: The enqueued settings that are left.
+        seconds_left: How much of `max_time` is left; None without a bound.
+    """
+
+    strategy: Strategy
+    running: Running = field(default_factory=Running)
+    queue: Queue = ()
+    seconds_left: float | None = None
+
+
+def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
+    """Decides what the search does next.
+
+    Trials that were interrupted or lost come first, with their own numbers and values. A new trial's setting is a
+    person's, where one is enqueued, or else the strategy's.
+
+    Raises:
+        TypeError: The strategy answered something that isn't an answer.
+        ValueError: The strategy wants to continue a trial that isn't paused.
+    """
+    if situation.seconds_left == 0.0:
+        return Done("max_time is over")
+    if epochs_left(study, plan) == 0:
+        return Done(f"max_epochs_total is reached: {plan.max_epochs_total} epochs were trained")
+    unfinished = _unfinished(study, plan, situation.running)
+    if unfinished is not None:
+        return unfinished
+    if _must_wait_for_parameters(study, situation.running):
+        return Wait("a running trial has to show first what it asks for")
+    number = max(study.records, default=-1) + 1
+    if isinstance(situation.strategy, PausingStrategy):
+        return _of_pausing_strategy(situation.strategy, study, plan, situation, number)
+    if plan.max_trials is not None and number >= plan.max_trials:
+        return Done(f"{plan.max_trials} trials are done")
+    enqueued = _begun_enqueued(study, situation, number, Suggestion())
+    if enqueued is not None:
+        return enqueued
+    answer = _asked(situation.strategy, study, number)
+    if isinstance(answer, Pause):
+        reason = f"the space is used up: {answer.value}"
+        return Done(reason) if answer is Pause.DONE else Wait(reason)
+    return Start(_begun(study, number, answer))
+
+
+def epochs_left(study: Study, plan: SearchPlan) -> int | None:
+    """How many epochs the trials may still train together; None without a bound."""
+    if plan.max_epochs_total is None:
+        return None
+    return max(plan.max_epochs_total - study.epochs_spent, 0)
+
+
+def _unfinished(study: Study, plan: SearchPlan, running: Running) -> Start | GiveUp | None:
+    """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none."""
+    for trial in study.trials:
+        if trial.state is TrialState.INTERRUPTED:
+            return Start(_begun_again(study, trial, trial.attempts))
+        if trial.state is TrialState.RUNNING and trial.number not in running.numbers:
+            if trial.attempts < plan.max_attempts:
+                return Start(_begun_again(study, trial, trial.attempts + 1))
+            return GiveUp(trial)
+    return None
+
+
+def _must_wait_for_parameters(study: Study, running: Running) -> bool:
+    """Whether the next setting can't be chosen before a running trial has shown what it asks for.
+
+    It can't before anything is known, and where trials ask for different parameters: then the settings of a grid and
+    of random search are those that one worker would have tried.
+    """
+    if not running.awaiting_parameters:
+        return False
+    shown = (trial for trial in study.records.values() if trial.number not in running.awaiting_parameters)
+    return len({frozenset(trial.values) for trial in shown}) != 1
+
+
+def _of_pausing_strategy(
+    strategy: PausingStrategy, study: Study, plan: SearchPlan, situation: Situation, number: int
+) -> Decision:
+    answer = _asked(strategy, study, number)
+    if isinstance(answer, Pause):
+        return Done(strategy.ending) if answer is Pause.DONE else Wait(strategy.ending)
+    if isinstance(answer, Suggestion):
+        if plan.max_trials is not None and number >= plan.max_trials:
+            reason = f"{plan.max_trials} trials are done"
+            # A trial that runs may pause yet, and be one that the strategy wants to continue.
+            return Wait(reason) if situation.running.numbers else Done(reason)
+        if answer.resume_from is None:
+            enqueued = _begun_enqueued(study, situation, number, answer)
+            if enqueued is not None:
+                return enqueued
+    return Start(_begun(study, number, answer))
+
+
+def _asked(strategy: Strategy, study: Study, number: int) -> Answer:
+    answer = strategy.suggest(study.space, study.to_minimise(), _rng(study, number))
+    if not isinstance(answer, (Suggestion, GoOn, Pause)):
+        raise TypeError(
+            f"{type(strategy).__name__}.suggest() has to return a Suggestion, GoOn, or Pause. Received: {answer!r}."
+        )
+    return answer
+
+
+def _begun_enqueued(study: Study, situation: Situation, number: int, suggestion: Suggestion) -> Start | None:
+    """The start of a person's setting, trained as the suggestion says; None where none is enqueued."""
+    enqueued = next_enqueued(situation.queue, study, number, _rng(study, number))
+    if enqueued is None:
+        return None
+    suggestion = dataclasses.replace(suggestion, values=enqueued.values, fill="random")
+    return Start(_begun(study, number, suggestion, [enqueued.note]), enqueued.taken)
+
+
+def _begun(study: Study, number: int, answer: Suggestion | GoOn, notes: Sequence[Note] = ()) -> TrialBegun:
+    if isinstance(answer, GoOn):
+        source = _paused(study, answer.number)
+        plan = dataclasses.replace(
+            source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=source.plan.pause_at or 0
+        )
+        return _event(study, source.number, source.values, plan, 1, source.notes)
+    plan = TrialPlan(
+        epochs=answer.epochs,
+        pause_at=answer.pause_at,
+        resumed_from=answer.resume_from,
+        resumed_at=0 if answer.resume_from is None else _paused(study, answer.resume_from).plan.pause_at or 0,
+        continues_as_new_trial=answer.continues_as_new_trial,
+        fill=answer.fill,
+    )
+    return _event(study, number, answer.values, plan, 1, notes)
+
+
+def _begun_again(study: Study, trial: Trial, attempt: int) -> TrialBegun:
+    return _event(study, trial.number, trial.values, trial.plan, attempt, trial.notes)
+
+
+def _event(
+    study: Study, number: int, values: Mapping[str, Value], plan: TrialPlan, attempt: int, notes: Sequence[Note]
+) -> TrialBegun:
+    return TrialBegun(
+        trial=number,
+        values=labelled(values, study.space),
+        attempt=attempt,
+        seed=run_seed(_seed(study), number),
+        notes=tuple(notes),
+        plan=plan,
+    )
+
+
+def _paused(study: Study, number: int) -> Trial:
+    trial = study.records.get(number)
+    if trial is None or trial.plan.pause_at is None:
+        raise ValueError(f"The strategy wants to continue trial {number}, and there is no paused trial of that number.")
+    return trial
+
+
+def _seed(study: Study) -> int:
+    assert study.seed is not None
+    return study.seed
+
+
+def _rng(study: Study, number: int) -> np.random.Generator:
+    return suggestion_rng(_seed(study), number)

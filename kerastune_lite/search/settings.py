@@ -1,0 +1,78 @@
+"""The arguments that every tuner takes, and the checks that refuse impossible ones before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import numpy as np
+
+from kerastune_lite.stopping import StoppingRule
+from kerastune_lite.strategies.strategy import Strategy
+from kerastune_lite.study.writer import View
+
+if TYPE_CHECKING:
+    from kerastune_lite.running.task import EngineName
+
+Stopping = StoppingRule | Literal["median", "asha", "plateau"]
+"""A stopping rule, or the name of one with its defaults."""
+
+
+class TunerSettings(TypedDict, total=False):
+    """The arguments that every tuner takes besides build_fn and objective; `Tuner` explains them."""
+
+    max_trials: int | None
+    directory: str | Path | None
+    overwrite: bool
+    seed: int | None
+    workers: int
+    executor: Any
+    trials_per_gpu: int
+    trial_timeout: float | str | timedelta | None
+    heartbeat_timeout: float
+    max_attempts: int
+    executions_per_trial: int
+    stopping: Stopping | None
+    engine: EngineName
+    keep_models: int
+    max_failures_in_a_row: int
+    verbose: int
+    views: Sequence[View]
+
+
+def check_count(name: str, value: object, *, at_least: int, or_none: bool = False) -> None:
+    """ValueError that names an argument which isn't a whole number of at least `at_least`."""
+    if value is None and or_none:
+        return
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < at_least:
+        raise ValueError(
+            f"{name} has to be an integer of at least {at_least}{' or None' if or_none else ''}. Received: {value!r}."
+        )
+
+
+def check_build_fn(build_fn: object) -> None:
+    """TypeError where something is neither a function of hp nor an object with build(hp)."""
+    if not callable(build_fn) and not callable(getattr(build_fn, "build", None)):
+        raise TypeError(f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}.")
+
+
+def check_strategy(strategy: object) -> None:
+    """TypeError where something is neither a strategy nor a function that makes one."""
+    if isinstance(strategy, type):
+        raise TypeError(
+            f"strategy got the class {strategy.__name__}, and takes an object of it: pass {strategy.__name__}(…)."
+        )
+    if not isinstance(strategy, Strategy) and not callable(strategy):
+        raise TypeError(
+            "strategy has to be an object with suggest(space, trials, rng), or a function of the seed that makes one. "
+            f"Received: {strategy!r}."
+        )
+
+
+def check_views(views: Sequence[object]) -> None:
+    """TypeError where something among the views can't be called with an event and a study."""
+    for view in views:
+        if isinstance(view, type) or not callable(view):
+            raise TypeError(f"views takes functions of (event, study), or objects that are one. Received: {view!r}.")

@@ -1,0 +1,484 @@
+"""The events of a study: what can happen, each with a type of its own, and how the journal writes it.
+
+A study is folded from these (study.py) and a view is shown them. Nothing else knows the names of a journal's fields:
+each type writes itself with `to_json` and reads itself with `from_json`. The events of a search's begin and end are
+shown to views only: a study has as many searches as it was resumed, and none of them is a fact about its trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from kerastune_lite.space import OptionLabel, Parameter, Value, parameter_from_json, to_json
+from kerastune_lite.study.journal import FORMAT_VERSION, Line
+from kerastune_lite.study.labels import values_from_json
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.read_only import ReadOnlyDict
+from kerastune_lite.study.trial import Note, Trained, TrialFailure, TrialPlan, TrialState
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyBegun:
+    """A study was made, or its objective's direction became known.
+
+    Attributes:
+        objective: What it optimises.
+        seed: What every random choice of its searches is drawn from.
+    """
+
+    kind: ClassVar[str] = "study"
+    is_flushed: ClassVar[bool] = True
+
+    objective: Objective | None
+    seed: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        name, direction = (None, None) if self.objective is None else (self.objective.name, self.objective.direction)
+        return {"version": FORMAT_VERSION, "objective": name, "direction": direction, "seed": self.seed}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        name = line["objective"]
+        objective = None if name is None else Objective(name, line.get("direction"))
+        return cls(objective=objective, seed=line["seed"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterLearned:
+    """A build asked for a parameter that the study didn't know, or knew under other conditions.
+
+    Attributes:
+        parameter: The parameter, with labels for options that are objects.
+    """
+
+    kind: ClassVar[str] = "parameter"
+    is_flushed: ClassVar[bool] = False
+
+    parameter: Parameter
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return self.parameter.describe()
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(parameter=parameter_from_json(line))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialBegun:
+    """A trial began, was begun again after its process died, or goes on after a pause.
+
+    Attributes:
+        trial: Its number.
+        values: The setting that it is given, options that are objects by their labels.
+        attempt: How many times it has been begun now.
+        seed: What its first run is seeded with.
+        notes: Remarks on where its setting comes from and on earlier attempts.
+        plan: How it is to be trained.
+        time: When it was written down; None before.
+    """
+
+    kind: ClassVar[str] = "begin"
+    is_flushed: ClassVar[bool] = True
+
+    trial: int
+    values: Mapping[str, Value]
+    attempt: int = 1
+    seed: int | None = None
+    notes: tuple[Note, ...] = ()
+    plan: TrialPlan = field(default_factory=TrialPlan)
+    time: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        plan = self.plan
+        decided = {
+            "epochs": plan.epochs,
+            "pause_at": plan.pause_at,
+            "is_turn": plan.continues_as_new_trial or None,
+            "resumed_from": plan.resumed_from,
+            "resumed_at": None if plan.resumed_from is None else plan.resumed_at,
+        }
+        return {
+            "trial": self.trial,
+            "values": _values_to_json(self.values),
+            "attempt": self.attempt,
+            "seed": self.seed,
+            "notes": _notes_to_json(self.notes),
+            "unseen": plan.fill,
+            **{name: value for name, value in decided.items() if value is not None},
+        }
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        plan = TrialPlan(
+            epochs=line.get("epochs"),
+            pause_at=line.get("pause_at"),
+            continues_as_new_trial=line.get("is_turn", False),
+            resumed_from=line.get("resumed_from"),
+            resumed_at=line.get("resumed_at", 0),
+            fill=line.get("unseen", "random"),
+        )
+        return cls(
+            trial=line["trial"],
+            values=values_from_json(line["values"]),
+            attempt=line.get("attempt", 1),
+            seed=line.get("seed"),
+            notes=_notes_from_json(line.get("notes", ())),
+            plan=plan,
+            time=datetime.fromisoformat(line["time"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParametersKnown:
+    """A trial's build has shown which parameters it asks for, and their values.
+
+    Attributes:
+        trial: The trial's number.
+        values: The active parameters in the order asked for, options that are objects by their labels.
+    """
+
+    kind: ClassVar[str] = "note"
+    key: ClassVar[str] = "values"
+    is_flushed: ClassVar[bool] = False
+
+    trial: int
+    values: Mapping[str, Value]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {"trial": self.trial, "values": _values_to_json(self.values)}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(trial=line["trial"], values=values_from_json(line["values"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochsKnown:
+    """It is known how many epochs a trial is to train.
+
+    Attributes:
+        trial: The trial's number.
+        epochs: How many.
+    """
+
+    kind: ClassVar[str] = "note"
+    key: ClassVar[str] = "epochs"
+    is_flushed: ClassVar[bool] = False
+
+    trial: int
+    epochs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {"trial": self.trial, "epochs": self.epochs}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(trial=line["trial"], epochs=line["epochs"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnded:
+    """An epoch of a trial has ended.
+
+    Attributes:
+        trial: The trial's number.
+        run: Which of the trial's trainings it belongs to, from 0.
+        epoch: The epoch, from 0.
+        logs: What Keras reported of it.
+    """
+
+    kind: ClassVar[str] = "epoch"
+    is_flushed: ClassVar[bool] = False
+
+    trial: int
+    run: int = 0
+    epoch: int
+    logs: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        run = {"run": self.run} if self.run else {}
+        return {"trial": self.trial, "epoch": self.epoch, **run, "logs": dict(self.logs)}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(
+            trial=line["trial"], run=line.get("run", 0), epoch=line["epoch"], logs=ReadOnlyDict(dict(line["logs"]))
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLost:
+    """A trial's worker died or hung, and the trial will be begun again.
+
+    Attributes:
+        trial: The trial's number.
+        reason: What is known of the worker's end.
+    """
+
+    kind: ClassVar[str] = "note"
+    key: ClassVar[str] = "lost"
+    is_flushed: ClassVar[bool] = False
+
+    trial: int
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {"trial": self.trial, "lost": self.reason}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(trial=line["trial"], reason=line["lost"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded:
+    """A trial has ended, in whichever state.
+
+    It says again what earlier lines said of the trial, so that a damaged one of those costs nothing but an epoch.
+
+    Attributes:
+        trial: The trial's number.
+        state: How it ended.
+        values: Its active parameters, options that are objects by their labels.
+        objective: What was optimised.
+        score: The mean over runs, or None.
+        best_epoch: The best run's best epoch.
+        best_run: Which run was the best.
+        scores: One score a run.
+        seconds: How long it took.
+        started: When it began.
+        stop_reason: Why training ended early, or None.
+        error: Why it failed or was interrupted, or None.
+        trained: How it was trained.
+        attempts: How many times it was begun.
+        seed: What its first run was seeded with.
+        notes: Remarks for its record.
+        time: When it was written down; None before.
+    """
+
+    kind: ClassVar[str] = "end"
+    is_flushed: ClassVar[bool] = True
+
+    trial: int
+    state: TrialState
+    values: Mapping[str, Value]
+    objective: Objective | None = None
+    score: float | None = None
+    best_epoch: int | None = None
+    best_run: int = 0
+    scores: tuple[float, ...] = ()
+    seconds: float | None = None
+    started: datetime | None = None
+    stop_reason: str | None = None
+    error: TrialFailure | None = None
+    trained: Trained | None = None
+    attempts: int | None = None
+    seed: int | None = None
+    notes: tuple[Note, ...] | None = None
+    time: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {
+            "trial": self.trial,
+            "objective": None if self.objective is None else self.objective.name,
+            "direction": None if self.objective is None else self.objective.direction,
+            "state": self.state.value,
+            "values": _values_to_json(self.values),
+            "score": self.score,
+            "best_epoch": self.best_epoch,
+            "best_run": self.best_run,
+            "scores": list(self.scores),
+            "seconds": self.seconds,
+            "started": None if self.started is None else self.started.isoformat(),
+            "stop_reason": self.stop_reason,
+            "error": None if self.error is None else asdict(self.error),
+            "engine": None if self.trained is None else str(self.trained),
+            "attempts": self.attempts,
+            "seed": self.seed,
+            "notes": _notes_to_json(self.notes or ()),
+        }
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        started, error, trained = line.get("started"), line.get("error"), line.get("engine")
+        direction = line.get("direction")
+        return cls(
+            trial=line["trial"],
+            state=TrialState(line["state"]),
+            values=values_from_json(line["values"]),
+            objective=Objective(line["objective"], direction) if direction else None,
+            score=line.get("score"),
+            best_epoch=line.get("best_epoch"),
+            best_run=line.get("best_run", 0),
+            scores=tuple(line.get("scores", ())),
+            seconds=line.get("seconds"),
+            started=datetime.fromisoformat(started) if started else None,
+            stop_reason=line.get("stop_reason"),
+            error=TrialFailure(**error) if error else None,
+            trained=Trained.of(trained) if trained else None,
+            attempts=line.get("attempts"),
+            seed=line.get("seed"),
+            notes=_notes_from_json(line["notes"]) if "notes" in line else None,
+            time=datetime.fromisoformat(line["time"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """A finished trial was trained again with a new seed.
+
+    Attributes:
+        trial: The trial's number.
+        scores: The scores of all its confirmations so far, the new one last.
+    """
+
+    kind: ClassVar[str] = "note"
+    key: ClassVar[str] = "confirmed"
+    is_flushed: ClassVar[bool] = True
+
+    trial: int
+    scores: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {"trial": self.trial, "confirmed": list(self.scores)}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(trial=line["trial"], scores=tuple(line["confirmed"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationFailed:
+    """A finished trial was trained again with a new seed, and that training failed.
+
+    Attributes:
+        trial: The trial's number.
+        error: Why; None where nothing is known.
+    """
+
+    kind: ClassVar[str] = "note"
+    key: ClassVar[str] = "confirmation_failed"
+    is_flushed: ClassVar[bool] = True
+
+    trial: int
+    error: TrialFailure | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {"trial": self.trial, "confirmation_failed": None if self.error is None else asdict(self.error)}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        error = line["confirmation_failed"]
+        return cls(trial=line["trial"], error=TrialFailure(**error) if error else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchBegun:
+    """A search begins in this process. It is shown to views and not journaled.
+
+    Attributes:
+        remarks: What a person should know of the journal that was found.
+        max_trials: How many trials the study will hold, where that is bounded.
+        max_seconds: How long the search may take, where that is bounded.
+        max_epochs: How many epochs all trials will train, where that is planned or bounded.
+    """
+
+    remarks: Sequence[str] = ()
+    max_trials: int | None = None
+    max_seconds: float | None = None
+    max_epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchEnded:
+    """A search has ended in this process. It is shown to views and not journaled.
+
+    Attributes:
+        reason: Why it ended; None where an exception ended it, which is on its way to the user.
+        seconds_saved: How long its trials would have traced what the engine had traced before.
+        remarks: What else a person should know at the end.
+    """
+
+    reason: str | None
+    seconds_saved: float = 0.0
+    remarks: Sequence[str] = field(default_factory=tuple)
+
+
+JournaledEvent = (
+    StudyBegun
+    | ParameterLearned
+    | TrialBegun
+    | ParametersKnown
+    | EpochsKnown
+    | EpochEnded
+    | WorkerLost
+    | TrialEnded
+    | Confirmed
+    | ConfirmationFailed
+)
+"""What a study is folded from."""
+
+Event = JournaledEvent | SearchBegun | SearchEnded
+"""What a view is shown."""
+
+_BY_KIND: Mapping[str, type[JournaledEvent]] = {
+    each.kind: each for each in (StudyBegun, ParameterLearned, TrialBegun, EpochEnded, TrialEnded)
+}
+_NOTES = (ParametersKnown, EpochsKnown, WorkerLost, Confirmed, ConfirmationFailed)
+
+
+def event_of(line: Line) -> JournaledEvent | None:
+    """The event of a journal's line; None of a note on something that this version knows nothing of.
+
+    Raises:
+        KeyError: A field is missing.
+        TypeError: A field is of another type.
+        ValueError: A field, or the line's kind, has a value that it can't have.
+    """
+    kind = line["event"]
+    if kind == "note":
+        note = next((note for note in _NOTES if note.key in line), None)
+        return None if note is None or "trial" not in line else note.from_json(line)
+    if kind not in _BY_KIND:
+        raise ValueError(f"unknown event {kind!r}; a newer kerastune_lite may have written it")
+    return _BY_KIND[kind].from_json(line)
+
+
+def _values_to_json(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {
+        name: {"choice": value.place, "label": str(value)} if isinstance(value, OptionLabel) else to_json(value)
+        for name, value in values.items()
+    }
+
+
+def _notes_to_json(notes: Sequence[Note]) -> list[Any]:
+    return [{"kind": note.kind, "text": str(note)} for note in notes]
+
+
+def _notes_from_json(data: Sequence[Any]) -> tuple[Note, ...]:
+    # Before notes had kinds they were plain texts.
+    return tuple(Note(note["text"], note["kind"]) if isinstance(note, Mapping) else Note(note) for note in data)

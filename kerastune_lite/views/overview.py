@@ -1,0 +1,38 @@
+"""The overview: a study as one text, for the command line."""
+
+from __future__ import annotations
+
+from kerastune_lite.study import Study
+from kerastune_lite.study.leaderboard import values_text
+from kerastune_lite.study.trial import TrialState
+
+
+def overview(study: Study, n: int, *, is_running: bool) -> str:
+    """The study's objective and counts, its best `n` trials, its failures, and the trials that haven't ended."""
+    trials = study.trials
+    states = [trial.state for trial in trials]
+    counts = ", ".join(f"{states.count(state)} {state.value}" for state in TrialState if state in states)
+    objective = study.objective
+    named = f"{objective.name} ({objective.direction or 'direction not known yet'})" if objective else "unknown"
+    lines = [
+        f"study      {study.directory}",
+        f"objective  {named}",
+        f"trials     {len(trials)}" + (f": {counts}" if counts else ""),
+        f"search     {'running now' if is_running else 'not running'}",
+        *(f"damaged    {damage}" for damage in study.damages),
+        "",
+        str(study.leaderboard(n)),
+    ]
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    if failed:
+        lines += ["", "failures"]
+        lines += [f"  trial {trial.number}  {values_text(trial.values)}\n    {trial.error}" for trial in failed]
+    unfinished = [trial for trial in trials if not trial.state.ended]
+    if unfinished:
+        lines += ["", "running" if is_running else "cut, to be run again when the search is resumed"]
+        lines += [
+            f"  trial {trial.number}  epoch {len(trial.curve)}{f'/{trial.epochs}' if trial.epochs else ''}"
+            f"  {values_text(trial.values)}"
+            for trial in unfinished
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,160 @@
+"""What a tuner refuses at once, what it shows to views, and what it gives back."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kerastune_lite
+from kerastune_lite import Hyperband, RandomSearch, Suggestion, Tuner, errors
+from kerastune_lite.strategies.grid_search import GridStrategy
+from kerastune_lite.strategies.random_search import RandomStrategy
+from kerastune_lite.study.events import EpochEnded, SearchBegun, SearchEnded, TrialBegun, TrialEnded
+
+ROOT = Path(__file__).parents[2]
+
+
+def score_of(hp):
+    """A build_fn that trains by itself."""
+    return (hp.float("x", 0.0, 1.0) - 0.3) ** 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Tuner(score_of, "loss", strategy=GridStrategy),
+        lambda: Hyperband(score_of, "loss", max_epochs=4, strategy=RandomStrategy),
+    ],
+    ids=["a tuner's", "an inner one"],
+)
+def test_a_strategy_class_instead_of_an_object_is_refused_before_anything_is_trained(make):
+    with pytest.raises(TypeError, match=r"strategy got the class \w+, and takes an object of it: pass \w+\(…\)"):
+        make()
+
+
+@pytest.mark.parametrize("view", [None, "a name", print.__class__, type("View", (), {})])
+def test_a_view_that_cannot_be_called_is_refused(view):
+    with pytest.raises(TypeError, match=r"views takes functions of \(event, study\)"):
+        RandomSearch(score_of, "loss", views=[view])
+
+
+def test_views_are_shown_the_whole_search(tmp_path):
+    seen = []
+
+    RandomSearch(
+        score_of, "loss", max_trials=2, directory=tmp_path, verbose=0, views=[lambda event, study: seen.append(event)]
+    ).search()
+
+    of_trials = [type(event) for event in seen if isinstance(event, (TrialBegun, EpochEnded, TrialEnded))]
+    begun = [event for event in seen if isinstance(event, SearchBegun)]
+    assert begun == [SearchBegun(max_trials=2)]
+    assert of_trials == [TrialBegun, EpochEnded, TrialEnded] * 2
+    assert seen[-1] == SearchEnded(reason="2 trials are done")
+
+
+def test_views_are_told_the_end_of_a_search_that_an_exception_ends(tmp_path):
+    seen = []
+
+    def interrupted(hp):
+        raise KeyboardInterrupt
+
+    tuner = RandomSearch(
+        interrupted, "loss", directory=tmp_path, verbose=0, views=[lambda event, _: seen.append(event)]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search()
+
+    assert seen[-1] == SearchEnded(reason=None)
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 1.5])
+def test_retraining_for_no_epochs_is_refused_rather_than_taken_for_the_default(tmp_path, iris, epochs):
+    tuner = RandomSearch(score_of, "loss", max_trials=1, directory=tmp_path, verbose=0)
+    tuner.search()
+
+    with pytest.raises(ValueError, match=r"epochs has to be an integer of at least 1 or None. Received: "):
+        tuner.retrain(*iris, epochs=epochs)
+
+
+def test_the_journal_is_read_again_only_when_it_has_changed(tmp_path):
+    tuner = RandomSearch(score_of, "loss", max_trials=2, directory=tmp_path, verbose=0)
+    tuner.search()
+
+    first = tuner.study
+    assert tuner.study is first
+
+    with (tmp_path / "journal.jsonl").open("a") as journal:
+        journal.write('{"event": "begin", "time": "2026-01-01T00:00:00+00:00", "trial": 2, "values": {}}\n')
+    assert [trial.number for trial in tuner.study.trials] == [0, 1, 2]
+
+
+def test_max_trials_holds_for_a_persons_own_strategy_whose_trials_pause(tmp_path):
+    class Own:
+        ending = "never"
+
+        def suggest(self, space, trials, rng):
+            return Suggestion({"x": float(rng.random())})
+
+        def resumable(self, trials):
+            return ()
+
+    study = Tuner(score_of, "loss", strategy=Own(), max_trials=3, directory=tmp_path, verbose=0).search()
+
+    assert len(study.trials) == 3
+
+
+def test_every_error_that_a_person_may_meet_is_exported_and_in_the_tree():
+    named = {
+        name: each
+        for name, each in vars(errors).items()
+        if isinstance(each, type) and issubclass(each, (Exception, SystemExit))
+    }
+
+    assert not [name for name in named if name not in kerastune_lite.__all__]
+    assert not [name for name in named if name not in errors.__doc__]
+    assert not [
+        name
+        for name, each in named.items()
+        if not issubclass(each, (kerastune_lite.KerastuneError, kerastune_lite.SearchTerminated))
+    ]
+
+
+@pytest.mark.parametrize("name", ["WorkerError", "StoppingError", "RangeChangedError", "Diverged", "SearchTerminated"])
+def test_errors_survive_the_way_from_a_worker(name):
+    error = getattr(kerastune_lite, name)("a message")
+
+    assert str(pickle.loads(pickle.dumps(error))) == "a message"
+
+
+def test_a_checkout_finds_its_callbacks_without_an_installation(tmp_path):
+    checkout = tmp_path / "checkout"
+    for name in ("kerastune_lite", "callbacks"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    program = (
+        "import sys; sys.meta_path = [each for each in sys.meta_path if 'editable' not in repr(each)]\n"
+        "import kerastune_lite.callbacks as found; print(found.__file__, found.TimeLimit.__module__)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=checkout, capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+
+    assert done.stdout.split() == [
+        str(checkout / "callbacks" / "__init__.py"),
+        "kerastune_lite.callbacks.time_limit",
+    ]
+
+
+def test_the_command_line_is_the_package_itself(tmp_path):
+    RandomSearch(score_of, "loss", max_trials=1, directory=tmp_path, verbose=0).search()
+
+    command = [sys.executable, "-m", "kerastune_lite", "show", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "trials     1: 1 completed" in done.stdout
