@@ -1,14 +1,14 @@
-"""What several workers bring: speed-up on this machine, what the coordinator bears, and what the data cost in memory.
+"""Speed-up by several workers on this machine, how many workers one search can serve, and the memory that data take.
 
     python benchmarks/parallel.py [--models mlp,cnn] [--trials 24] [--rounds 3] [--parts speed,coordinator,memory]
 
 Speed: every arm trains the same number of random settings, alone on the machine, in processes of its own; each trial
-notes when it ends, and the rate is that of the trials after the first four, in which processes start and programs are
-traced. Printed is the rate at two workers divided by the rate at one, the median over the rounds. KerasTuner's two are
-two processes and the chief that it needs, Optuna's n_jobs=2 two threads.
+records when it ends, and the rate is that of the trials after the first four, in which processes start and programs are
+traced. Printed is the rate with two workers divided by the rate with one, the median over the rounds. KerasTuner's two
+workers are two processes and the chief process that it needs, Optuna's n_jobs=2 are two threads.
 
-Coordinator: workers that only sleep, one second a trial in ten epochs; the share of their time, from the first trial's
-begin to the last one's end, that they were busy. They are threads of the coordinator's own process, which they slow.
+Coordinator: workers that only sleep, one second a trial in ten epochs; the share of the time between the first trial's
+begin and the last one's end that they were busy. They are threads of the coordinator's own process, which they slow.
 
 Memory: four workers train on 500 MB; the proportional set size (each page shared by n processes counts 1/n) of all
 processes of the search, against the same search on a little data.
@@ -40,11 +40,12 @@ from keras import layers
 from sklearn.datasets import load_digits
 
 from kerastune_lite import RandomSearch
-from kerastune_lite.execution.clusters.remote_workers import Result
-from kerastune_lite.execution.messages import AskedFor, Built, Epoch, Finished
+from kerastune_lite.execution.clusters import Future, Result
+from kerastune_lite.execution.messages import EpochLogs, Finished, ModelBuilt, ReportMessage
+from kerastune_lite.running.task import AskedParameters, Outcome, Request
+from kerastune_lite.space import Float, Space
 from kerastune_lite.study.journal import JOURNAL_NAME, read_journal
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.training.one_trial import Outcome
 
 WARM_UP = 4
 EPOCHS = {"mlp": 20, "cnn": 5}
@@ -71,7 +72,7 @@ def model_of(kind: str, rate: float, dropout: float) -> keras.Model:
     return model
 
 
-class NotesItsEnd(keras.callbacks.Callback):
+class RecordsItsEnd(keras.callbacks.Callback):
     """Appends the time of its training's end to a file."""
 
     def __init__(self, path: str) -> None:
@@ -94,7 +95,7 @@ def ours(kind: str, workers: int, trials: int, log: str) -> None:
         tuner = RandomSearch(
             build_fn, "val_loss", max_trials=trials, seed=0, directory=directory, verbose=0, workers=workers
         )
-        tuner.search(**data_of(kind), callbacks=[NotesItsEnd(log)])
+        tuner.search(**data_of(kind), callbacks=[RecordsItsEnd(log)])
 
 
 def optuna(kind: str, workers: int, trials: int, log: str) -> None:
@@ -107,7 +108,7 @@ def optuna(kind: str, workers: int, trials: int, log: str) -> None:
         rate, dropout = trial.suggest_float("rate", 1e-4, 1e-2, log=True), trial.suggest_float("dropout", 0.0, 0.5)
         if workers == 1:
             keras.backend.clear_session()  # threads would take each other's models away
-        fit = model_of(kind, rate, dropout).fit(**data, verbose=0, callbacks=[NotesItsEnd(log)])
+        fit = model_of(kind, rate, dropout).fit(**data, verbose=0, callbacks=[RecordsItsEnd(log)])
         return float(min(fit.history["val_loss"]))
 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -115,7 +116,7 @@ def optuna(kind: str, workers: int, trials: int, log: str) -> None:
 
 
 def keras_tuner(kind: str, workers: int, trials: int, log: str) -> None:
-    """With two workers: the chief and both of them are begun with a variable that tells who they are."""
+    """With two workers: starts the chief and both workers as this program, with a variable that says which it is."""
     if workers > 1 and "KERASTUNER_TUNER_ID" not in os.environ:
         with tempfile.TemporaryDirectory() as folder:
             shared = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": "18767", "FOLDER": folder}
@@ -139,7 +140,7 @@ def keras_tuner(kind: str, workers: int, trials: int, log: str) -> None:
         tuner = keras_tuner.RandomSearch(
             build, "val_loss", max_trials=trials, seed=0, directory=folder, project_name="search"
         )
-        tuner.search(**data_of(kind), verbose=0, callbacks=[NotesItsEnd(log)])
+        tuner.search(**data_of(kind), verbose=0, callbacks=[RecordsItsEnd(log)])
 
 
 RUN = {"ours": ours, "Optuna": optuna, "KerasTuner": keras_tuner}
@@ -183,23 +184,28 @@ class SleepingCluster:
     def __init__(self, workers: int) -> None:
         self.busy = 0.0
         self._places = [str(place) for place in range(workers)]
-        self._sent: list[tuple[str, Any]] = []
+        self._sent: list[tuple[str, ReportMessage]] = []
         self._lock = threading.Condition()
 
     def places(self) -> Sequence[str]:
         return self._places
 
-    def submit(self, place: str, ticket: str, order: Any, files: Mapping[str, bytes]) -> Any:
-        attempt = _Sleep(self, ticket, order)
+    def submit(self, place: str, ticket: str, request: Request, files: Mapping[str, bytes]) -> Future:
+        attempt = _Sleep(self, ticket, request)
         attempt.start()
         return attempt
 
-    def send(self, ticket: str, message: Any) -> None:
+    def send(self, ticket: str, message: ReportMessage) -> None:
         with self._lock:
             self._sent.append((ticket, message))
             self._lock.notify()
 
-    def messages(self, seconds: float) -> Sequence[tuple[str, Any]]:
+    def wake(self) -> None:
+        """Lets `messages` return, so that the search notices the end of a trial at once."""
+        with self._lock:
+            self._lock.notify()
+
+    def messages(self, seconds: float) -> Sequence[tuple[str, ReportMessage]]:
         with self._lock:
             if not self._sent and seconds:
                 self._lock.wait(seconds)
@@ -214,29 +220,27 @@ class SleepingCluster:
 
 
 class _Sleep(threading.Thread):
-    def __init__(self, cluster: SleepingCluster, ticket: str, order: Any) -> None:
+    def __init__(self, cluster: SleepingCluster, ticket: str, request: Request) -> None:
         super().__init__(daemon=True)
-        self.cluster, self.ticket, self.order = cluster, ticket, order
+        self.cluster, self.ticket = cluster, ticket
+        self.value = request.trial.values.get("rate", 0.5)
 
     def run(self) -> None:
         started = time.monotonic()
-        rate = {"name": "rate", "kind": "float", "low": 0.0, "high": 1.0, "step": None, "log": False}
-        value = self.order.fields["trial"].values.get("rate", 0.5)
-        self.cluster.send(self.ticket, AskedFor([rate], {"rate": value}))
-        self.cluster.send(self.ticket, Built(Objective("loss", "min"), self.cluster.EPOCHS))
+        space = Space([Float(name="rate", low=0.0, high=1.0)])
+        self.cluster.send(self.ticket, AskedParameters(space, {"rate": self.value}))
+        self.cluster.send(self.ticket, ModelBuilt(Objective("loss", "min"), self.cluster.EPOCHS))
         for epoch in range(self.cluster.EPOCHS):
             time.sleep(self.cluster.SECONDS / self.cluster.EPOCHS)
-            self.cluster.send(self.ticket, Epoch(0, epoch, {"loss": value}))
+            self.cluster.send(self.ticket, EpochLogs(0, epoch, {"loss": self.value}))
         self.cluster.busy += time.monotonic() - started
-        self.cluster.send(self.ticket, "the end")
+        self.cluster.wake()
 
     def done(self) -> bool:
         return not self.is_alive()
 
     def result(self) -> Result:
-        value = self.order.fields["trial"].values.get("rate", 0.5)
-        outcome = Outcome(scores=(value,), best_epoch=0)
-        return Result(Finished(outcome), {})
+        return Result(Finished(Outcome(scores=(self.value,), best_epoch=0)), {})
 
     def cancel(self) -> None:
         pass
@@ -260,7 +264,7 @@ def coordinator(rounds_of_trials: int) -> None:
                 executor=lambda shared, cluster=cluster: cluster,
             )
             tuner.search()
-            events = read_journal(Path(directory) / JOURNAL_NAME).events
+            events = read_journal(Path(directory) / JOURNAL_NAME).lines
         begun, ended = (datetime.fromisoformat(events[at]["time"]) for at in (1, -1))
         seconds = (ended - begun).total_seconds()
         epochs = sum(event["event"] == "epoch" for event in events)

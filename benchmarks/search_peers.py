@@ -22,7 +22,7 @@ from kerastune_lite.space.seeds import suggestion_rng
 from kerastune_lite.strategies.bayesian.predictions import best_expected_first
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
-from kerastune_lite.strategies.strategy import Pause, Strategy
+from kerastune_lite.strategies.strategy import Strategy, Suggestion
 from kerastune_lite.study.trial import Trial, TrialState
 
 CHECKPOINTS = (10, 25, 50, 100)
@@ -41,7 +41,7 @@ class Run:
     recommended: dict[int, float] = field(default_factory=dict)
 
     def __call__(self, values: Values) -> float | None:
-        """The score that the search is told; None for a failure. Noise depends on the seed and the trial alone."""
+        """The score reported to the search; None for a failure. Noise depends on the seed and the trial alone."""
         start = time.perf_counter()
         rng = np.random.default_rng([self.seed, len(self.scores), 7])
         with np.errstate(all="ignore"):
@@ -52,7 +52,7 @@ class Run:
         return score if math.isfinite(score) else None
 
     def recommend(self, values: Values) -> None:
-        """Keeps the noise-free value of the setting that a search would hand out after so many trials."""
+        """Keeps the noise-free value of the setting that a search would recommend after the trials so far."""
         start = time.perf_counter()
         self.recommended[len(self.scores)] = self.truth(values)
         self.seconds += time.perf_counter() - start
@@ -74,28 +74,28 @@ class Run:
 Evaluate = Callable[[Values], float | None]
 """Gives the score of a setting, or None where it fails."""
 Search = Callable[[Sequence[Parameter], Run, int, int], None]
-"""Searches a space for so many trials with a seed."""
+"""Searches a space with a number of trials and a seed."""
 
 
 def by_strategy(make: Callable[[int], Strategy], at_once: int = 1, recommends: bool = False) -> Search:
-    """A strategy's search with so many trials always running, the oldest of which ends next."""
+    """A strategy's search with `at_once` trials always running, the oldest of which ends next."""
 
     def search(space: Sequence[Parameter], evaluate: Run, trials: int, seed: int) -> None:
         strategy, known = make(seed), Space(space)
-        told: list[Trial] = []
+        history: list[Trial] = []
         for index in range(trials + at_once - 1):
             if index < trials:
-                answer = strategy.suggest(known, told, suggestion_rng(seed, index))
-                if isinstance(answer, Pause):
+                answer = strategy.suggest(known, history, suggestion_rng(seed, index))
+                if not isinstance(answer, Suggestion):
                     return
-                told.append(Trial(number=index, values=answer.values))
+                history.append(Trial(number=index, values=answer.values))
             ended = index - at_once + 1
             if ended >= 0:
-                score = evaluate(told[ended].values)
+                score = evaluate(history[ended].values)
                 state = TrialState.FAILED if score is None else TrialState.COMPLETED
-                told[ended] = dataclasses.replace(told[ended], score=score, state=state)
+                history[ended] = dataclasses.replace(history[ended], score=score, state=state)
                 if recommends and ended + 1 in CHECKPOINTS:
-                    evaluate.recommend(best_expected_first(known, told)[0].values)
+                    evaluate.recommend(best_expected_first(known, history)[0].values)
 
     return search
 

@@ -5,10 +5,10 @@
 
 Eleven problems: closed forms with a known optimum (their value is what is missing to it) and small learning problems in
 NumPy, trained anew with other noise for every trial. The peers are those that are installed. Every finished run is
-written to benchmarks/results/search_quality/, a file a problem, and not run again; so the benchmark can be stopped and
-resumed at any point, and several processes can share it by taking different `--problems` or `--peers`. `--table` only
-prints what is there. `--reference` loads a file that holds `Proto(space, seed, trials)` with `ask` and `tell` as one
-more peer.
+appended to benchmarks/results/search_quality/, one file for each problem and one line for each run, and is not run
+again; so the benchmark can be stopped and resumed at any point, and several processes can share it by taking different
+`--problems` or `--peers`. `--table` prints the stored results without running anything. `--reference` loads a file that
+holds `Proto(space, seed, trials)` with `ask` and `tell` as one more peer.
 
 What counts is the value of the setting with the best score so far, free of noise: that of the closed form, or the mean
 of several trainings.
@@ -20,7 +20,6 @@ Settings of the strategy are chosen on the tuning seeds 0, 1, … (`--tuning`) a
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import statistics
@@ -35,6 +34,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from result_lines import append_result, read_results
 from scipy.stats import rankdata
 from search_peers import CHECKPOINTS, FOUR, Run, Search, installed
 from search_problems import PROBLEMS
@@ -42,25 +42,20 @@ from search_problems import PROBLEMS
 RESULTS = Path(__file__).parent / "results" / "search_quality"
 FIRST_SEED = {"tuning": 0, "reporting": 100}
 
-Record = dict[str, Any]  # "steps": [[trial, value], …], "trials": how many were run, "ask": seconds a trial
+Record = dict[str, Any]
+"""One run: "peer", "seed", "trials" (how many were run), "ask" (seconds a trial), "steps" ([[trial, value], …])."""
 
 
 def file_of(problem: str, which: str) -> Path:
-    return RESULTS / f"{problem.replace(' ', '_')}-{which}.json"
+    return RESULTS / f"{problem.replace(' ', '_')}-{which}.jsonl"
 
 
 def load(problem: str, which: str) -> dict[str, dict[str, Record]]:
     """Records by peer and seed."""
-    path = file_of(problem, which)
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def save(problem: str, which: str, records: Mapping[str, Any]) -> None:
-    path = file_of(problem, which)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(records, indent=None, separators=(",", ":")).replace('}},"', '}},\n"') + "\n")
-    fresh.replace(path)
+    records: dict[str, dict[str, Record]] = {}
+    for (peer, seed), record in read_results(file_of(problem, which), key=("peer", "seed")).items():
+        records.setdefault(peer, {})[str(seed)] = record
+    return records
 
 
 def run_missing(problem: str, peers: Mapping[str, Search], seeds: Sequence[int], trials: int, which: str) -> None:
@@ -75,12 +70,10 @@ def run_missing(problem: str, peers: Mapping[str, Search], seeds: Sequence[int],
                 search(PROBLEMS[problem].space, run, trials, seed)
             ask = (time.perf_counter() - start - run.seconds) / max(len(run.scores), 1)
             steps = run.steps()
-            record: Record = {"steps": steps, "trials": trials, "ask": round(ask, 5)}
+            record: Record = {"peer": peer, "seed": seed, "steps": steps, "trials": trials, "ask": round(ask, 5)}
             if run.recommended:
                 record["recommended"] = run.recommended
-            records = load(problem, which)  # again: another process may have added to it
-            records.setdefault(peer, {})[str(seed)] = record
-            save(problem, which, records)
+            append_result(file_of(problem, which), record)
             print(f"{problem}, {peer}, seed {seed}: {steps[-1:]} after {time.perf_counter() - start:.1f} s", flush=True)
 
 
@@ -93,7 +86,7 @@ def curve(record: Record, trials: int) -> np.ndarray:
 
 
 def curves(records: Mapping[str, Mapping[str, Record]], seeds: Sequence[int], trials: int) -> dict[str, np.ndarray]:
-    """Of each peer that has run all seeds for so many trials: (seeds, trials)."""
+    """The curves of each peer that has run all seeds for that many trials, (seeds, trials)."""
     return {
         peer: np.array([curve(runs[str(seed)], trials) for seed in seeds])
         for peer, runs in records.items()
@@ -133,7 +126,7 @@ def print_tables(problems: Sequence[str], seeds: Sequence[int], trials: int, whi
             print(f"{peer:<18}{row}{rank.mean():>11.2f}{1e3 * ask:>9.1f}")
         matches += compare(found, trials)
         if "ours" in found:
-            print_beside(four, [records["ours"][str(seed)] for seed in seeds], marks)
+            print_unranked(four, [records["ours"][str(seed)] for seed in seeds], marks)
     print(f"\nMean rank over {shown} problems" + "".join(f"{mark:>7}" for mark in marks) + f"{'all':>7}{'ask ms':>9}")
     for peer in sorted(ranks, key=lambda peer: float(np.mean([row[-1] for row in ranks[peer]]))):
         if len(ranks[peer]) < shown:
@@ -145,7 +138,7 @@ def print_tables(problems: Sequence[str], seeds: Sequence[int], trials: int, whi
         print(f"Ours reaches by trial 25 what the best peer holds at 50 on {matches} of {shown} problems.")
 
 
-def print_beside(four: np.ndarray | None, records: Sequence[Record], marks: Sequence[int]) -> None:
+def print_unranked(four: np.ndarray | None, records: Sequence[Record], marks: Sequence[int]) -> None:
     """Prints medians of what isn't ranked: with four trials running, and of the recommended instead of the best."""
     rows = {} if four is None else {"  (4 running)": np.median(four, axis=0)[np.array(marks) - 1]}
     if all("recommended" in record for record in records):
@@ -180,7 +173,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--reference", help="a file with one more peer")
     parser.add_argument("--tuning", action="store_true", help="the seeds on which settings are chosen")
-    parser.add_argument("--table", action="store_true", help="print what was run, run nothing")
+    parser.add_argument("--table", action="store_true", help="print the stored results, run nothing")
     arguments = parser.parse_args()
     which = "tuning" if arguments.tuning else "reporting"
     seeds = range(FIRST_SEED[which], FIRST_SEED[which] + arguments.seeds)

@@ -8,11 +8,11 @@ Two problems, both a small convolutional network with six parameters and up to 2
 or a file; 270 epochs in all, since a seed takes an hour).
 
 The target of a seed is the best validation accuracy of KerasTuner's Hyperband at its end, after all that its brackets
-ask for. It reaches that by definition, whatever its luck, so the table also tells how it does on the targets of the
-other seeds. Every other arm is ended where it reaches the target, or has spent its epochs. What each held after every
-epoch is written to benchmarks/results/time_to_target/, a file a problem, seed and arm, and not run again, so the
-benchmark can be stopped and resumed; `--table` only prints what is there. The curves are drawn into benchmarks/out/
-where matplotlib is installed.
+ask for. It reaches that by definition, whatever its luck, so the table also shows how often it reaches the targets of
+the other seeds. Every other arm is ended where it reaches the target, or has spent its epochs. The best accuracy after
+every epoch is appended to benchmarks/results/time_to_target/, one file for each problem and one line for each seed and
+arm, and is not run again, so the benchmark can be stopped and resumed; `--table` prints the stored results without
+running anything. The curves are drawn into benchmarks/out/ where matplotlib is installed.
 
 Every arm runs in a process of its own. Seconds are processor seconds, of all cores together: held to one core, as by
 taskset above, they are the seconds of the search, and what else runs on the machine matters little.
@@ -24,7 +24,6 @@ import argparse
 import contextlib
 import io
 import itertools
-import json
 import multiprocessing
 import os
 import statistics
@@ -39,6 +38,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from peer_spaces import declared_to_keras_tuner, suggested_by_optuna
+from result_lines import append_result, read_results
 
 from kerastune_lite import BayesianOptimization, Hyperband, RandomSearch, Tuner
 from kerastune_lite.space import Choice, Float, Int, Space
@@ -138,7 +138,7 @@ class Watch:
 
 
 class Noting(keras.callbacks.Callback):
-    """Tells a watch of each epoch from the first one that counts; copies of it tell the same one."""
+    """Reports each epoch to a watch, from the first epoch that counts; its copies report to the same watch."""
 
     def __init__(self, watch: Watch, first: int = 0) -> None:
         super().__init__()
@@ -288,8 +288,8 @@ def screening(data: Data, watch: Watch, seed: int) -> None:
     """
     x, y, validation = data
     rng = np.random.default_rng(seed)
-    goes_on = max(int(watch.epochs) // 2 // (MAX_EPOCHS - 1), 1)
-    first = int(watch.epochs) - goes_on * (MAX_EPOCHS - 1)
+    finalists = max(int(watch.epochs) // 2 // (MAX_EPOCHS - 1), 1)
+    first = int(watch.epochs) - finalists * (MAX_EPOCHS - 1)
 
     def train(values: Mapping[str, Any], number: int, until: int) -> float:
         keras.backend.clear_session()
@@ -304,7 +304,7 @@ def screening(data: Data, watch: Watch, seed: int) -> None:
     for number in range(first):
         values = SPACE.decode(rng.random(len(SPACE)))
         tried.append((-train(values, number, 1), number, values))
-    for _, number, values in sorted(tried, key=lambda row: row[:2])[:goes_on]:
+    for _, number, values in sorted(tried, key=lambda row: row[:2])[:finalists]:
         train(values, number, MAX_EPOCHS)
 
 
@@ -341,17 +341,17 @@ NAMESAKES = {
 # The table and the picture
 
 
-def path_of(problem: str, seed: int, arm: str) -> Path:
-    name = arm.replace(",", "").replace("+", "and").replace(" ", "_").lower()
-    return RESULTS / f"{problem}-{seed}-{name}.json"
+def file_of(problem: str) -> Path:
+    return RESULTS / f"{problem}.jsonl"
 
 
-def read(problem: str, seed: int, arm: str) -> Curve | None:
-    path = path_of(problem, seed, arm)
-    if not path.exists():
-        return None
-    curve = [tuple(row) for row in json.loads(path.read_text())["curve"]]
-    return curve if arm == TARGET else curve[: PROBLEMS[problem][1]]
+def stored_curves(problem: str) -> dict[tuple[int, str], Curve]:
+    """The stored curves by seed and arm, each no longer than the epochs that its arm may spend."""
+    curves = {}
+    for (seed, arm), result in read_results(file_of(problem), key=("seed", "arm")).items():
+        curve = [tuple(row) for row in result["curve"]]
+        curves[seed, arm] = curve if arm == TARGET else curve[: PROBLEMS[problem][1]]
+    return curves
 
 
 def reached(curve: Curve, target: float) -> tuple[float, float]:
@@ -363,7 +363,8 @@ def reached(curve: Curve, target: float) -> tuple[float, float]:
 
 
 def table(problem: str, seeds: range) -> None:
-    targets = {seed: curve[-1][1] for seed in seeds if (curve := read(problem, seed, TARGET))}
+    curves = stored_curves(problem)
+    targets = {seed: curve[-1][1] for seed in seeds if (curve := curves.get((seed, TARGET)))}
     print(f"\n{problem}: epochs and seconds to the target, medians over seeds {seeds.start}-{seeds.stop - 1}")
     if not targets:
         print(f"no run of {TARGET} yet, whose end is the target")
@@ -372,7 +373,7 @@ def table(problem: str, seeds: range) -> None:
     print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'seconds':>8} {'at the end':>10}")
     needed = {}
     for arm in ARMS:
-        runs = {seed: curve for seed in targets if (curve := read(problem, seed, arm))}
+        runs = {seed: curve for seed in targets if (curve := curves.get((seed, arm)))}
         if not runs:
             continue
         needed[arm] = {seed: reached(curve, targets[seed]) for seed, curve in runs.items()}
@@ -421,8 +422,9 @@ def draw(problem: str, seeds: range) -> None:
         return
     figure = Figure(figsize=(14, 6), layout="constrained")
     by_epochs, by_seconds = figure.subplots(1, 2)
+    stored = stored_curves(problem)
     for number, arm in enumerate(ARMS):
-        curves = [curve for seed in seeds if (curve := read(problem, seed, arm))]
+        curves = [curve for seed in seeds if (curve := stored.get((seed, arm)))]
         if not curves:
             continue
         shortest = int(statistics.median(map(len, curves)))
@@ -443,17 +445,16 @@ def draw(problem: str, seeds: range) -> None:
 
 
 def run(problem: str, data: Path | None, seed: int, arm: str) -> None:
-    """Runs one arm with one seed and keeps what it held."""
+    """Runs one arm with one seed and stores its curve."""
     load, epochs = PROBLEMS[problem]
     if arm == TARGET:
         watch = Watch(float("inf"), float("inf"))
     else:
-        aim = read(problem, seed, TARGET)
-        assert aim is not None
-        watch = Watch(epochs, aim[-1][1])
+        _, target = stored_curves(problem)[seed, TARGET][-1]
+        watch = Watch(epochs, target)
     with contextlib.suppress(SearchIsOver):
         ARMS[arm](load(data), watch, seed)
-    path_of(problem, seed, arm).write_text(json.dumps({"arm": arm, "seed": seed, "curve": watch.curve}))
+    append_result(file_of(problem), {"arm": arm, "seed": seed, "curve": watch.curve})
     spent, best = watch.curve[-1]
     print(f"seed {seed}, {arm}: {best:.4f} after {len(watch.curve)} epochs, {spent:.0f} s", flush=True)
 
@@ -464,15 +465,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="fashion_mnist.npz, where there is no network")
     parser.add_argument("--arms", default="", help="names or parts of names, by semicolons; all by default")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--table", action="store_true", help="print what was run, run nothing")
+    parser.add_argument("--table", action="store_true", help="print the stored results, run nothing")
     arguments = parser.parse_args()
     wanted = [TARGET, *(part.strip() for part in arguments.arms.split(";") if part.strip())]
     arms = [arm for arm in ARMS if not arguments.arms or any(part in arm for part in wanted)]
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
     if not arguments.table:
-        RESULTS.mkdir(parents=True, exist_ok=True)
         for seed, arm in itertools.product(seeds, arms):
-            if not path_of(arguments.problem, seed, arm).exists():
+            if (seed, arm) not in stored_curves(arguments.problem):
                 given = (arguments.problem, arguments.data, seed, arm)
                 process = multiprocessing.get_context("spawn").Process(target=run, args=given)
                 process.start()
