@@ -1,4 +1,4 @@
-"""The callbacks work without any search, in a plain `model.fit`."""
+"""The callbacks in a plain `model.fit`, without a search."""
 
 import keras
 from sklearn.datasets import load_digits

@@ -1,4 +1,4 @@
-"""Choices that depend on others: a plain `if` or `for`, or a declared condition."""
+"""Parameters that only some trials have: inside a plain `if` or `for`, or under a declared condition."""
 
 import keras
 from sklearn.datasets import load_wine
@@ -9,7 +9,7 @@ from kerastune_lite import RandomSearch
 
 def build_fn(hp):
     layers = []
-    # Plain Python is enough: what a trial doesn't ask for is not part of it.
+    # Plain Python is enough: a parameter that a trial doesn't ask for is not part of it.
     for index in range(hp.int("layers", 1, 3)):
         with hp.scope(f"layer{index}"):
             layers.append(keras.layers.Dense(hp.choice("units", [8, 16, 32]), activation="relu"))
@@ -17,7 +17,7 @@ def build_fn(hp):
                 layers.append(keras.layers.BatchNormalization())
     model = keras.Sequential([*layers, keras.layers.Dense(3, activation="softmax")])
 
-    # A declared condition says the same before a trial has been there, so that a search knows it sooner.
+    # A declared condition means the same, and a search knows it before a trial has met it.
     name = hp.choice("optimizer", ["adam", "sgd"])
     rate = hp.float("learning_rate", 1e-3, 1e-1, log=True)
     with hp.when("optimizer", "sgd"):

@@ -1,9 +1,9 @@
-"""A search on a Dask cluster: a scheduler and two workers as processes of their own, as on several machines.
+"""A search on a Dask cluster, with a scheduler and two workers that run as processes of this machine.
 
     pip install "kerastune_lite[dask]" && python examples/dask_cluster.py
 
-On a cluster the two commands below run on its machines; the search needs only the scheduler's address. For several GPUs
-a machine, start a worker for each (CUDA_VISIBLE_DEVICES=0 dask worker …, or the package dask-cuda).
+On a real cluster the two commands below run on its machines, and the search needs only the scheduler's address. On a
+machine with several GPUs, start one worker for each (CUDA_VISIBLE_DEVICES=0 dask worker …, or the package dask-cuda).
 """
 
 from __future__ import annotations

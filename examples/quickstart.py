@@ -1,4 +1,4 @@
-"""A search over a small network for scikit-learn's handwritten digits: a minute or two on two cores."""
+"""Searches a small network for scikit-learn's handwritten digits; takes a minute or less on two cores."""
 
 from pathlib import Path
 

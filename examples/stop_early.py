@@ -1,4 +1,4 @@
-"""Three ways not to train a losing setting to the end: a stopping rule, Hyperband, and a population."""
+"""Three ways to stop settings early that will not win: a stopping rule, Hyperband, and a population."""
 
 import keras
 from sklearn.datasets import load_digits
@@ -23,17 +23,17 @@ def main(epochs=9, budget=60):
     x, y = load_digits(return_X_y=True)
     data = {"x": x.astype("float32") / 16.0, "y": y, "validation_split": 0.2}
 
-    # The Gaussian process chooses, successive halving stops, and the search ends when its epochs are spent.
+    # The Gaussian process chooses settings, successive halving stops trials, and `budget` limits all their epochs.
     tuner = BayesianOptimization(build_fn, "val_accuracy", max_trials=None, stopping="asha", seed=0, verbose=0)
     halved = tuner.search(**data, epochs=epochs, max_epochs_total=budget)
     print(halved.leaderboard(3))
     print(f"{halved.epochs_spent} epochs spent, {halved.epochs_saved} saved\n")
 
-    # Brackets of many short and few long trainings; promoted trials go on from where they paused.
+    # Many settings train for a few epochs and the best of them for more, continuing from where they paused.
     hyperband = Hyperband(build_fn, "val_accuracy", max_epochs=epochs, strategy="bayesian", seed=0, verbose=0)
     print(hyperband.search(**data).leaderboard(3), "\n")
 
-    # Settings that change while they train; the winner's can be replayed in a plain fit.
+    # Settings change while they train; a callback replays those of the winner in a plain fit.
     population = PopulationBasedTraining(
         build_fn, "val_accuracy", population=4, interval=max(epochs // 3, 1), seed=0, verbose=0
     )

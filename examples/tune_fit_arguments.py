@@ -1,4 +1,4 @@
-"""Batch size, epochs and a callback's settings are tuned like everything else: build_fn returns them."""
+"""Batch size, epochs and a callback's settings are tuned too: build_fn returns them with the model."""
 
 import keras
 from sklearn.datasets import load_iris
@@ -21,13 +21,13 @@ def build_fn(hp):
 
 def main(directory=None):
     x, y = load_iris(return_X_y=True)
-    x, y = x[::2].astype("float32"), y[::2]  # every second flower, to leave some to look at afterwards
+    x, y = x[::2].astype("float32"), y[::2]  # the other half is for validation
     x_val, y_val = (array[1::2] for array in load_iris(return_X_y=True))
     tuner = GridSearch(build_fn, objective="val_loss", directory=directory, seed=0)
     study = tuner.search(x, y, validation_data=(x_val.astype("float32"), y_val))
     print(study.leaderboard())
 
-    # The best setting again, with its own batch size and its best number of epochs.
+    # Trains the best setting again, with its own batch size and for as many epochs as were best.
     model = tuner.retrain(x, y)
     print(f"retrained: {model.evaluate(x_val, y_val, verbose=0, return_dict=True)}")
     return study
