@@ -94,7 +94,7 @@ def test_a_trial_promoted_twice_is_the_one_trained_in_one_go(tmp_path, build):
     """Weights, optimizer, generators, schedule, order of samples and callbacks go on as if there had been no pause."""
     study = search(tmp_path / "a", build, watched, max_epochs=8, max_trials=4)
     paused, weights = study.trials, dict(Weights.kept)
-    promoted = [t for t in paused if t.state is TrialState.COMPLETED and t.resumed_at == 4]
+    promoted = [t for t in paused if t.state is TrialState.COMPLETED and t.plan.resumed_at == 4]
     assert promoted
 
     last = promoted[0].number
@@ -176,7 +176,7 @@ def test_an_interrupted_promotion_goes_on_and_keeps_its_earlier_score_meanwhile(
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path, callbacks=lambda trial: [*callbacks, Pressing()])
     cut = next(trial for trial in Study.open(tmp_path).trials if trial.state is TrialState.INTERRUPTED)
-    assert cut.resumed_at == 2
+    assert cut.plan.resumed_at == 2
     assert cut.score == min(logs["val_loss"] for logs in cut.curve[:2])
     assert cut in Study.open(tmp_path).leaderboard()
 
@@ -222,7 +222,7 @@ def test_no_more_checkpoints_lie_on_the_disk_than_rungs_can_need(tmp_path):
 def test_a_trial_goes_on_past_epochs_that_were_not_validated(tmp_path):
     """The first rung lies after two epochs, of which only the second has a score."""
     study = hyperband(tmp_path, max_epochs=6).search(X, Y, validation_data=(X, Y), validation_freq=2)
-    promoted = [trial for trial in study.trials if trial.resumed_at == 2]
+    promoted = [trial for trial in study.trials if trial.plan.resumed_at == 2]
 
     assert promoted
     assert all(trial.state is not TrialState.FAILED for trial in study.trials)
@@ -266,7 +266,7 @@ def test_enqueued_settings_take_places_in_the_first_bracket(tmp_path):
 
     assert study.trials[0].values["dropout"] == 0.25
     assert study.trials[0].notes == ("enqueued",)
-    assert study.trials[0].pause_at is not None or len(study.trials[0].curve) == 4
+    assert study.trials[0].plan.pause_at is not None or len(study.trials[0].curve) == 4
 
 
 def test_a_csv_log_and_a_tensorboard_go_on(tmp_path):

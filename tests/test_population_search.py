@@ -34,7 +34,7 @@ def search(tuner, epochs=4, **arguments):
 
 
 def told(study):
-    return [(t.values, t.state, t.score, t.best_epoch, t.curve, t.resumed_from) for t in study.trials]
+    return [(t.values, t.state, t.score, t.best_epoch, t.curve, t.plan.resumed_from) for t in study.trials]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_every_turn_of_a_member_is_a_trial_that_goes_on_from_an_earlier_one(sear
 
     assert len(study.trials) == 8 * 16
     assert [len(study.trials[n].curve) for n in (0, 8, 64, 127)] == [1, 2, 9, 16]
-    assert {trial.resumed_from // 8 - trial.number // 8 for trial in study.trials[8:]} == {-1}
+    assert {trial.plan.resumed_from // 8 - trial.number // 8 for trial in study.trials[8:]} == {-1}
     assert (study.epochs_spent, study.epochs_saved) == (8 * 16, 0)
     assert {t.state for t in study.trials[-8:]} == {TrialState.COMPLETED}
     assert Study.open(study.directory).trials == study.trials
@@ -135,7 +135,7 @@ def test_what_changes_the_weights_is_inherited_and_dropout_is_not(tmp_path):
         return model
 
     study = search(tuner_of(tmp_path, build))
-    children = [(t, study.trials[t.resumed_from]) for t in study.trials[4:]]
+    children = [(t, study.trials[t.plan.resumed_from]) for t in study.trials[4:]]
 
     assert all(child.state is not TrialState.FAILED for child, _ in children)
     assert all(child.values[name] == parent.values[name] for child, parent in children for name in ("units", "adam"))
@@ -151,7 +151,7 @@ def test_a_member_that_fails_takes_over_from_another(tmp_path):
     study = search(tuner_of(tmp_path), callbacks=lambda trial: [Failing()] if trial.number == 1 else [])
 
     assert study.trials[1].state is TrialState.FAILED
-    assert study.trials[5].resumed_from in (0, 2, 3)
+    assert study.trials[5].plan.resumed_from in (0, 2, 3)
     assert study.trials[5].state is not TrialState.FAILED
 
 

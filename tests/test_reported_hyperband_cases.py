@@ -104,7 +104,7 @@ def test_a_promoted_trial_begins_where_it_ended(tmp_path, iris):
     study = hyperband(build_fn, tmp_path).search(
         *iris, validation_split=0.3, callbacks=lambda trial: [Watching(trial.number)]
     )
-    promoted = next(trial for trial in study.trials if trial.resumed_at == 1)
+    promoted = next(trial for trial in study.trials if trial.plan.resumed_at == 1)
 
     assert len(promoted.curve) == 3
     assert first_batches[promoted.number, 1] == pytest.approx(first_batches[promoted.number, "after 0"], rel=1e-5)

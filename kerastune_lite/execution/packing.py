@@ -1,6 +1,6 @@
-"""Functions and data as workers get them: pickled once, large arrays beside it as files that they map into memory.
+"""Packing functions and data for workers: pickled once, with large arrays in files of their own.
 
-However many workers map a file, the system keeps its pages once.
+Workers on this machine map these files into memory: however many do, the system keeps the pages once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import mmap
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cloudpickle
 import numpy as np
@@ -19,18 +19,18 @@ from kerastune_lite.errors import WorkerError
 
 PACKED_NAME = "search.pickle"
 LEAST_BYTES = 1 << 16
-"""Smaller arrays are pickled: a mapped file takes whole pages and a file handle."""
+"""Arrays of fewer bytes are pickled: a mapped file takes whole pages and a file handle."""
 
 
 def pack(parts: Mapping[str, Any], folder: Path) -> Path:
-    """Writes what workers need into a folder.
+    """Writes objects into a folder.
 
     Args:
-        parts: Anything, by what a person calls it.
+        parts: The objects, each by the name that an error message gives it.
         folder: A folder of this search's own.
 
     Returns:
-        The file that `unpack` reads.
+        The path of the file that `unpack` reads.
 
     Raises:
         WorkerError: A part can't be pickled.
@@ -43,13 +43,17 @@ def pack(parts: Mapping[str, Any], folder: Path) -> Path:
 
 
 def pack_whole(parts: Mapping[str, Any]) -> bytes:
-    """The same in one piece, arrays included, for workers that share no disk; `unpack_whole` reads it."""
+    """Packs objects into one piece, arrays included, for workers that share no disk; `unpack_whole` reads it.
+
+    Raises:
+        WorkerError: A part can't be pickled.
+    """
     file = io.BytesIO()
     _dump(parts, cloudpickle.Pickler(file))
     return file.getvalue()
 
 
-def _dump(parts: Mapping[str, Any], pickler: Any) -> None:
+def _dump(parts: Mapping[str, Any], pickler: pickle.Pickler) -> None:
     for name, part in parts.items():
         try:
             pickler.dump((name, part))
@@ -63,18 +67,18 @@ def _dump(parts: Mapping[str, Any], pickler: Any) -> None:
 
 
 def unpack(path: Path) -> dict[str, Any]:
-    """The parts that were packed; arrays are mapped, and writing to them changes nothing outside this process."""
+    """The objects that `pack` wrote; arrays are mapped, and writing to them changes nothing outside this process."""
     with path.open("rb") as file:
         return _load(_Unpickler(file), file, path.stat().st_size)
 
 
 def unpack_whole(packed: bytes) -> dict[str, Any]:
-    """The parts of `pack_whole`."""
+    """The objects that `pack_whole` packed."""
     file = io.BytesIO(packed)
     return _load(pickle.Unpickler(file), file, len(packed))
 
 
-def _load(unpickler: Any, file: Any, size: int) -> dict[str, Any]:
+def _load(unpickler: pickle.Unpickler, file: BinaryIO, size: int) -> dict[str, Any]:
     parts = {}
     while file.tell() < size:
         name, part = unpickler.load()
@@ -92,7 +96,7 @@ _WAYS = {
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    def __init__(self, file: Any, folder: Path) -> None:
+    def __init__(self, file: BinaryIO, folder: Path) -> None:
         super().__init__(file)
         self._folder = folder
         self._count = 0
@@ -120,7 +124,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self._mapped: dict[tuple[Any, ...], np.ndarray] = {}
 

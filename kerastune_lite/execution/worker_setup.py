@@ -43,7 +43,7 @@ class WorkerContext:
         settings, *rest = parts.values()
         settings.apply()
         shared = Shared(*rest)
-        return cls(settings, shared, Engine(shared.engine))
+        return cls(settings, shared, Engine.trusted(shared.engine))
 
     def run(self, request: Request, report: Report) -> Outcome:
         """Runs a trial."""

@@ -323,7 +323,7 @@ class Tuner:
             from kerastune_lite.execution.in_process import ThisProcess
             from kerastune_lite.training.engine.engine import Engine
 
-            return ThisProcess(shared, Engine(self.engine))
+            return ThisProcess(shared, Engine.trusted(self.engine))
         from kerastune_lite.execution.processes.machine import cores, environments
         from kerastune_lite.execution.processes.pool import ChildProcesses
         from kerastune_lite.execution.workers import FaultLimits

@@ -17,6 +17,10 @@ class _Unset:
     def __repr__(self) -> str:
         return "UNSET"
 
+    def __reduce__(self) -> str:
+        # A pickle names this module's object, so that `is UNSET` holds in every process.
+        return "UNSET"
+
 
 UNSET: Final = _Unset()
 """Stands for a default that was not given, since None may be one."""

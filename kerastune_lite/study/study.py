@@ -7,9 +7,9 @@ all this fold; objects of this class can be thrown away at any moment and made a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,29 @@ if TYPE_CHECKING:
     from kerastune_lite.strategies.bayesian.predictions import Prediction, Prospect
 
 
+@dataclass(eq=False)
+class _Derived:
+    """What was derived from a trial's record, and from what else.
+
+    Attributes:
+        record: The record.
+        space: The space whose options took the place of labels; None where there were no labels.
+        objective: The objective that its epochs were scored by.
+        trial: The trial as a person sees it.
+        minimised: The trial as a strategy sees it; None until one is asked.
+    """
+
+    record: Trial
+    space: Space | None
+    objective: Objective | None
+    trial: Trial
+    minimised: Trial | None = None
+
+    def is_of(self, record: Trial, space: Space, objective: Objective | None) -> bool:
+        """Whether it was derived from these."""
+        return self.record is record and self.objective is objective and (self.space is None or self.space is space)
+
+
 @dataclass(frozen=True)
 class Study:
     """The trials of one search, with its objective and its space, as they stand after the events so far.
@@ -59,9 +82,7 @@ class Study:
     space: Space = field(default_factory=Space)
     records: Mapping[int, Trial] = field(default_factory=dict)
     damages: Sequence[str] = ()
-    _worked_out: dict[tuple[str, int], tuple[tuple[Any, ...], Trial]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    _derived: dict[int, _Derived] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, directory: str | Path) -> Study:
@@ -137,28 +158,24 @@ class Study:
 
     def trial(self, number: int) -> Trial:
         """The trial of a number, with the options themselves in place of their labels where the space has them."""
-        trial = self.records[number]
-        has_labels = any(isinstance(value, OptionLabel) for value in trial.values.values())
-        return self._kept(
-            "resolved",
-            (trial, self.space if has_labels else None, self.objective),
-            lambda: dataclasses.replace(
-                trial,
-                values=resolved(trial.values, self.space) if has_labels else trial.values,
-                best_so_far=tuple(self._sign * score for score in self._best_so_far(trial)),
-            ),
-        )
+        return self._derived_from(number).trial
 
-    def _kept(self, kind: str, source: tuple[Any, ...], make: Callable[[], Trial]) -> Trial:
-        """Gives a derived trial, derived anew only where one of its sources is another object than before.
+    def _derived_from(self, number: int) -> _Derived:
+        """What a record looks like from outside; it is derived anew only where one of its sources is another object.
 
         The study after an event keeps it: a search asks for all of its trials again and again.
         """
-        key = (kind, source[0].number)
-        known = self._worked_out.get(key)
-        if known is None or any(old is not new for old, new in zip(known[0], source, strict=True)):
-            known = self._worked_out[key] = source, make()
-        return known[1]
+        record, known = self.records[number], self._derived.get(number)
+        if known is not None and known.is_of(record, self.space, self.objective):
+            return known
+        has_labels = any(isinstance(value, OptionLabel) for value in record.values.values())
+        trial = dataclasses.replace(
+            record,
+            values=resolved(record.values, self.space) if has_labels else record.values,
+            best_so_far=tuple(self._sign * score for score in self._best_so_far(record)),
+        )
+        known = self._derived[number] = _Derived(record, self.space if has_labels else None, self.objective, trial)
+        return known
 
     @property
     def best(self) -> Trial:
@@ -195,17 +212,18 @@ class Study:
 
     def to_minimise(self) -> tuple[Trial, ...]:
         """All trials with their scores turned so that less is better, as a strategy is given them."""
-        return tuple(
-            self._kept("minimised", (trial, self.objective), partial(self._minimised, trial)) for trial in self.trials
-        )
+        return tuple(self._minimised(self._derived_from(number)) for number in sorted(self.records))
 
-    def _minimised(self, trial: Trial) -> Trial:
-        return dataclasses.replace(
-            trial,
-            score=None if trial.score is None else self._sign * trial.score,
-            scores=tuple(self._sign * score for score in trial.scores),
-            best_so_far=tuple(self._sign * score for score in trial.best_so_far),
-        )
+    def _minimised(self, derived: _Derived) -> Trial:
+        if derived.minimised is None:
+            trial = derived.trial
+            derived.minimised = dataclasses.replace(
+                trial,
+                score=None if trial.score is None else self._sign * trial.score,
+                scores=tuple(self._sign * score for score in trial.scores),
+                best_so_far=tuple(self._sign * score for score in trial.best_so_far),
+            )
+        return derived.minimised
 
     def _best_so_far(self, trial: Trial) -> tuple[float, ...]:
         """The best score after each epoch of the first run, turned so that less is better."""
@@ -254,7 +272,7 @@ class Study:
         return belief.predict(self, values)
 
     def suggestions(self, n: int = 5) -> list[Prospect]:
-        """The settings that a Bayesian search would try next, each with the mean, deviation and improvement expected."""
+        """The settings that a Bayesian search would try next, each with what it expects of them."""
         from kerastune_lite import belief
 
         return belief.suggestions(self, n)

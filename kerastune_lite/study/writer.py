@@ -38,7 +38,7 @@ class StudyWriter:
     ) -> None:
         self.study = study
         self.is_resumed = bool(study.records)
-        self.remarks = list(remarks)
+        self.remarks: Sequence[str] = tuple(remarks)
         self._journal = journal
         self._views = tuple(views)
 
@@ -80,11 +80,11 @@ class StudyWriter:
             reading, study = Reading(), Study(directory)
         remarks += study.damages
         _check_objective(study, objective)
+        if seed is not None and study.seed is not None and seed != study.seed:
+            remarks.append(f"the study keeps its own seed {study.seed}; seed={seed} is not used")
         writer = cls(Journal(path, reading), study, remarks=remarks, views=views)
         if study.seed is None:
             writer.append(StudyBegun(objective=objective, seed=fresh_seed if seed is None else seed))
-        elif seed is not None and seed != study.seed:
-            writer.remarks.append(f"the study goes on with its own seed {study.seed}, not with {seed}")
         return writer
 
     def append(self, event: JournaledEvent) -> None:

@@ -69,7 +69,7 @@ class Training:
     Attributes:
         shared: What all trials of the search share.
         request: The trial.
-        report: Is told what happens.
+        report: Its methods are called with what the training asks for and reaches.
         engine: What trains.
         number: Which training of the trial it is, from 0; it has a seed of its own.
         values: The values to try: those of the request, or all that the trial's first build asked for.

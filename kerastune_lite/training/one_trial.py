@@ -27,7 +27,7 @@ def run_trial(shared: Shared, request: Request, report: Report, engine: Engine) 
     Args:
         shared: What all trials of the search share.
         request: The trial.
-        report: Is told what happens while it runs.
+        report: Its methods are called, while the trial runs, with what it asks for and reaches.
         engine: What trains. Its data and programs are shared by all trials that it is given to.
     """
     checkpoint = None if request.checkpoint is None else checkpoints.read(request.checkpoint)

@@ -1,4 +1,4 @@
-"""How a machine is shared out."""
+"""Dividing a machine among its workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from kerastune_lite.execution.processes.machine import environments
 
 
-def test_cores_are_shared_equally_and_nobody_gets_none():
+def test_cores_are_shared_equally_and_each_worker_gets_one_at_least():
     assert [share["TF_NUM_INTRAOP_THREADS"] for share in environments(2, cores=8, given={})] == ["4", "4"]
     assert [share["OMP_NUM_THREADS"] for share in environments(3, cores=2, given={})] == ["1", "1", "1"]
 

@@ -36,7 +36,7 @@ class HeardTogether:
     def wait(self):
         given, self._given = self._given, []
         return [
-            Ended(request.trial.number, run_here(self._shared, request, report, Engine("auto")))
+            Ended(request.trial.number, run_here(self._shared, request, report, Engine("fit")))
             for request, report in given
         ]
 

@@ -1,4 +1,4 @@
-"""What workers are given: pickled once, with large arrays as files that all of them map."""
+"""Packing functions and data for workers: pickled once, with large arrays as files that all of them map."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_large_arrays_are_mapped_and_small_ones_pickled(tmp_path):
     assert given["x"].dtype == LARGE.dtype
 
 
-def test_an_array_that_is_met_twice_is_written_and_mapped_once(tmp_path):
+def test_an_array_that_occurs_twice_is_written_and_mapped_once(tmp_path):
     given = round_trip(tmp_path, data=[LARGE, LARGE], callbacks=lambda: LARGE)
 
     assert len(list(tmp_path.glob("*.npy"))) == 1
@@ -100,7 +100,7 @@ def test_a_function_of_any_kind_travels(tmp_path, scale, kind):
     assert getattr(given, "build", given)(7) == 21
 
 
-def test_all_of_it_fits_in_one_piece_where_there_is_no_common_disk():
+def test_all_parts_fit_into_one_piece_for_workers_without_a_common_disk():
     given = unpack_whole(pack_whole({"data": LARGE, "build_fn": lambda: 3}))
 
     assert np.array_equal(given["data"], LARGE)

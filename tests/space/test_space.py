@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 
 from kerastune_lite import SpaceError
 from kerastune_lite.space import (
+    UNSET,
     Boolean,
     Choice,
     Condition,
@@ -233,3 +235,10 @@ def test_a_name_asked_for_in_two_branches_keeps_what_both_share():
     space = space.with_parameter(Int(name="a", low=1, high=3, conditions=(outer, two)))
 
     assert space["a"].conditions == (outer,)
+
+
+def test_no_default_stays_no_default_in_another_process():
+    parameter = pickle.loads(pickle.dumps(Float(name="x", low=0.0, high=1.0)))
+
+    assert parameter.default is UNSET
+    assert "default" not in parameter.describe()

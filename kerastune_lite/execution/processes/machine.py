@@ -1,4 +1,4 @@
-"""How a machine is shared out among workers."""
+"""Dividing a machine's cores and GPUs among its workers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def environments(
     trials_per_gpu: int = 1,
     given: Mapping[str, str] = os.environ,
 ) -> list[Mapping[str, str]]:
-    """The environment variables of each worker, which give it its share.
+    """The environment variables of each worker, which give it its share of the machine.
 
     Args:
         workers: How many workers there are.
-        cores: How many cores they have together; each gets an equal share for TensorFlow's and BLAS's threads.
-        gpus: What CUDA calls the devices; each worker sees one.
-        trials_per_gpu: How many workers share a device, whose memory they then take as they need it.
-        given: The user's environment, whose numbers of threads stay.
+        cores: How many cores they have together; each worker has threads of TensorFlow and BLAS for an equal share.
+        gpus: The names of the GPUs, as CUDA has them; each worker sees one.
+        trials_per_gpu: How many workers share a GPU; if several do, they take its memory as they need it.
+        given: The user's environment. Numbers of threads that it sets are left as they are.
 
     Raises:
-        ValueError: There are more workers than places on the devices.
+        ValueError: There are more workers than the GPUs take.
     """
     if gpus and workers > len(gpus) * trials_per_gpu:
         raise ValueError(

@@ -25,7 +25,7 @@ STARTS = 3
 """Processes that may die one after the other before they take a trial."""
 TRIALS_A_PROCESS = 200
 GROWTH = 2048 * MIB
-"""A process that ran so many trials, or grew by so much since its first one, is replaced by a fresh one."""
+"""A process that has run this many trials, or has grown by this many bytes since its first one, is replaced."""
 FAREWELL = 2.0
 """Seconds that idle processes get to end by themselves."""
 
