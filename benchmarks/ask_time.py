@@ -1,9 +1,9 @@
-"""How long the Bayesian strategy takes to choose a setting, from nothing but the trials.
+"""The time that the Bayesian strategy takes to choose a setting, from nothing but the trials.
 
     python benchmarks/ask_time.py [--rounds 3]
 
-Ten parameters: floats, logarithmic floats, integers, categories and a declared condition. The numerical libraries are
-held to one thread. Nothing is kept between two questions, so the first one of a resumed search takes as long.
+There are ten parameters: floats, logarithmic floats, integers, categories and a declared condition. The numerical
+libraries use one thread. Nothing is kept between two questions, so the first one of a resumed search takes as long.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import argparse
 import os
 import statistics
 import time
+from collections.abc import Mapping
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from kerastune_lite.space import Choice, Condition, Float, Int, Space
+from kerastune_lite.space import Choice, Condition, Float, Int, Space, Value
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.study.trial import Trial, TrialState
 
@@ -39,14 +40,14 @@ SPACE = Space(
 )
 
 
-def score(values, rng: np.random.Generator) -> float:
+def score(values: Mapping[str, Value], rng: np.random.Generator) -> float:
     """A bowl with some noise."""
     point = SPACE.encode(values)
     return float(np.sum((point - 0.4) ** 2) + 0.1 * np.sin(9 * point).sum() + 0.01 * rng.standard_normal())
 
 
 def trials(count: int, seed: int) -> list[Trial]:
-    """A history that gets better with time, as that of a search does."""
+    """Trials whose scores improve with their numbers, as those of a search do."""
     rng = np.random.default_rng(seed)
     history = []
     for number in range(count):

@@ -1,13 +1,14 @@
-"""Searches with early stopping on real learning curves of a small NumPy network: seconds a search, no Keras.
+"""Searches with early stopping on real learning curves of a small NumPy network, each in seconds and without Keras.
 
     python benchmarks/stopping_simulation.py [--arms a,b] [--seeds 10] [--epochs 540] [--table]
 
-For choosing how trials are stopped and what the Gaussian process is told of them, before benchmarks/time_to_target.py
-confirms it with Keras. The network has one hidden layer and eleven parameters, some of which mislead in early epochs
-(warm-up, annealing, noise); it is trained anew, with other noise, for every trial, on 500 of scikit-learn's digits and
-validated on 700. A whole trial has 27 epochs. Each finished search is kept in benchmarks/out/ and not run again.
+It helps to choose how trials are stopped, and which scores of stopped trials the Gaussian process is given, before
+benchmarks/time_to_target.py confirms the choice with Keras. The network has one hidden layer and eleven parameters,
+some of which mislead in early epochs (warm-up, annealing, noise). It is trained from new weights and with other noise
+for every trial, on 500 of scikit-learn's digits, and validated on 700. A whole trial has 27 epochs. Each finished
+search is kept in benchmarks/out/ and not run again.
 
-Printed are, after a quarter, a half and all of the epochs, the median of the best log loss and the mean rank.
+It prints the median of the best log loss, and the mean rank, after a quarter, a half and all of the epochs.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy, Suggestion
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.testing import made_up_trial
 
 KEPT = Path(__file__).parent / "out" / "stopping_simulation.json"
 MAX_EPOCHS = 27
@@ -111,8 +113,8 @@ def losses(values: Mapping[str, Any], seed: int) -> Iterator[float]:
                 velocities = [momentum * v - rate * g for v, g in zip(velocities, gradients, strict=True)]
                 weights = [w + v for w, v in zip(weights, velocities, strict=True)]
             hidden, _ = activation(x_validation @ weights[0] + weights[1])
-            told = log_softmax(hidden @ weights[2] + weights[3])
-            loss = -float(np.mean(told[np.arange(len(told)), y_validation]))
+            log_probabilities = log_softmax(hidden @ weights[2] + weights[3])
+            loss = -float(np.mean(log_probabilities[np.arange(len(y_validation)), y_validation]))
         yield math.log(loss) if math.isfinite(loss) and loss > 0.0 else math.inf
 
 
@@ -141,30 +143,24 @@ def trained(
     trial: Trial, trials: Sequence[Trial], rules: Sequence[StoppingRule], seed: int, epochs: int, best: list[float]
 ) -> Trial:
     """A trial trained until a rule stops it or the epochs are spent; `best` grows with every epoch."""
-    curve: list[dict[str, float]] = []
+    scores: list[float] = []
+
+    def as_trial(state: TrialState) -> Trial:
+        return made_up_trial(trial.number, scores, OBJECTIVE, values=trial.values, state=state, epochs=MAX_EPOCHS)
+
     state = TrialState.COMPLETED
     for loss in losses(trial.values, seed * 10_007 + trial.number):
-        curve.append({OBJECTIVE.name: loss})
+        scores.append(loss)
         best.append(min(loss, best[-1]) if best else loss)
-        so_far = Trial(number=trial.number, values=trial.values, epochs=MAX_EPOCHS, curves=(tuple(curve),))
-        is_last = len(curve) == MAX_EPOCHS
+        so_far = as_trial(TrialState.RUNNING)
+        is_last = len(scores) == MAX_EPOCHS
         if not is_last and any(rule.should_stop(so_far, [*trials, so_far], OBJECTIVE) for rule in rules):
             state = TrialState.STOPPED
         if len(best) >= epochs and not is_last:
             state = TrialState.STOPPED
         if state is TrialState.STOPPED:
             break
-    told = OBJECTIVE.best_so_far(curve)
-    is_finite = math.isfinite(told[-1])
-    return Trial(
-        number=trial.number,
-        values=trial.values,
-        epochs=MAX_EPOCHS,
-        curves=(tuple(curve),),
-        best_so_far=told,
-        score=told[-1] if is_finite else None,
-        state=state if is_finite else TrialState.FAILED,
-    )
+    return as_trial(state if math.isfinite(min(scores)) else TrialState.FAILED)
 
 
 def by_optuna(seed: int, epochs: int) -> list[float]:
@@ -236,7 +232,7 @@ def main() -> None:
     if not seeds:
         return
     marks = [arguments.epochs // 4, arguments.epochs // 2, arguments.epochs]
-    print(f"\nbest log loss after so many epochs, medians over {len(seeds)} seeds, and mean rank")
+    print(f"\nbest log loss after that many epochs, medians over {len(seeds)} seeds, and mean rank")
     print(" " * 34 + "".join(f"{mark:>16}" for mark in marks))
     values = {
         mark: np.array([[kept[f"{arm}|{seed}|{arguments.epochs}"][mark - 1] for arm in arms] for seed in seeds])

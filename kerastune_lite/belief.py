@@ -1,7 +1,7 @@
-"""What the Gaussian process believes of a study, in the units of its objective.
+"""What the Gaussian process believes about a study's settings, in the units of the study's objective.
 
-The model itself, which minimises, stands in strategies/bayesian/. Here a study's scores are turned before it is asked,
-and what it answers is turned back.
+The model is that of strategies/bayesian/, which minimises. Before it is asked, the scores of a study whose objective is
+maximised are negated, and the means that it predicts are negated again. A model is fitted in every call.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from kerastune_lite.study.trial import Trial
 
 
 def predict(study: Study, values: Mapping[str, Value]) -> Prediction | None:
-    """The mean and deviation that the model expects of a setting; None while no two trials ended differently."""
+    """The score that the model predicts for a setting; None while no two trials have ended differently."""
     prediction = predictions.predict(study.space, study.to_minimise(), values)
     return None if prediction is None else _in_own_units(study, prediction)
 
 
 def suggestions(study: Study, n: int) -> list[Prospect]:
-    """The `n` settings that a Bayesian search would try next, with what the model expects of each."""
+    """The next `n` settings that a Bayesian search would try, with the score that the model predicts for each.
+
+    There are fewer where the space ends.
+    """
     prospects = predictions.suggestions(study.space, study.to_minimise(), n, BayesianStrategy(seed=study.seed or 0))
     return [
         dataclasses.replace(prospect, prediction=prospect.prediction and _in_own_units(study, prospect.prediction))
@@ -34,7 +37,7 @@ def suggestions(study: Study, n: int) -> list[Prospect]:
 
 
 def recommended(study: Study) -> Trial:
-    """The trial with the best confirmations, or else the one of which the model expects most.
+    """The trial with the best confirmations, or if none was confirmed, the one with the best expected score.
 
     Raises:
         NoResultError: No trial has a score.
@@ -44,7 +47,7 @@ def recommended(study: Study) -> Trial:
 
 
 def finalists(study: Study, n: int) -> Leaderboard:
-    """The `n` scored trials of which the model expects most, and with `n` above 1 the best-scored one in any case.
+    """The `n` trials with the best expected scores; if `n` is above 1, the best-scored trial is always among them.
 
     Raises:
         NoResultError: No trial has a score.

@@ -1,4 +1,4 @@
-"""The median rule."""
+"""The median rule: a trial ends when it is worse than half of the others were after as many epochs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from kerastune_lite.study.trial import Trial
 
 @dataclass(frozen=True)
 class MedianRule:
-    """Stops a trial whose best score is worse than the median of what others had after as many epochs.
+    """Stops a trial whose best score is worse than the median of the other trials' after as many epochs.
 
-    The rule of Google Vizier (Golovin et al. 2017, Section 3.2.1), by best scores so far rather than running averages.
+    The rule of Google Vizier (Golovin et al. 2017, Section 3.2.1), with best scores so far in place of running
+    averages.
 
     Attributes:
-        grace_epochs: How many epochs every trial gets. The first ones tell little: three by default.
-        min_trials: How many others have to have got as far: a median of fewer than five is mostly chance.
+        grace_epochs: How many epochs every trial gets: three by default, since the first epochs say little.
+        min_trials: How many other trials have to have trained for as many epochs. A median of fewer than five is
+            mostly chance.
     """
 
     grace_epochs: int = 3
@@ -33,11 +35,11 @@ class MedianRule:
             )
 
     def check(self, epochs: int) -> None:
-        """StoppingError where the rule begins after the training."""
+        """Raises a StoppingError where the grace epochs are the whole training."""
         check_least_epochs("grace_epochs", self.grace_epochs, epochs)
 
     def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
-        """Why the trial ends now, or None."""
+        """The reason why the trial ends now, or None."""
         curve = best_so_far(trial, objective)
         if len(curve) < self.grace_epochs:
             return None

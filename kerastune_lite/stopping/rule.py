@@ -1,8 +1,8 @@
-"""What a stopping rule is asked and what it answers."""
+"""The protocol of a stopping rule, and what rules compare: best scores after equally many epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from kerastune_lite.errors import StoppingError
@@ -12,67 +12,53 @@ from kerastune_lite.study.trial import Trial
 
 @runtime_checkable
 class StoppingRule(Protocol):
-    """Decides after an epoch whether a running trial goes on, from the learning curves and from nothing else."""
+    """Decides after each epoch whether a running trial ends early, from the learning curves of all trials alone.
+
+    A rule may also have `check(epochs)`. It raises a StoppingError where the rule could never stop a training of that
+    many epochs.
+    """
 
     def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
-        """Why the trial ends now, or None.
+        """The reason why the trial ends now, as a sentence for its record; None where it continues.
 
-        It is asked after each epoch of the trial's first run but the last one. A rule may also have
-        `check(epochs)`, which raises a StoppingError where it can't be of use in a training of so many epochs.
+        It is asked after each epoch of a trial's first run except the last one.
 
         Args:
-            trial: The running trial, with its learning curve so far.
+            trial: The running trial, with its learning curve until now.
             trials: Every trial of the study, the running one among them.
-            objective: What is optimised.
+            objective: What is optimised. `trial.best_so_far` is in its own units: multiplied by `objective.sign`, less
+                is better.
         """
         ...
 
 
 def best_so_far(trial: Trial, objective: Objective) -> tuple[float, ...]:
-    """The best score after each epoch of a trial's first run, turned so that less is better."""
-    return objective.best_so_far(trial.curves[0]) if trial.curves else ()
+    """The best score after each epoch of a trial's first run, with the sign turned so that less is better."""
+    return tuple(objective.sign * score for score in trial.best_so_far)
 
 
 def others_after(epochs: int, trial: Trial, trials: Sequence[Trial], objective: Objective) -> list[float]:
-    """The best scores that the other trials had after so many epochs, of those that got there; less is better.
+    """The best scores of the other trials after that many epochs, with the sign turned so that less is better.
 
-    Like is compared with like: a trial that ended before tells nothing about a later epoch.
+    Trials that ended earlier are left out, since they say nothing about a later epoch.
     """
-    curves = [other.curves[0] for other in trials if other.curves and other.number != trial.number]
-    return [objective.best_so_far(curve[:epochs])[-1] for curve in curves if len(curve) >= epochs]
+    return [
+        objective.sign * other.best_so_far[epochs - 1]
+        for other in trials
+        if other.number != trial.number and len(other.best_so_far) >= epochs
+    ]
 
 
 def check_least_epochs(name: str, least: int, epochs: int) -> None:
-    """StoppingError where a rule begins when the training is over."""
+    """Raises a StoppingError where a rule's first decision would come after the end of the training.
+
+    Args:
+        name: The name of the rule's setting.
+        least: Its value: how many epochs every trial gets.
+        epochs: How many epochs a whole training has.
+    """
     if least >= epochs:
         raise StoppingError(
             f"{name}={least} lets every trial train for {least} epochs, and a whole training has {epochs}: the rule "
             f"could never stop one. Choose {name} below {epochs}, or train longer."
         )
-
-
-def rule_of(stopping: StoppingRule | str | None) -> StoppingRule | None:
-    """The rule of a tuner's `stopping=`: a rule, or the name of one with its defaults.
-
-    Raises:
-        TypeError: It is neither.
-        ValueError: There is no rule of that name.
-    """
-    # The rules import this file.
-    from kerastune_lite.stopping.median import MedianRule
-    from kerastune_lite.stopping.plateau import Plateau
-    from kerastune_lite.stopping.successive_halving import SuccessiveHalving
-
-    named: dict[str, Callable[[], StoppingRule]] = {"median": MedianRule, "asha": SuccessiveHalving, "plateau": Plateau}
-    if stopping is None:
-        return None
-    if isinstance(stopping, str):
-        if stopping not in named:
-            raise ValueError(f"stopping has to be one of {', '.join(map(repr, named))}, or a rule. Not {stopping!r}.")
-        return named[stopping]()
-    if isinstance(stopping, type) or not isinstance(stopping, StoppingRule):
-        raise TypeError(
-            "stopping has to be a name, or an object with should_stop(trial, trials, objective), like "
-            f"MedianRule(). Received: {stopping!r}."
-        )
-    return stopping

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving, the variant that stops."""
+"""Asynchronous successive halving, in the variant that stops trials."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kerastune_lite.study.trial import Trial
 
 @dataclass(frozen=True)
 class SuccessiveHalving:
-    """Stops a trial that isn't in the best `1 / factor` of those that have reached the same rung.
+    """Stops a trial that isn't among the best `1 / factor` of those that have reached the same rung.
 
-    Rungs lie after `min_epochs`, `min_epochs * factor`, `min_epochs * factor²`, … epochs. A trial is judged when it
-    reaches a rung, by all that have reached it before, so nobody waits for anybody (ASHA, Li et al. 2020, in the
-    variant that stops trials rather than promoting them).
+    Rungs lie after `min_epochs`, `min_epochs * factor`, `min_epochs * factor²`, … epochs. A trial that reaches a rung
+    is compared with all trials that have reached it before, so no trial waits for another (ASHA, Li et al. 2020, in
+    the variant that stops trials rather than promoting them).
 
     Attributes:
-        min_epochs: How many epochs every trial gets; by default the training's divided by factor², which makes two
-            rungs. Judged after one epoch of 27, settings that learn slowly and end best are lost, and now and then a
-            whole search with them.
-        factor: Which share goes on: one in so many. Three is the usual and, by Li et al. 2018, a robust choice.
+        min_epochs: How many epochs every trial gets. By default the epochs of a whole training divided by factor²,
+            which makes two rungs. With a rung after one epoch of 27, settings that learn slowly and end best are lost,
+            and now and then a whole search with them.
+        factor: Keeps 1/factor of the trials at each rung. Three is the usual and, by Li et al. 2018, a robust choice.
     """
 
     min_epochs: int | None = None
@@ -37,11 +37,11 @@ class SuccessiveHalving:
             )
 
     def check(self, epochs: int) -> None:
-        """StoppingError where the first rung lies after the training."""
+        """Raises a StoppingError where the first rung lies at or after the end of the training."""
         check_least_epochs("min_epochs", self._first_rung(epochs), epochs)
 
     def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
-        """Why the trial ends now, or None."""
+        """The reason why the trial ends now, or None."""
         curve = best_so_far(trial, objective)
         if not self._is_rung(len(curve), self._first_rung(trial.epochs)):
             return None

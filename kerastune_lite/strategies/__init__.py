@@ -1,1 +1,1 @@
-"""Strategies choose the next setting from the space and the trials so far. No Keras, no files."""
+"""Strategies: what to try next, as pure functions of a space and its trials, without Keras."""

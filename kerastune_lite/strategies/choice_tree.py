@@ -1,9 +1,9 @@
-"""The tree of choices that trials have been through.
+"""The tree of the settings that were tried, which also represents undeclared conditional spaces exactly.
 
-build_fn asks one question after another, and which it asks next depends only on the answers before. So the settings
-tried so far are the paths of a tree, learnt from what each trial asked for: a node is a question, an edge one of its
-answers, a leaf the end of a build. The tree knows conditional spaces exactly, without anybody declaring a condition,
-and tells which settings were tried and when every one was.
+build_fn asks for one parameter after another, and which one it asks for next depends only on the values before. So the
+settings that were tried are the paths of a tree, learnt from what each trial asked for: a node is a question (a
+parameter), an edge one of its answers (a value), a leaf the end of a build. From the tree it is known which settings
+were tried, and whether all were.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from kerastune_lite.space import Parameter, Space, Value, label_of
 from kerastune_lite.study.trial import Trial, TrialState
 
 Axis = Callable[[Parameter], Sequence[Value] | None]
-"""The values of a parameter that are to be told apart, in order; None where they can't be counted."""
+"""The values of a parameter that count as different, in order; None where they can't be enumerated."""
 
 
 def _certainty(state: TrialState) -> int:
-    """Trials in the order in which they are learnt from: those that went all the way through build_fn first."""
+    """The sort key of the order in which trials are learnt from: those that reached the end of build_fn come first."""
     if state in (TrialState.COMPLETED, TrialState.STOPPED):
         return 0
     return 1 if state is TrialState.FAILED else 2
@@ -36,12 +36,12 @@ class _Node:
 
 
 class ChoiceTree:
-    """What a study's trials asked for and were answered.
+    """The questions that a study's trials were asked by build_fn, and their answers.
 
     Args:
         space: Every parameter known.
-        trials: The trials to learn from. Ended ones say what build_fn asked for; running ones occupy the setting
-            that they were given, so that nobody else tries it.
+        trials: The trials to learn from. Ended ones show what build_fn asked for; running ones occupy the setting that
+            they were given, so that no other trial tries it.
         axis: The values of each parameter that count as different.
     """
 
@@ -56,7 +56,7 @@ class ChoiceTree:
                 self._learn(trial)
 
     def _key(self, name: str, value: Value) -> Hashable:
-        """What tells a value from the others: its place on the axis, or itself where it has none."""
+        """What identifies a value among those of its parameter: its place on the axis, or its label if it has none."""
         parameter, points = self._space[name], self._axis[name]
         try:
             if parameter.size < math.inf:
@@ -76,12 +76,13 @@ class ChoiceTree:
             if node.question != name:
                 return
             node = node.answers.setdefault(self._key(name, value), _Node())
-        # A build that failed early tells nothing where others came to ask more, or where it asked nothing.
+        # A build that failed may have ended early: where other trials asked for more, or where it asked for nothing, it
+        # doesn't show the end of a build.
         if trial.state is not TrialState.FAILED or (node is not self._root and node.question is None):
             node.is_leaf = True
 
     def _occupy(self, values: Mapping[str, Value]) -> None:
-        """Takes a setting that is being tried. Where nobody has heard the questions, they are taken in its order."""
+        """Marks a setting that is being tried; questions that no trial was asked yet are taken in its order."""
         node, left = self._root, {name: value for name, value in values.items() if name in self._space}
         while left:
             node.question = node.question or next(iter(left))
@@ -96,7 +97,7 @@ class ChoiceTree:
         return self._is_complete(self._root)
 
     def holds(self, values: Mapping[str, Value]) -> bool:
-        """Whether a setting was tried, as far as its answers are given."""
+        """Whether a setting is known to be tried; False where it lacks an answer that decides about that."""
         node = self._root
         while not node.is_leaf:
             if node.question is None or node.question not in values:
@@ -108,7 +109,7 @@ class ChoiceTree:
         return True
 
     def asked(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """The part of a setting that build_fn is known to ask for, and all of it from where that isn't known."""
+        """The part of a setting that build_fn is known to ask for, and the whole setting where that isn't known."""
         known: dict[str, Value] = {}
         node: _Node | None = self._root
         while node is not None and node.question is not None and node.question in values:
@@ -119,21 +120,21 @@ class ChoiceTree:
         return known | dict(values)
 
     def first_open(self) -> dict[str, Value]:
-        """The answers that lead to the first setting, in the order of the axes, that wasn't tried."""
+        """The answers that lead to the first setting that wasn't tried, in the order of the axes."""
         return self._descend(lambda name: range(len(self._points(name))))
 
     def random_open(self, rng: np.random.Generator) -> dict[str, Value]:
-        """Answers that lead to a setting that wasn't tried, each drawn among those that still lead to one."""
+        """Answers that lead to a setting that wasn't tried, each drawn from those that still lead to one."""
         return self._descend(lambda name: rng.permutation(len(self._points(name))).tolist())
 
     def _points(self, name: str) -> Sequence[Value]:
         points = self._axis[name]
         if points is None:
-            raise ValueError(f"the values of {self._space[name]} can't be counted")
+            raise ValueError(f"The values of {self._space[name]} can't be enumerated.")
         return points
 
     def _descend(self, order: Callable[[str], Sequence[int]]) -> dict[str, Value]:
-        """Answers down to the first one that nobody gave; a question nobody heard yet is left to the build."""
+        """Answers down to the first one that no trial gave; later questions are unknown, and left to the build."""
         answers: dict[str, Value] = {}
         node = self._root
         while node.question is not None:

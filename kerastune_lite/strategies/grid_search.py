@@ -1,4 +1,4 @@
-"""Grid search: every setting, in the order in which build_fn asks its questions."""
+"""Grid search: every setting of a grid, in the order in which build_fn asks for its parameters."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kerastune_lite.study.trial import Trial, TrialState
 
 @dataclass(frozen=True)
 class GridStrategy:
-    """Runs through the tree of choices like an odometer: the last question asked turns fastest.
+    """Tries all settings of a grid in order, the parameter that build_fn asks for last changing fastest.
 
-    The space need not be known beforehand: a question met for the first time is answered with its first value, and
-    the next trial turns it on. So conditional spaces are enumerated exactly, without repeats.
+    The space need not be known beforehand: a parameter that is asked for the first time gets its first value, and the
+    next trials get the others. So conditional spaces are enumerated exactly, without repeats.
 
     Attributes:
-        points_per_axis: How many values a float without a step gets, ends included, on its log scale where it has
-            one.
+        points_per_axis: How many values a float without a step has on the grid, both ends included; evenly spaced on
+            its scale, which may be logarithmic.
     """
 
     points_per_axis: int = 5
@@ -37,7 +37,7 @@ class GridStrategy:
         """The first setting of the grid that no trial has tried."""
         tree = ChoiceTree(space, trials, axis=lambda parameter: parameter.grid(self.points_per_axis))
         if tree.is_exhausted:
-            # A running trial may still ask a question that nobody has heard.
+            # A running trial may still ask for a parameter that no trial has asked for.
             running = any(trial.state is TrialState.RUNNING for trial in trials)
             return Pause.WAIT if running else Pause.DONE
         return Suggestion(tree.first_open(), fill="first")

@@ -1,8 +1,8 @@
-"""Hyperband: many settings get few epochs, the best of them more (Li et al. 2018).
+"""Hyperband: many settings train for few epochs, and the best of them for more (Li et al. 2018).
 
-A bracket begins with n settings that train for r epochs; at each rung the best of them, one in `factor`, go on to
-`factor` times as many epochs, until one or more have had them all. Brackets differ in how they spend about the same
-epochs: from many settings with few epochs each to few settings with all of them, in case early epochs mislead.
+A bracket begins with n settings that train for r epochs. At each rung the best 1/factor of them continue, to `factor`
+times as many epochs, until one or more are trained completely. All brackets train about equally many epochs, and spend
+them differently: from many settings with few epochs each to few settings with all epochs, in case early epochs mislead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kerastune_lite.study.trial import Trial, TrialState
 
 @dataclass(frozen=True)
 class Rung:
-    """How many trials of a bracket get how many epochs."""
+    """A level of a bracket: how many of its trials train for how many epochs."""
 
     trials: int
     epochs: int
@@ -50,18 +50,18 @@ def brackets(max_epochs: int, factor: int) -> list[Bracket]:
 
 @dataclass(frozen=True)
 class HyperbandStrategy:
-    """Promotes the best trials of each rung, and draws new settings from another strategy.
+    """Promotes the best trials of each rung, and takes new settings from another strategy.
 
-    The trials of a bracket have consecutive numbers, so everything is known from the trials. The trials of a rung are
-    compared once all of them have got there; meanwhile the next bracket may begin. Where the space has fewer settings
-    than a bracket asks for, its rungs shrink with it, and one trial at least goes on to the end.
+    The trials of a bracket have consecutive numbers, so that its state is known from the trials alone. The trials of a
+    rung are compared once all of them have reached it; meanwhile the next bracket may begin. Where the space has fewer
+    settings than a bracket asks for, its rungs shrink in proportion, and at least one trial is trained completely.
 
     Attributes:
-        inner: What draws new settings.
+        inner: The strategy that chooses new settings.
         max_epochs: How many epochs the best trials train.
-        factor: One trial in so many goes on.
+        factor: Keeps 1/factor of the trials at each rung.
         iterations: How many times all brackets are run.
-        max_trials: How many settings are tried at most; None for all that the brackets ask for.
+        max_trials: How many settings are tried at most; None for as many as the brackets ask for.
     """
 
     inner: Strategy
@@ -79,7 +79,7 @@ class HyperbandStrategy:
 
     @property
     def planned_epochs(self) -> int:
-        """How many epochs the brackets ask for, where no training ends by itself and the space has enough settings."""
+        """How many epochs are trained in all, if no training ends by itself and the space has enough settings."""
         total = 0
         for first, bracket in self._places():
             entrants = bracket[0].trials if self.max_trials is None else min(bracket[0].trials, self.max_trials - first)
@@ -92,11 +92,11 @@ class HyperbandStrategy:
 
     @property
     def ending(self) -> str:
-        """What a person is told when the search is over."""
+        """Why the search has ended; shown to the user."""
         return "all brackets are done"
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
-        """A trial to promote, or a new one for a bracket that isn't full."""
+        """A new setting for a bracket that isn't full, or the next trial to promote."""
         number = max((trial.number for trial in trials), default=-1) + 1
         is_waiting = False
         for first, bracket in self._places():
@@ -107,23 +107,24 @@ class HyperbandStrategy:
                 if answer is Pause.WAIT:
                     return Pause.WAIT
             members = _numbered(trials, first, bracket[0].trials)
-            for above, best, is_settled in _promotions(bracket, members):
-                for trial in best if is_settled else ():
+            for above, best, is_final in _promotions(bracket, members):
+                for trial in best if is_final else ():
                     if trial.is_paused and len(trial.best_so_far) < above.epochs:
                         return GoOn(trial.number, pause_at=self._pause_of(above))
             is_waiting |= any(not trial.state.ended for trial in members)
         return Pause.WAIT if is_waiting else Pause.DONE
 
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
-        """The paused trials that are among the best of their rung so far, and so may still be promoted."""
+        """The numbers of the paused trials that may still be promoted: those among the best of their rung so far."""
         last = max((trial.number for trial in trials), default=-1)
         numbers: set[int] = set()
         for first, bracket in self._places():
             members = _numbered(trials, first, bracket[0].trials)
-            may_grow = last < first + bracket[0].trials - 1 and all(trial.plan.resumed_from is None for trial in members)
-            for above, best, is_settled in _promotions(bracket, members, may_grow=may_grow):
+            has_promoted = any(trial.plan.resumed_from is not None for trial in members)
+            may_grow = last < first + bracket[0].trials - 1 and not has_promoted
+            for above, best, is_final in _promotions(bracket, members, may_grow=may_grow):
                 numbers |= {t.number for t in best if t.is_paused and len(t.best_so_far) < above.epochs}
-                if not is_settled:
+                if not is_final:
                     break
         return numbers
 
@@ -131,7 +132,7 @@ class HyperbandStrategy:
         return rung.epochs if rung.epochs < self.max_epochs else None
 
     def _places(self) -> Iterator[tuple[int, Bracket]]:
-        """The brackets in the order in which they begin, with the number of their first trial."""
+        """The number of each bracket's first trial, and the bracket, in the order in which they begin."""
         first = 0
         one_round = brackets(self.max_epochs, self.factor)
         for _ in range(self.iterations):
@@ -141,7 +142,7 @@ class HyperbandStrategy:
 
 
 def _members_of(rung: Rung, bracket: Bracket, entrants: int) -> int:
-    """How many trials get to a rung where a bracket begins with so many."""
+    """How many trials reach a rung of a bracket that begins with `entrants` trials: at least one."""
     return max(rung.trials * entrants // bracket[0].trials, 1)
 
 
@@ -152,9 +153,14 @@ def _numbered(trials: Sequence[Trial], first: int, count: int) -> list[Trial]:
 def _promotions(
     bracket: Bracket, members: Sequence[Trial], *, may_grow: bool = False
 ) -> Iterator[tuple[Rung, list[Trial], bool]]:
-    """Each rung above the first, the best trials for it so far, and whether that is settled.
+    """Each rung above the first, the trials that are best placed for it, and whether that is final.
 
-    It is once all trials of the rung below have got there. The rungs above one that isn't settled are left out.
+    It is final once all trials of the rung below have reached that rung. Rungs above one that isn't final are left out.
+
+    Args:
+        bracket: The bracket.
+        members: Its trials.
+        may_grow: Whether more trials may join the bracket; then nothing is final.
     """
     entrants = list(members)
     for here, above in itertools.pairwise(bracket):
@@ -163,22 +169,22 @@ def _promotions(
             count = _members_of(above, bracket, len(members))
         arrived = [trial for trial in entrants if _has_arrived(trial, here.epochs)]
         best = sorted(arrived, key=lambda trial: (_score_after(trial, here.epochs), trial.number))[:count]
-        is_settled = len(arrived) == len(entrants) and not may_grow
-        yield above, best, is_settled
-        if not is_settled:
+        is_final = len(arrived) == len(entrants) and not may_grow
+        yield above, best, is_final
+        if not is_final:
             return
         entrants = best
 
 
 def _has_arrived(trial: Trial, epochs: int) -> bool:
-    """Whether a trial has got to a rung, or will not go on to it."""
+    """Whether a trial has reached a rung of that many epochs, or has ended and will not reach it."""
     if trial.state.ended:
         return not (trial.is_paused and len(trial.best_so_far) < epochs)
     return trial.plan.resumed_from == trial.number and trial.plan.resumed_at >= epochs
 
 
 def _score_after(trial: Trial, epochs: int) -> float:
-    """The best score after so many epochs, or after fewer where the trial ended by itself; inf where there is none."""
+    """The best score after that many epochs, or fewer if the trial ended by itself; inf where there is none."""
     curve = trial.best_so_far[:epochs]
     if not curve or (trial.state is TrialState.FAILED and len(curve) < epochs):
         return math.inf

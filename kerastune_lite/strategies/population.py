@@ -1,8 +1,9 @@
-"""Population based training: settings that change while they train (Jaderberg et al. 2017).
+"""Population based training: settings change while they train (Jaderberg et al. 2017).
 
-A population trains in turns of some epochs, each member's turn a trial of its own that goes on from weights of the turn
-before. After a turn the worst quarter takes over the weights of one of the best and tries its setting changed a little;
-all others go on as they were. So the best member's setting is a schedule over epochs.
+The members of a population train in turns of a few epochs. Each turn of a member is a trial of its own, which continues
+from the weights of a trial of the turn before. After a turn, each member of the worst quarter takes over the weights of
+one of the best quarter, with its setting changed a little; all other members continue with their own weights and
+setting. So the setting of the best member is a schedule over epochs.
 """
 
 from __future__ import annotations
@@ -20,28 +21,29 @@ from kerastune_lite.study.trial import Trial
 FACTORS = (0.8, 1.2)
 """A number is multiplied by one of these (Jaderberg et al. 2017, Appendix A)."""
 REDRAWN = 0.25
-"""How often a parameter is drawn anew instead."""
+"""The probability that a parameter is drawn again from its whole range instead."""
 SMALLEST = 4
-"""A smaller population has no worst and no best quarter."""
+"""The smallest population: a smaller one has no worst and no best quarter."""
 
 Layout = Callable[[Mapping[str, Value]], Hashable]
-"""What of a setting decides whether weights fit: settings with equal layouts can take over each other's."""
+"""The shapes of the weights that a setting leads to: settings with equal layouts can take over each other's weights."""
 
 
 @dataclass(frozen=True)
 class PopulationStrategy:
-    """Trains a population in turns and lets the worst quarter of it take over from the best.
+    """Trains a population in turns, after each of which the worst quarter takes over the weights of the best.
 
-    Trial n is the turn n // population of member n % population, so everything is known from the trials. A turn begins
-    when all members have ended the one before. A member that failed, or whose training ended by itself, takes over too.
+    Trial n is the turn n // population of member n % population, so the population's state is known from the trials
+    alone. A turn begins when all members have ended the one before. A member that failed, or whose training ended by
+    itself, takes over weights too.
 
     Attributes:
-        inner: What draws the first settings.
+        inner: The strategy that chooses the first settings.
         population: How many members there are.
         interval: How many epochs a turn has.
-        epochs: How many epochs each member trains.
-        layout: Tells settings with other weights apart. A change that would need other weights isn't made: such
-            parameters are inherited.
+        epochs: How many epochs each member trains in all.
+        layout: The shapes of the weights that a setting leads to. A change that would need other weights isn't made:
+            such a parameter keeps its value.
     """
 
     inner: Strategy
@@ -60,11 +62,11 @@ class PopulationStrategy:
 
     @property
     def ending(self) -> str:
-        """What a person is told when the search is over."""
+        """Why the search has ended; shown to the user."""
         return f"the population has trained for {self.epochs} epochs"
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
-        """The next member's next turn."""
+        """The next turn of the next member."""
         turn, member = divmod(max((trial.number for trial in trials), default=-1) + 1, self.population)
         if turn * self.interval >= self.epochs:
             return Pause.DONE
@@ -86,7 +88,7 @@ class PopulationStrategy:
         return self._turn(values, pause_at, best.number)
 
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
-        """The paused members of the latest turn, and of the one before while the latest isn't whole."""
+        """The paused trials of the latest turn, and of the turn before until the latest one is complete."""
         turn = (max((trial.number for trial in trials), default=-1) + 1) // self.population
         return {t.number for t in trials if t.is_paused and t.number // self.population >= turn - 1}
 
@@ -94,7 +96,7 @@ class PopulationStrategy:
         return [trial for trial in trials if trial.number // self.population == turn]
 
     def _new(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator, pause_at: int | None) -> Answer:
-        """A setting of its own: a space with fewer settings than members has some of them twice."""
+        """A turn with a new setting; in a space with fewer settings than members, some of them are tried twice."""
         answer = self.inner.suggest(space, trials, rng)
         if answer is Pause.WAIT:
             return answer
@@ -102,11 +104,20 @@ class PopulationStrategy:
         return self._turn(values, pause_at)
 
     def _turn(self, values: Mapping[str, Value], pause_at: int | None, resume_from: int | None = None) -> Suggestion:
-        return Suggestion(values, epochs=self.epochs, pause_at=pause_at, resume_from=resume_from, continues_as_new_trial=True)
+        return Suggestion(
+            values, epochs=self.epochs, pause_at=pause_at, resume_from=resume_from, continues_as_new_trial=True
+        )
 
 
 def changed(values: Mapping[str, Value], space: Space, layout: Layout, rng: np.random.Generator) -> dict[str, Value]:
-    """A setting whose parameters are multiplied, moved or drawn anew, as far as the weights still fit."""
+    """A setting near another one: each parameter is multiplied, moved or drawn again, if the weights still fit then.
+
+    Args:
+        values: The setting to change.
+        space: The parameters.
+        layout: The shapes of the weights that a setting leads to; the changed setting has the same ones.
+        rng: The generator to draw with.
+    """
     new, own = dict(values), layout(values)
     for name, value in values.items():
         parameter = space.get(name)
@@ -115,7 +126,7 @@ def changed(values: Mapping[str, Value], space: Space, layout: Layout, rng: np.r
         proposed = {**values, name: _changed(parameter, value, rng)}
         if not same_value(proposed[name], value) and layout(proposed) == own:
             new[name] = proposed[name]
-    # Parameters that are harmless one by one may still not be together.
+    # Changes that fit one by one may not fit together.
     return new if layout(new) == own else dict(values)
 
 

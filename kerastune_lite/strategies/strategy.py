@@ -1,8 +1,8 @@
-"""What a strategy is asked and what it answers.
+"""The protocol of a strategy: how it is asked for the next trial, and what it may answer.
 
-A strategy is frozen settings and one pure question. It is given all it may know, every trial so far among it, and
-remembers nothing: a resumed search asks the same questions and gets the same answers. It always minimises; the tuner
-turns the scores of a "max" objective before it asks.
+A strategy is frozen settings and one pure function. The function is given all that it may use, every trial until now
+included, and nothing is remembered between two calls: a resumed search asks the same questions and gets the same
+answers. A strategy always minimises; the search turns the sign of a "max" objective's scores before it asks.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ class Suggestion:
         fill: How parameters are answered that build_fn asks for and `values` doesn't hold: by a random draw, or by
             the first point of their grid.
         epochs: How long the whole training is, where the strategy decides it.
-        pause_at: After how many epochs to pause, or None. The weights are kept then, for an answer to go on from.
-        resume_from: The paused trial whose weights and state the new one takes over; None begins afresh.
-        continues_as_new_trial: Whether a training that pauses goes on as another trial, as a turn of a population's
-            member does. Epochs that such a trial doesn't train aren't counted as saved.
+        pause_at: After how many epochs to pause, or None. The training state is kept then, so that a later answer may
+            continue from it.
+        resume_from: The paused trial whose weights and training state the new one takes over; None starts a new
+            training.
+        continues_as_new_trial: Whether it is another trial that continues the training after a pause, as in the turns
+            of a population. The epochs that are left to that trial aren't counted as saved.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -47,7 +49,7 @@ class GoOn:
 
     Attributes:
         number: The paused trial.
-        pause_at: After how many epochs, counted from the trial's first, to pause again; None trains to the end.
+        pause_at: After how many epochs, counted from the trial's first one, to pause again; None trains to the end.
     """
 
     number: int
@@ -66,18 +68,19 @@ Answer = Suggestion | GoOn | Pause
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Decides what to try next from what the trials say, and from nothing else.
+    """Decides what to try next, from the space and its trials alone.
 
-    One whose trials pause and go on is a PausingStrategy.
+    A strategy that pauses trials and continues them later is a PausingStrategy.
     """
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
-        """The next setting to train, or why there is none.
+        """The next trial to train, or the reason why there is none now.
 
         Args:
             space: The parameters known so far; empty before the first build.
-            trials: Every trial so far, running ones included; scores are to be minimised.
-            rng: A generator of this trial's own, made from the study's seed and the trial's number.
+            trials: Every trial so far, in the order of their numbers, running ones included. Less is better in all of
+                their scores.
+            rng: A generator for this answer only, made from the study's seed and the next trial's number.
         """
         ...
 
@@ -93,13 +96,16 @@ def strategy_of(source: StrategySource, seed: int) -> Strategy:
 
 @runtime_checkable
 class PausingStrategy(Strategy, Protocol):
-    """A strategy whose trials pause and go on, and which knows itself when the search is over."""
+    """A strategy that pauses trials and continues them later, and that decides itself when the search is over."""
 
     @property
     def ending(self) -> str:
-        """What a person is told when it is."""
+        """Why the search has ended, when `suggest` has answered Pause.DONE; shown to the user."""
         ...
 
     def resumable(self, trials: Sequence[Trial]) -> Collection[int]:
-        """The paused trials that may still be gone on from; what is kept of the others is removed."""
+        """The numbers of the paused trials that a later answer may continue or take over.
+
+        The training state of all other trials is deleted.
+        """
         ...

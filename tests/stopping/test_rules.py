@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from kerastune_lite import Objective, Trial, TrialState
 from kerastune_lite.errors import StoppingError
 from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving, rule_of
-from kerastune_lite.stopping.plateau import hopeful_end
+from kerastune_lite.stopping.plateau import optimistic_end
 
 LOSS = Objective("val_loss", "min")
 ACCURACY = Objective("val_accuracy", "max")
@@ -18,7 +19,9 @@ ACCURACY = Objective("val_accuracy", "max")
 
 def trial(number, values, name="val_loss", epochs=27, state=TrialState.COMPLETED):
     curve = tuple({name: float(value)} for value in values)
-    return Trial(number=number, curves=(curve,), epochs=epochs, state=state)
+    objective = LOSS if name == "val_loss" else ACCURACY
+    best = tuple(objective.sign * score for score in objective.best_so_far(curve))
+    return Trial(number=number, curves=(curve,), best_so_far=best, epochs=epochs, state=state)
 
 
 def decision(rule, values, others, name="val_loss", epochs=27):
@@ -65,7 +68,7 @@ def test_a_rule_follows_the_direction_of_the_objective(rule):
     assert "val_accuracy was 0.6" in decision(rule, [0.6], others, "val_accuracy")
 
 
-def test_halving_lets_the_best_third_of_a_rung_go_on():
+def test_halving_keeps_the_best_third_of_a_rung():
     others = [[value] * 3 for value in (1.0, 2.0, 3.0, 4.0, 5.0)]
     rule = SuccessiveHalving(min_epochs=3, factor=3)
 
@@ -86,7 +89,7 @@ def test_halving_judges_at_its_rungs_only():
 @pytest.mark.parametrize(
     ("epochs", "rungs"), [(27, [3, 9]), (10, [2, 6]), (100, [12, 36]), (4, [1, 3]), (None, [1, 3, 9])]
 )
-def test_halving_has_two_rungs_in_a_training_unless_told_otherwise(epochs, rungs):
+def test_halving_has_two_rungs_in_a_training_by_default(epochs, rungs):
     others = [[0.0] * 200]
     rule = SuccessiveHalving(factor=3)
     judged = [n for n in range(1, epochs or 27) if decision(rule, [1.0] * n, others, epochs=epochs)]
@@ -94,7 +97,7 @@ def test_halving_has_two_rungs_in_a_training_unless_told_otherwise(epochs, rungs
     assert judged == rungs
 
 
-def test_the_first_trial_of_a_rung_goes_on_and_equals_do_too():
+def test_the_first_trial_of_a_rung_continues_and_equals_do_too():
     assert decision(SuccessiveHalving(min_epochs=1), [9.0], []) is None
     assert decision(SuccessiveHalving(min_epochs=1), [1.0], [[1.0], [1.0]]) is None
 
@@ -113,7 +116,7 @@ def test_a_flat_curve_far_behind_is_at_its_plateau_once_the_grace_is_over(grace,
     assert (decision(Plateau(grace_epochs=grace), flat, [[0.9]]) is not None) == is_stopped
 
 
-def test_a_curve_that_will_overtake_the_best_goes_on():
+def test_a_curve_that_will_overtake_the_best_continues():
     falling = [0.5 + 2.0 * epoch**-0.5 for epoch in range(1, 8)]  # 1.26 now, 0.88 after 27 epochs
 
     assert decision(Plateau(), falling, [[0.9]]) is None
@@ -132,18 +135,18 @@ def test_the_best_trial_ends_too_once_it_only_repeats_itself():
 def test_the_forecast_of_a_power_law_is_the_law():
     values = [0.3 + 1.7 * epoch**-0.5 for epoch in range(1, 11)]
 
-    assert hopeful_end(values, 100, 0.0) == pytest.approx(0.3 + 1.7 * 0.1, abs=1e-9)
+    assert optimistic_end(values, 100, 0.0) == pytest.approx(0.3 + 1.7 * 0.1, abs=1e-9)
 
 
 def test_a_forecast_survives_epochs_without_a_number():
     values = [math.inf, *(0.3 + 1.7 * epoch**-1.0 for epoch in range(2, 11)), math.inf]
 
-    assert hopeful_end(values, 100, 0.0) == pytest.approx(0.317, abs=1e-9)
-    assert hopeful_end([math.inf] * 8 + [1.0] * 3, 27, 2.0) is None
+    assert optimistic_end(values, 100, 0.0) == pytest.approx(0.317, abs=1e-9)
+    assert optimistic_end([math.inf] * 8 + [1.0] * 3, 27, 2.0) is None
 
 
 @pytest.mark.parametrize(
-    ("rule", "arguments", "told"),
+    ("rule", "arguments", "received"),
     [
         (MedianRule, {"grace_epochs": 0}, "grace_epochs=0"),
         (MedianRule, {"min_trials": 0}, "min_trials=0"),
@@ -153,8 +156,8 @@ def test_a_forecast_survives_epochs_without_a_number():
         (Plateau, {"deviations": -1.0}, "deviations=-1.0"),
     ],
 )
-def test_impossible_settings_are_refused_by_value(rule, arguments, told):
-    with pytest.raises(ValueError, match=told):
+def test_impossible_settings_are_refused_by_value(rule, arguments, received):
+    with pytest.raises(ValueError, match=received):
         rule(**arguments)
 
 
@@ -163,6 +166,17 @@ def test_a_rule_that_begins_after_the_training_says_so(rule):
     with pytest.raises(StoppingError, match="=5 lets every trial train for 5 epochs, and a whole training has 5"):
         rule.check(5)
     rule.check(6)
+
+
+@pytest.mark.parametrize("rule", [MedianRule(), SuccessiveHalving(min_epochs=3), Plateau()])
+def test_other_trials_are_judged_by_the_best_scores_that_the_study_has_accumulated(rule):
+    """Their curves are not gone through again at each epoch of each trial."""
+    running = trial(99, [9.0] * 6 if isinstance(rule, Plateau) else [9.0] * 3, state=TrialState.RUNNING)
+    others = [trial(number, [1.0] * 9) for number in range(5)]
+    without_curves = [dataclasses.replace(other, curves=()) for other in others]
+
+    assert rule.should_stop(running, [*others, running], LOSS) is not None
+    assert rule.should_stop(running, [*without_curves, running], LOSS) == rule.should_stop(running, others, LOSS)
 
 
 def test_a_rule_may_be_given_by_name():

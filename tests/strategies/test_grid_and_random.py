@@ -1,4 +1,4 @@
-"""Grid and random search as pure functions of the trials, and the contract of every strategy."""
+"""Grid and random search as pure functions of the trials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def played(strategy, build_fn, trials=1000, *, states=lambda number: TrialState.
         answer = Suggestion(queue.pop(0)) if queue else strategy.suggest(space, record, rng)
         if answer is Pause.DONE:
             break
-        is_first = answer.unseen == "first"
+        is_first = answer.fill == "first"
         draw = np.random.default_rng([seed, number, 1])
         hp = HyperParameters(
             answer.values, space, lambda p, f=is_first, d=draw: p.grid(5)[0] if f else p.decode(d.random())

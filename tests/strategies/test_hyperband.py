@@ -12,8 +12,8 @@ from kerastune_lite.space import Choice, Float, Space
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.strategies.hyperband import HyperbandStrategy, brackets
 from kerastune_lite.strategies.random_search import RandomStrategy
-from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Suggestion
-from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.strategies.strategy import GoOn, Pause, PausingStrategy
+from kerastune_lite.study.trial import Trial, TrialPlan, TrialState
 
 SPACE = Space((Float(name="x", low=0.0, high=1.0),))
 RUNNING, STOPPED, COMPLETED, FAILED = TrialState.RUNNING, TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED
@@ -39,37 +39,37 @@ class Simulation:
     def ask(self):
         return self.strategy.suggest(self.space, self.known, np.random.default_rng([0, len(self.trials)]))
 
-    def begin(self, suggestion):
-        number = len(self.trials) if suggestion.number is None else suggestion.number
-        before = self.trials[number].best_so_far if suggestion.number is not None else ()
-        self.trials[number] = Trial(
-            number=number,
-            values=suggestion.values,
-            pause_at=suggestion.pause_at,
-            epochs=suggestion.epochs,
-            resumed_from=suggestion.resume_from,
-            resumed_at=len(before),
-            best_so_far=before,
-        )
+    def begin(self, answer):
+        if isinstance(answer, GoOn):
+            paused = self.trials[answer.number]
+            before = paused.best_so_far
+            plan = dataclasses.replace(
+                paused.plan, pause_at=answer.pause_at, resumed_from=paused.number, resumed_at=len(before)
+            )
+            number, values = answer.number, paused.values
+        else:
+            number, values, before = len(self.trials), answer.values, ()
+            plan = TrialPlan(epochs=answer.epochs, pause_at=answer.pause_at)
+        self.trials[number] = Trial(number=number, values=values, plan=plan, best_so_far=before)
         return number
 
     def end(self, number, state=None):
         trial = self.trials[number]
-        until = trial.pause_at or trial.epochs
+        until = trial.plan.pause_at or trial.plan.epochs
         values = [self.score_of(trial.values, epoch + 1) for epoch in range(until)]
         curve = tuple(np.minimum.accumulate(values).tolist())
-        state = state or (COMPLETED if trial.pause_at is None else STOPPED)
-        self.legs.append((number, trial.resumed_at, until))
+        state = state or (COMPLETED if trial.plan.pause_at is None else STOPPED)
+        self.legs.append((number, trial.plan.resumed_at, until))
         self.trials[number] = dataclasses.replace(
             trial, state=state, best_so_far=curve, curves=(({},) * until,), score=curve[-1]
         )
 
     def run(self):
-        while isinstance(suggestion := self.ask(), Suggestion):
-            self.end(self.begin(suggestion))
+        while not isinstance(answer := self.ask(), Pause):
+            self.end(self.begin(answer))
             kept = len(self.strategy.resumable(self.known))
             self.most_kept[len(self.legs)] = kept
-        return suggestion
+        return answer
 
 
 def strategy(max_epochs=81, **settings):
@@ -109,7 +109,7 @@ def test_a_whole_run_trains_what_the_table_says():
     }
 
 
-def test_the_best_of_each_rung_go_on():
+def test_the_best_of_each_rung_are_promoted():
     simulation = Simulation(strategy(9))
     simulation.run()
     first = simulation.known[:9]
@@ -131,7 +131,7 @@ def test_no_more_is_kept_than_rungs_can_still_need():
     simulation.run()
     legs, kept = simulation.legs, simulation.most_kept
 
-    # While the first rung fills, the best 27; and while those go on, they and the best nine of the next rung.
+    # While the first rung fills, the best 27; while those are promoted, they and the best nine of the next rung.
     assert max(kept.values()) == 27
     assert kept[len(legs)] == 0
     at_27 = next(n for n, (_, before, _) in enumerate(legs) if before == 3)
@@ -146,9 +146,9 @@ def test_trials_that_fail_rank_last_and_are_not_promoted():
         if number < 7:
             simulation.trials[number] = dataclasses.replace(simulation.trials[number], best_so_far=(), score=None)
     promoted = []
-    while (suggestion := simulation.ask()).number is not None:
-        promoted.append(suggestion.number)
-        simulation.end(simulation.begin(suggestion))
+    while isinstance(answer := simulation.ask(), GoOn):
+        promoted.append(answer.number)
+        simulation.end(simulation.begin(answer))
 
     assert sorted(set(promoted)) == [7, 8]
 
@@ -188,7 +188,7 @@ def test_a_rung_waits_for_its_trials_and_the_next_bracket_begins_meanwhile():
     assert later == [9, 10, 11, 12, 13, 14]
     assert simulation.ask() is Pause.WAIT
     simulation.end(running[0])
-    assert simulation.ask().number in range(9)
+    assert simulation.ask() in [GoOn(number, pause_at=3) for number in range(9)]
 
 
 @pytest.mark.parametrize("options", [2, 9])
@@ -234,7 +234,7 @@ def test_it_says_that_its_trials_pause():
     assert not isinstance(RandomStrategy(), PausingStrategy)
 
 
-@pytest.mark.parametrize(("settings", "told"), [({"factor": 1}, "factor=1"), ({"max_epochs": 2}, "max_epochs=2")])
-def test_impossible_settings_are_refused(settings, told):
-    with pytest.raises(ValueError, match=told):
+@pytest.mark.parametrize(("settings", "received"), [({"factor": 1}, "factor=1"), ({"max_epochs": 2}, "max_epochs=2")])
+def test_impossible_settings_are_refused(settings, received):
+    with pytest.raises(ValueError, match=received):
         strategy(**settings)

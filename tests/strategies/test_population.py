@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from kerastune_lite.space import Choice, Float, Int, Space
 from kerastune_lite.strategies.population import PopulationStrategy, changed
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Pause, PausingStrategy
-from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialPlan, TrialState
 
 SPACE = Space((Float(name="rate", low=1e-4, high=1.0, log=True), Int(name="units", low=2, high=64)))
 STOPPED, COMPLETED, FAILED, RUNNING = TrialState.STOPPED, TrialState.COMPLETED, TrialState.FAILED, TrialState.RUNNING
@@ -27,7 +29,7 @@ def member(number, score, state=STOPPED, pause_at=2, **values):
         values=values,
         state=state,
         score=None if state in (FAILED, RUNNING) else score,
-        pause_at=pause_at,
+        plan=TrialPlan(pause_at=pause_at),
         best_so_far=curve,
         curves=(({},) * len(curve),),
     )
@@ -44,7 +46,8 @@ def asked(trials, count=8, **settings):
     for number in range(len(trials), len(trials) + count):
         suggestion = asking.suggest(SPACE, trials, np.random.default_rng([0, number]))
         given.append(suggestion)
-        trials.append(Trial(number=number, values=suggestion.values, resumed_from=suggestion.resume_from))
+        plan = TrialPlan(resumed_from=suggestion.resume_from)
+        trials.append(Trial(number=number, values=suggestion.values, plan=plan))
     return given
 
 
@@ -52,9 +55,10 @@ def test_the_first_turn_draws_settings_and_pauses():
     suggestion = strategy().suggest(SPACE, [], np.random.default_rng(0))
 
     assert (suggestion.epochs, suggestion.pause_at, suggestion.resume_from) == (10, 2, None)
+    assert suggestion.continues_as_new_trial
 
 
-def test_the_worst_quarter_takes_over_from_the_best_and_all_others_go_on():
+def test_the_worst_quarter_takes_over_from_the_best_and_all_others_continue():
     given = asked(turn([0.8, 0.1, 0.3, 0.2, 0.5, 0.9, 0.4, 0.6]))
     sources = [suggestion.resume_from for suggestion in given]
 
@@ -100,7 +104,7 @@ def test_a_population_that_failed_as_a_whole_begins_anew():
 def test_a_space_with_fewer_settings_than_members_has_some_twice():
     space = Space((Choice(name="x", options=(1, 2)),))
     trials = [member(0, 0.1, x=1), member(1, 0.2, x=2)]
-    trials = [Trial(**{**vars(t), "values": {"x": t.values["x"]}}) for t in trials]
+    trials = [dataclasses.replace(t, values={"x": t.values["x"]}) for t in trials]
 
     assert strategy().suggest(space, trials, np.random.default_rng(0)).values["x"] in (1, 2)
 
@@ -169,13 +173,13 @@ def test_it_says_that_its_trials_pause():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "received"),
     [
         ({"population": 3}, "population=3"),
         ({"interval": 10}, "interval=10, epochs=10"),
         ({"interval": 0}, "interval=0"),
     ],
 )
-def test_impossible_settings_are_refused(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_impossible_settings_are_refused(settings, received):
+    with pytest.raises(ValueError, match=received):
         strategy(**settings)

@@ -30,7 +30,7 @@ def cluster_of(executor: Any, workers: int, shared: Shared) -> Cluster:
             "executor= got a ThreadPoolExecutor, and Keras can't train several models in the threads of one process. "
             "Use workers=, a Dask client, or an executor of processes."
         )
-    if hasattr(executor, "submit"):
+    if hasattr(executor, "submit") and not isinstance(executor, type):
         return ExecutorCluster.listening(executor, workers, shared)
     if callable(executor):
         cluster: Cluster = executor(shared)

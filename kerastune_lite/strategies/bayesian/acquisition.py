@@ -1,10 +1,10 @@
-"""What a candidate is worth: expected improvement in logs, averaged over posteriors, or the plain mean.
+"""Acquisition functions: the log of expected improvement, averaged over posteriors, and the posterior mean.
 
 Arrays of float64 only. Symbols:
 
     μ, σ    posterior mean and deviation of the function at a candidate (it is minimised)
     n²      noise variance
-    best    the incumbent: the lowest posterior mean at a row that is known
+    best    the incumbent: the lowest posterior mean at a known row
     z       (best - μ) / σ
     h(z)    φ(z) + z Φ(z), so that the expected improvement is σ h(z)
 """
@@ -22,7 +22,7 @@ from kerastune_lite.strategies.bayesian.arrays import Floats
 from kerastune_lite.strategies.bayesian.gaussian_process import Posterior, predict, predict_with_gradient
 
 NOISY = 0.01
-"""Noise variance, of outputs of variance 1, above which a second look at a known row is worth little."""
+"""The noise variance, of outputs of variance 1, above which a second trial at a known row is worth little."""
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
@@ -31,9 +31,9 @@ SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
 def log_h(z: Floats) -> Floats:
     """log(φ(z) + z Φ(z)), of z's shape.
 
-    Source: Ament et al. 2023, arXiv:2310.20708, Eq. 9. From -1 upwards the sum is taken as it stands. Below, φ is
-    factored out: log φ(z) + log(1 - |z| √(π/2) erfcx(|z|/√2)); the difference loses z² ulps. So from -100 downwards
-    the series of the bracket, (1 - 3/z² + 15/z⁴ - 105/z⁶)/z² (Abramowitz & Stegun 26.2.12), good to 1e-13.
+    Source: Ament et al. 2023, arXiv:2310.20708, Eq. 9. For z ≥ -1 the sum is evaluated as it is. Below, φ is factored
+    out: log φ(z) + log(1 - |z| √(π/2) erfcx(|z|/√2)); the difference in it loses z² ulps. So for z < -100 that factor
+    is its series (1 - 3/z² + 15/z⁴ - 105/z⁶)/z² (Abramowitz & Stegun 26.2.12), accurate to 1e-13.
     """
     near = np.maximum(z, -1.0)
     middle = np.clip(z, -100.0, -1.0)
@@ -47,9 +47,9 @@ def log_h(z: Floats) -> Floats:
 
 
 def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> tuple[Floats, Floats, Floats]:
-    """log E[max(best - f, 0)] for f ~ N(μ, σ²), and its derivatives in μ and in σ, all of the shape given.
+    """log E[max(best - f, 0)] for f ~ N(μ, σ²), and its derivatives in μ and in σ, all of the arguments' shape.
 
-    With h' = Φ: ∂/∂μ = -Φ/(σ h) and ∂/∂σ = φ/(σ h), each ratio taken in logs.
+    With h' = Φ: ∂/∂μ = -Φ/(σ h) and ∂/∂σ = φ/(σ h); each ratio is computed in logs.
     """
     z = (best - mean) / deviation
     value = log_h(z)
@@ -61,10 +61,10 @@ def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> tu
 def log_novelty(deviation: Floats, noise: float) -> tuple[Floats, Floats]:
     """Huang's factor log(1 - √(n²/(σ² + n²))) and its derivative in σ, each of σ's shape.
 
-    It takes value from rows that are known well, where a new observation would tell mostly noise.
+    It lowers the value of rows that are known well, where a new observation would be mostly noise.
     Source: Huang et al. 2006, "Global optimization of stochastic black-box systems", Eq. 11.
     """
-    # 1 - (1 + σ²/n²)^-½ by expm1, since it is tiny where σ is.
+    # 1 - (1 + σ²/n²)^-½ is computed by expm1, since it is tiny where σ is.
     ratio = deviation * deviation / noise
     shrunk = np.exp(-0.5 * np.log1p(ratio))
     factor = -np.expm1(-0.5 * np.log1p(ratio))
@@ -72,7 +72,7 @@ def log_novelty(deviation: Floats, noise: float) -> tuple[Floats, Floats]:
 
 
 def log_value(post: Posterior, mean: Floats, deviation: Floats) -> tuple[Floats, Floats, Floats]:
-    """Log expected improvement, under noise with Huang's factor, and its derivatives in mean and deviation."""
+    """Log expected improvement, times Huang's factor where there is noise, and its derivatives in μ and σ."""
     value, in_mean, in_deviation = log_expected_improvement(mean, deviation, post.lowest)
     if post.noise > NOISY:
         factor, in_factor = log_novelty(deviation, post.noise)
@@ -87,7 +87,7 @@ class ExpectedImprovement:
     posteriors: Sequence[Posterior]
 
     def values(self, features: Floats) -> Floats:
-        """(m,) at rows of features (m, f)."""
+        """The acquisition, (m,), at rows of features (m, f)."""
         logs = []
         for post in self.posteriors:
             mean, variance = predict(post, features)
@@ -95,7 +95,7 @@ class ExpectedImprovement:
         return np.asarray(_log_mean_exp(np.array(logs)))
 
     def value_and_gradient(self, row: Floats) -> tuple[float, Floats]:
-        """At one row of features (f,), with the gradient (f,)."""
+        """The acquisition at one row of features (f,), and its gradient (f,)."""
         logs, gradients = [], []
         for post in self.posteriors:
             mean, variance, mean_gradient, variance_gradient = predict_with_gradient(post, row)
@@ -109,16 +109,16 @@ class ExpectedImprovement:
 
 @dataclass(frozen=True)
 class LowestMean:
-    """Minus the mean over posteriors of the posterior mean: greedy; higher is better."""
+    """Minus the mean over posteriors of the posterior mean, which explores nothing; higher is better."""
 
     posteriors: Sequence[Posterior]
 
     def values(self, features: Floats) -> Floats:
-        """(m,) at rows of features (m, f)."""
+        """The acquisition, (m,), at rows of features (m, f)."""
         return -np.asarray(np.mean([predict(post, features)[0] for post in self.posteriors], axis=0))
 
     def value_and_gradient(self, row: Floats) -> tuple[float, Floats]:
-        """At one row of features (f,), with the gradient (f,)."""
+        """The acquisition at one row of features (f,), and its gradient (f,)."""
         parts = [predict_with_gradient(post, row) for post in self.posteriors]
         return -float(np.mean([part[0] for part in parts])), -np.mean([part[2] for part in parts], axis=0)
 

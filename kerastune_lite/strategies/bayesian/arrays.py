@@ -1,4 +1,4 @@
-"""The types of the arrays that the numerical files pass."""
+"""The types of the arrays that the numerical files take and return."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The columns of a search space as arrays, and what can be done to their rows.
+"""The columns of a search space as arrays, and functions of their rows.
 
-Arrays only; knows no parameter and no trial. Symbols:
+Arrays only, without parameters and trials. Symbols:
 
     d    columns, one a parameter that has more than one value       f    features of the kernel
     z    (n, d) rows: a number in [0, 1] on its own scale, ends included; a category as its index
     on   (n, d) whether each column is active in each row            E    (n, f) features
 
-Discrete numbers (integers, floats with a step) are told by their level 0, 1, …, levels - 1.
+The values of discrete numbers (integers, floats with a step) are numbered by their level 0, 1, …, levels - 1.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import numpy as np
 from kerastune_lite.strategies.bayesian.arrays import Flags, Floats, Integers
 
 FEW_LEVELS = 8
-"""A discrete number of at most so many levels is searched level by level, one of more like a continuous one."""
+"""A discrete number with at most this many levels is searched level by level, one with more like a continuous one."""
 STEPS = (0.3, 0.1, 0.03, 0.01)
-"""Deviations of the steps by which rows are perturbed."""
+"""The standard deviations of the steps by which rows are perturbed."""
 KEY_DIGITS = 6
-"""Rows that agree in every active column to so many digits are the same row."""
+"""Rows that agree in every active column to this many digits count as the same row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """`column` is active where `parent` is and has a value inside one of the intervals.
+    """A condition: `column` is active where `parent` is active and has a value inside one of the intervals.
 
     Attributes:
         column: The column that is gated.
         parent: An earlier column.
-        intervals: (k, 2) lowest and highest value of the parent's, both included.
+        intervals: (k, 2) the lowest and the highest value of the parent in each interval, both included.
     """
 
     column: int
@@ -42,20 +42,21 @@ class Gate:
     intervals: Floats
 
     def is_open(self, values: Floats) -> Flags:
-        """Whether the parent's values, (n,), lie in an interval, (n,)."""
+        """(n,) whether each of the parent's values, (n,), lies in an interval."""
         inside = (values[:, None] >= self.intervals[:, 0]) & (values[:, None] <= self.intervals[:, 1])
         return np.asarray(inside.any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What the numerical files know of a space.
+    """A space as the numerical files see it.
 
     Attributes:
         levels: (d,) how many values a discrete column has; 0 for a continuous one.
         is_category: (d,) whether the values have no order.
-        log_low: (d,) the lowest value of a logarithmic integer, whose levels lie unevenly; 0 for all others.
-        gates: The conditions; all of those of a column have to be open.
+        log_low: (d,) the lowest value of an integer on a logarithmic scale, whose levels are unevenly spaced; 0 for all
+            others.
+        gates: The conditions; a column is active where all of its gates are open.
     """
 
     levels: Floats
@@ -70,27 +71,27 @@ class Columns:
 
     @property
     def size(self) -> float:
-        """How many rows there are, conditions not counted; infinity with a continuous column."""
+        """How many different rows there are, conditions not counted; infinity with a continuous column."""
         return math.inf if (self.levels == 0).any() else math.prod(self.levels.tolist())
 
     @property
     def is_smooth(self) -> Flags:
-        """(d,) whether a column is searched by gradients: continuous, or with many levels."""
+        """(d,) whether a column is searched with gradients: a continuous one, or one with many levels."""
         return np.asarray(~self.is_category & ((self.levels == 0) | (self.levels > FEW_LEVELS)))
 
     @cached_property
     def group(self) -> Integers:
-        """(f,) the column that each feature belongs to: one for a number, one an option for a category."""
+        """(f,) the column of each feature: a number has one feature, a category has one for each option."""
         return np.repeat(np.arange(self.count), np.where(self.is_category, self.levels, 1).astype(np.intp))
 
     @cached_property
     def first_feature(self) -> Integers:
-        """(d,) the place of each column's first feature."""
+        """(d,) the index of each column's first feature."""
         return np.searchsorted(self.group, np.arange(self.count)).astype(np.intp)
 
 
 def value_at(columns: Columns, level: Floats, column: int) -> Floats:
-    """A discrete column's values of z at its levels, of the shape given."""
+    """The values in z of a discrete column's levels, of the levels' shape."""
     if columns.is_category[column]:
         return np.asarray(level, dtype=np.float64)
     last, low = columns.levels[column] - 1.0, columns.log_low[column]
@@ -100,7 +101,7 @@ def value_at(columns: Columns, level: Floats, column: int) -> Floats:
 
 
 def level_at(columns: Columns, value: Floats, column: int) -> Floats:
-    """The nearest level to a discrete column's values of z, of the shape given."""
+    """The levels of a discrete column that are nearest to values in z, of the values' shape."""
     if columns.is_category[column]:
         return np.asarray(value, dtype=np.float64)
     last, low = columns.levels[column] - 1.0, columns.log_low[column]
@@ -109,7 +110,7 @@ def level_at(columns: Columns, value: Floats, column: int) -> Floats:
 
 
 def snapped(columns: Columns, z: Floats) -> Floats:
-    """Rows with every discrete number at its nearest level, (n, d)."""
+    """Rows, (n, d), with every discrete number moved to its nearest level."""
     z = z.copy()
     for column in np.flatnonzero((columns.levels > 0) & ~columns.is_category).tolist():
         z[:, column] = value_at(columns, level_at(columns, z[:, column], column), column)
@@ -117,9 +118,9 @@ def snapped(columns: Columns, z: Floats) -> Floats:
 
 
 def rows_of_cube(columns: Columns, cube: Floats) -> Floats:
-    """Rows, (n, d), of points of the unit cube, (n, d), so that even points make even rows.
+    """Rows, (n, d), of points of the unit cube, (n, d); uniform points give uniformly distributed values.
 
-    Every level owns an equal share of [0, 1); level n of a logarithmic integer that of [log(n - ½), log(n + ½)].
+    Every level has an equal share of [0, 1); the integer n on a logarithmic scale has that of [log(n - ½), log(n + ½)].
     """
     z = cube.copy()
     for column in np.flatnonzero(columns.levels > 0).tolist():
@@ -134,7 +135,7 @@ def rows_of_cube(columns: Columns, cube: Floats) -> Floats:
 
 
 def random_rows(columns: Columns, count: int, rng: np.random.Generator) -> Floats:
-    """Uniform rows, (count, d)."""
+    """Rows drawn uniformly, (count, d)."""
     return rows_of_cube(columns, rng.random((count, columns.count)))
 
 
@@ -146,19 +147,19 @@ def every_row(columns: Columns) -> Floats:
 
 
 def activity(columns: Columns, z: Floats) -> Flags:
-    """Which columns are active in rows (n, d), by the gates: (n, d)."""
+    """Which columns are active in rows (n, d) according to the gates, (n, d)."""
     on = np.ones(z.shape, dtype=np.bool_)
-    # A parent stands before its children, so that its own activity is settled when theirs is asked.
+    # Parents come before their children, so that a parent's activity is final when a child's is computed.
     for gate in sorted(columns.gates, key=lambda gate: gate.column):
         on[:, gate.column] &= on[:, gate.parent] & gate.is_open(z[:, gate.parent])
     return on
 
 
 def features(columns: Columns, z: Floats, on: Flags) -> Floats:
-    """What the kernel sees of rows, (n, f).
+    """The features that the kernel compares of rows (n, d) with activity (n, d): (n, f).
 
-    A number as it is, 0.5 where inactive; a category one-hot times √½, so that two options are at squared distance
-    1, and zeros where inactive, at squared distance ½ from each.
+    A number is its value, and 0.5 where it is inactive. A category is one-hot times √½, so that two options are at a
+    squared distance of 1, and zero where it is inactive, at a squared distance of ½ from each option.
     """
     owner = z[:, columns.group]
     option = np.arange(len(columns.group)) - columns.first_feature[columns.group]
@@ -168,16 +169,16 @@ def features(columns: Columns, z: Floats, on: Flags) -> Floats:
 
 
 def row_keys(z: Floats, on: Flags) -> list[bytes]:
-    """What tells rows (n, d) apart: their active columns, to KEY_DIGITS digits."""
-    # Adding 0 makes -0 a 0, which has other bytes.
+    """A key for each of the rows (n, d); rows with equal active columns, to KEY_DIGITS digits, have equal keys."""
+    # Adding 0 turns -0 into 0; the two have different bytes.
     return [row.tobytes() for row in np.round(np.where(on, z, -1.0), KEY_DIGITS) + 0.0]
 
 
 def perturbed(columns: Columns, base: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """Rows near those of `base`, (k, d): (count, d).
+    """Rows, (count, d), near those of `base`, (k, d).
 
-    Of a row drawn from `base`, one, two, three or all coordinates move: numbers by normal steps of mixed sizes, half
-    of the discrete ones by one level up or down, categories to any option. Inactive columns are drawn anew.
+    In a row drawn from `base`, one, two, three or all coordinates move: numbers by normal steps of mixed sizes, half of
+    the discrete ones by one level up or down, categories to any option. Inactive columns are drawn again.
     """
     d = columns.count
     z = base[rng.integers(len(base), size=count)]
@@ -188,7 +189,7 @@ def perturbed(columns: Columns, base: Floats, count: int, rng: np.random.Generat
     moves[np.arange(count), rng.integers(d, size=count)] = True
     steps = rng.standard_normal(z.shape) * rng.choice(STEPS, size=count)[:, None]
     far = z + steps
-    # A step across the border ends on it half of the time; else it is folded back inside.
+    # Half of the steps across a border end on it; the others are folded back inside.
     folded = np.where(rng.random(z.shape) < 0.5, far, np.abs(far) % 1.0)
     far = np.where((far < 0.0) | (far > 1.0), np.clip(folded, 0.0, 1.0), far)
     z = np.where(moves & ~columns.is_category, far, z)
@@ -205,9 +206,10 @@ def perturbed(columns: Columns, base: Floats, count: int, rng: np.random.Generat
 
 
 def neighbours(columns: Columns, row: Floats) -> Floats:
-    """Rows that differ from one, (d,), in one active discrete column, (k, d).
+    """The rows, (k, d), that differ from one row, (d,), in one active discrete column.
 
-    Every other option of a category and level of a short range; of a long one, the next level up and down.
+    The column has every other option of a category or level of a short range, or the next level up or down of a long
+    one.
     """
     on = activity(columns, row[None])[0]
     rows = []

@@ -1,6 +1,6 @@
 """Gaussian-process regression: fit, uncertainty of the fit, and prediction.
 
-Arrays of float64 only; knows no trial and no space. Symbols:
+Arrays of float64 only, without trials and spaces. Symbols:
 
     n, m    observed rows, candidate rows      E      (n, f) features of rows
     d       columns; each has a lengthscale    group  (f,) the column of each feature
@@ -34,12 +34,12 @@ NOISE_SHAPE, NOISE_RATE = 0.1, 15.0
 LENGTH_BOUNDS, SIGNAL_BOUNDS, NOISE_BOUNDS = (-5.0, 6.0), (-4.0, 4.0), (math.log(1e-8), 1.0)
 HESSIAN_STEP = 1e-3
 MAX_DEVIATION = 1.5
-"""The widest a draw of hyperparameters may stray along an axis that the data don't settle."""
+"""The largest deviation of hyperparameter draws, along axes that the data don't determine."""
 LEAST_VARIANCE = 1e-12
 
 
 def bounds(d: int) -> Floats:
-    """The box in which p is sought, (d + 2, 2)."""
+    """The lower and upper bounds of p, (d + 2, 2)."""
     return np.array([LENGTH_BOUNDS] * d + [SIGNAL_BOUNDS, NOISE_BOUNDS])
 
 
@@ -49,7 +49,7 @@ def length_mean(d: int) -> float:
 
 
 def start(d: int, noise: float = 1e-2, shift: float = 0.0) -> Floats:
-    """Where a fit begins, (d + 2,): the prior's mean, with lengthscales `exp(shift)` times as long."""
+    """The start of a fit, (d + 2,): the prior's mean, with lengthscales `exp(shift)` times as long."""
     return np.array([length_mean(d) + shift] * d + [0.0, math.log(noise)])
 
 
@@ -67,7 +67,7 @@ def negative_log_posterior(p: Floats, differences: Floats, t: Floats) -> tuple[f
     try:
         factor = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     except np.linalg.LinAlgError:
-        # Rounding can make K singular where noise is tiny; a high plateau turns the line search around.
+        # Rounding can make K singular where the noise is tiny; a high value makes the line search step back.
         return 1e10, np.zeros_like(p)
     inverse = _inverse(factor)
     sums = inverse.sum(axis=1)
@@ -86,7 +86,7 @@ def negative_log_posterior(p: Floats, differences: Floats, t: Floats) -> tuple[f
 
 
 def fit_map(differences: Floats, t: Floats, starts: Sequence[Floats], iterations: int) -> Floats:
-    """The p of the highest posterior density that L-BFGS-B reaches from any of the starts, (d + 2,)."""
+    """The p, (d + 2,), of the highest posterior density that L-BFGS-B reaches from any of the starts."""
     box = bounds(len(starts[0]) - 2)
     fits = [
         fmin_l_bfgs_b(negative_log_posterior, p, args=(differences, t), bounds=box, maxiter=iterations, factr=1e9)
@@ -99,8 +99,8 @@ def fit_map(differences: Floats, t: Floats, starts: Sequence[Floats], iterations
 def laplace_factor(p: Floats, differences: Floats, t: Floats) -> Floats:
     """S, (d + 2, d + 2), with S Sᵀ the covariance of the Gaussian around p: the inverse of the Hessian there.
 
-    The Hessian is made of central differences of the gradient. Where the posterior is flat or bent the wrong way,
-    the deviation along that eigenvector is MAX_DEVIATION. Source: RW Section 3.4, there for latent values.
+    The Hessian is computed by central differences of the gradient. Along eigenvectors in which the posterior is nearly
+    flat or not concave, the deviation is MAX_DEVIATION. Source: RW Section 3.4, there for latent values.
     """
     hessian = np.empty((len(p), len(p)))
     for i in range(len(p)):
@@ -114,7 +114,7 @@ def laplace_factor(p: Floats, differences: Floats, t: Floats) -> Floats:
 
 
 def laplace_draws(p: Floats, differences: Floats, t: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """Hyperparameters drawn from the Gaussian around p and clipped to the box, (count, d + 2)."""
+    """Hyperparameters, (count, d + 2), drawn from the Gaussian around p and clipped to the bounds."""
     low, high = bounds(len(p) - 2).T
     normal = rng.standard_normal((count, len(p)))
     return np.clip(p + normal @ laplace_factor(p, differences, t).T, low, high)
@@ -122,10 +122,10 @@ def laplace_draws(p: Floats, differences: Floats, t: Floats, count: int, rng: np
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """The process given outputs, under one hyperparameter vector.
+    """The posterior process given outputs, for one hyperparameter vector.
 
     Attributes:
-        weights: (f,) one over the lengthscale of each feature.
+        weights: (f,) 1/l of each feature's lengthscale l.
         signal: s².
         noise: n².
         scaled: (n, f) the rows' features times `weights`.
@@ -166,7 +166,7 @@ def posterior(p: Floats, group: Integers, features: Floats, t: Floats) -> Poster
 
 
 def leave_one_out(post: Posterior, t: Floats) -> tuple[Floats, Floats]:
-    """Mean and variance, (n,) each, of every output given all the others, with μ kept. RW Eq. 5.12."""
+    """Mean and variance, (n,) each, of every output given all others, with μ unchanged. RW Eq. 5.12."""
     precision = np.einsum("nm,nm->m", post.whitener, post.whitener)
     return t - post.alpha / precision, 1.0 / precision
 
@@ -194,7 +194,7 @@ def predict_with_gradient(post: Posterior, row: Floats) -> tuple[float, float, F
 
 
 def _cholesky(covariance: Floats, noise: float) -> Floats:
-    """The lower factor of `covariance` + noise I; the noise grows where rounding would make it singular."""
+    """The lower Cholesky factor of `covariance` + noise I, with more noise where rounding would make that singular."""
     while True:
         noisy = covariance.copy()
         noisy.flat[:: len(noisy) + 1] += noise

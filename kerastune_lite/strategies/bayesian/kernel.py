@@ -1,4 +1,4 @@
-"""The Matérn 5/2 kernel with one lengthscale a column.
+"""The Matérn 5/2 kernel with one lengthscale per column.
 
 Arrays of float64 only. Symbols:
 
@@ -15,7 +15,7 @@ from kerastune_lite.strategies.bayesian.arrays import Floats, Integers
 
 
 def matern52(squared: Floats) -> tuple[Floats, Floats]:
-    """The correlation at squared distances r² and its derivative in r², both of the shape given.
+    """The correlation at squared distances r², and its derivative in r², both of the shape of `squared`.
 
     Source: Rasmussen & Williams 2006, Eq. 4.17, with l = 1: (1 + √5 r + 5r²/3) exp(-√5 r). The derivative in r² is
     -5/6 (1 + √5 r) exp(-√5 r): finite at r = 0, where the derivative in r would need a limit.
@@ -33,7 +33,7 @@ def squared_distances(one: Floats, other: Floats) -> Floats:
 
 
 def column_differences(features: Floats, group: Integers, count: int) -> Floats:
-    """Each column's share of the squared distances between all rows before its lengthscale: (count, n, n)."""
+    """(count, n, n) each column's share of the squared distances between all rows, not yet divided by l²."""
     n = len(features)
     shares = np.zeros((count, n, n))
     for column in range(count):

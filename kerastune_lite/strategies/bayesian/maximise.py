@@ -1,6 +1,6 @@
-"""The rows of the highest acquisition: random and perturbed candidates, then gradients and exchanges in turn.
+"""The maximiser of an acquisition: random and perturbed candidates, then gradient ascent and exchanges in turn.
 
-Arrays only. Symbols as in columns.py; an acquisition gives values (m,) of features (m, f), higher being better.
+Arrays only. Symbols as in columns.py; an acquisition maps features (m, f) to values (m,), and higher is better.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from kerastune_lite.strategies.bayesian.columns import (
 RANDOM, PERTURBED = 800, 600
 """How many candidates are drawn uniformly, and near the best rows."""
 STARTS, ROUNDS = 4, 2
-"""How many distinct candidates are climbed from, and how often gradients and exchanges take turns."""
+"""How many distinct candidates the ascent starts from, and how often gradients and exchanges take turns."""
 AMONG = 200
-"""Starts are chosen among so many of the best candidates."""
+"""From how many of the best candidates the starts are chosen."""
 START_GAP = 0.01
-"""Squared distance, in lengthscales, that two starts have to be apart."""
+"""The least squared distance between two starts, in lengthscales."""
 ITERATIONS, EVALUATIONS = 15, 30
-"""Limits of one gradient ascent."""
+"""The most iterations and evaluations of one gradient ascent."""
 RANKED = 50
-"""How many candidates are handed back behind the climbed rows."""
+"""How many of the best candidates are returned together with the climbed rows."""
 
 
 def features_of(columns: Columns, z: Floats) -> Floats:
-    """Features of candidate rows, (m, f), whose activity the gates tell."""
+    """Features, (m, f), of candidate rows (m, d), with the activity that the gates give them."""
     return features(columns, z, activity(columns, z))
 
 
 def unknown(columns: Columns, z: Floats, known: Set[bytes]) -> Floats:
-    """The rows of (m, d) that aren't known, each once, in their order: (k, d)."""
+    """The rows, (k, d), among (m, d) that aren't known, without repeats and in their order."""
     places: dict[bytes, int] = {}
     for place, key in enumerate(row_keys(z, activity(columns, z))):
         if key not in known:
@@ -53,28 +53,28 @@ def unknown(columns: Columns, z: Floats, known: Set[bytes]) -> Floats:
 
 
 def is_enumerable(columns: Columns) -> bool:
-    """Whether the space is discrete and so small that every row can be a candidate."""
+    """Whether a space is discrete and small enough for every row to be a candidate."""
     return columns.size <= RANDOM + PERTURBED
 
 
-def by_chance(columns: Columns, rng: np.random.Generator) -> Floats:
-    """Every row of an enumerable space in random order, else uniform rows: (m, d)."""
+def random_candidates(columns: Columns, rng: np.random.Generator) -> Floats:
+    """(m, d) every row of an enumerable space in random order; of any other space, rows drawn uniformly."""
     return rng.permutation(every_row(columns)) if is_enumerable(columns) else random_rows(columns, RANDOM, rng)
 
 
 def maximise(
     acquisition: Acquisition, columns: Columns, base: Floats, known: Set[bytes], rng: np.random.Generator
 ) -> Floats:
-    """Rows from the best of those found downwards, none of them known, (k, d); none where no candidate is new.
+    """The best rows found, (k, d), the best first, without known ones; k is 0 where every candidate is known.
 
     Args:
-        acquisition: What is maximised.
+        acquisition: The acquisition to maximise.
         columns: The space.
-        base: (b, d) good rows, near which half of the candidates lie.
-        known: The keys of rows that were tried or are running.
-        rng: What candidates are drawn with.
+        base: (b, d) good rows; PERTURBED of the candidates lie near them.
+        known: The keys of the rows that were tried or are running.
+        rng: The generator to draw candidates with.
     """
-    z = by_chance(columns, rng)
+    z = random_candidates(columns, rng)
     if not is_enumerable(columns):
         z = np.concatenate([z, perturbed(columns, base, PERTURBED, rng)])
     z = unknown(columns, z, known)
@@ -82,7 +82,7 @@ def maximise(
         return z
     values = acquisition.values(features_of(columns, z))
     order = np.argsort(-values, kind="stable")
-    # A space of which every row is a candidate has no better row to climb to.
+    # Where every row of the space is a candidate, there is no better row to climb to.
     starts = order[:0] if is_enumerable(columns) else distinct(acquisition, columns, z, order[:AMONG])
     climbed = [climb(acquisition, columns, z[start], float(values[start])) for start in starts]
     found = np.array([row for row, _ in climbed]).reshape(-1, columns.count)
@@ -93,7 +93,14 @@ def maximise(
 
 
 def distinct(acquisition: Acquisition, columns: Columns, z: Floats, order: Integers) -> Integers:
-    """The first STARTS of the candidates in `order` that are apart by the kernel's distance."""
+    """The first STARTS candidates, in the given order, that are far enough from each other by the kernel's distance.
+
+    Args:
+        acquisition: Its first posterior has the lengthscales.
+        columns: The space.
+        z: (m, d) candidates.
+        order: (k,) indices of candidates, the best first.
+    """
     scaled = features_of(columns, z[order]) * acquisition.posteriors[0].weights
     picks: list[int] = []
     for i, row in enumerate(scaled):
@@ -105,7 +112,7 @@ def distinct(acquisition: Acquisition, columns: Columns, z: Floats, order: Integ
 
 
 def climb(acquisition: Acquisition, columns: Columns, row: Floats, value: float) -> tuple[Floats, float]:
-    """A row, (d,), improved by gradients on smooth columns, then by the best exchange of a discrete one, in turn."""
+    """A row, (d,), and its value, improved by gradients in smooth columns and exchanges in discrete ones, in turn."""
     for _ in range(ROUNDS):
         raised, height = ascend(acquisition, columns, row)
         if height > value:
@@ -122,7 +129,7 @@ def climb(acquisition: Acquisition, columns: Columns, row: Floats, value: float)
 
 
 def ascend(acquisition: Acquisition, columns: Columns, row: Floats) -> tuple[Floats, float]:
-    """A row, (d,), after L-BFGS-B on its active smooth columns, snapped, and the acquisition there."""
+    """A row, (d,), after L-BFGS-B on its active smooth columns and snapping, and the acquisition there."""
     moving = np.flatnonzero(columns.is_smooth & activity(columns, row[None])[0])
     if not len(moving):
         return row, -np.inf

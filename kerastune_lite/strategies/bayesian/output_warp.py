@@ -1,7 +1,8 @@
-"""Scores made fit for a Gaussian process, and back.
+"""Warps between scores and the outputs that a Gaussian process is fitted to.
 
-There are two warps. `warped` keeps the shape of the better half and only the order of the worse one, so that no score
-is too bad; `straight` keeps the shape of all, which tells more where the worse half is tame.
+There are two warps. `warped` keeps the distances within the better half of the scores and only the order within the
+worse half, so that very bad scores do no harm. `straight` keeps all distances, which is more informative where the
+worse half has no outliers.
 
 Arrays of float64 only. Symbols:
 
@@ -9,11 +10,11 @@ Arrays of float64 only. Symbols:
     m    the median of the finite scores
     s    √mean((m - y)²) over the scores that are at most m
     u    (y - m)/s where that is at most 0; above, the Gaussian quantile of (rank + ½)/n
-    t    u standardised: what the process is fitted to
+    t    u standardised: the outputs that the process is fitted to
 
 The half-rank warp is Vizier's (Song et al. 2024, arXiv:2408.11527). Equal scores share the mean of their ranks.
-Failures take no part in m, s, the ranks and the standardisation, so they can't distort the scale of the others, however
-many there are; each counts as the worst score that was seen.
+Failures are left out of m, s, the ranks and the standardisation, so that they can't distort the scale of the other
+scores however many there are; each failure counts as the worst score seen.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from kerastune_lite.strategies.bayesian.arrays import Floats
 
 LARGEST = float(np.finfo(np.float64).max)
 FARTHEST = 1e4
-"""How many scales of the better half the worst score may lie from the median for `straight`."""
+"""`straight` isn't used where the worst score is more than this many s above the median."""
 
 
 @dataclass(frozen=True, eq=False)
 class Warp:
-    """The map from scores to outputs, kept to lead predictions back.
+    """The map from scores to outputs, kept to turn predicted outputs back into scores.
 
     Attributes:
         median: m.
         scale: s; 0 where the better half of the scores are all equal.
         shift: The mean of u.
         spread: The standard deviation of u.
-        knots_u: (k,) u of the worse half, rising, beginning with 0.
-        knots_y: (k,) its scores, rising, beginning with m.
+        knots_u: (k,) u of the worse half, increasing from 0.
+        knots_y: (k,) the scores of the worse half, increasing from m.
     """
 
     median: float
@@ -53,13 +54,13 @@ class Warp:
 
     @property
     def slope(self) -> float:
-        """How many units of the score one unit of t is worth in the better half."""
+        """How much the score changes with one unit of t in the better half."""
         return min(self.scale * self.spread, LARGEST)
 
     def scores(self, t: Floats) -> Floats:
-        """Scores of outputs, of t's shape: straight on below the best score, never above the worst."""
+        """The scores of outputs t, of their shape; linear in and below the better half, at most the worst score."""
         u = t * self.spread + self.shift
-        # Scores beside the largest float can't be extended beyond it.
+        # Scores near the largest float can't be extrapolated beyond it.
         with np.errstate(over="ignore"):
             better = np.clip(self.median + np.minimum(u, 0.0) * self.scale, -LARGEST, LARGEST)
         place = np.interp(u, self.knots_u, np.arange(len(self.knots_u), dtype=float))
@@ -71,10 +72,10 @@ class Warp:
 
 
 def warped(y: Floats) -> tuple[Floats, Warp] | None:
-    """Outputs t, (n,), and the way back; None where there is nothing to learn: no two different outcomes.
+    """Outputs t, (n,), that keep only the order of the worse half, and their warp; None without two different outcomes.
 
-    The worse half keeps only its order. With one finite score, or all of them equal, only failures differ: t is then 0
-    and 1, standardised.
+    If there is one finite score, or all of them are equal, only failures differ from the rest: t is then 0 for scores
+    and 1 for failures, standardised.
     """
     fine = np.isfinite(y)
     good = y[fine]
@@ -93,9 +94,9 @@ def warped(y: Floats) -> tuple[Floats, Warp] | None:
 
 
 def straight(y: Floats) -> tuple[Floats, Warp] | None:
-    """Outputs t, (n,), that keep the shape of all scores, and the way back; None where that tells nothing.
+    """Outputs t, (n,), that keep all distances between scores, and their warp; None where that is uninformative.
 
-    That is where the scores have no scale, or the worst is so far from the others that they would look alike.
+    That is where the scores have no scale, or the worst is so far from all others that those would look alike.
     """
     good = y[np.isfinite(y)]
     if not len(good) or good.min() == good.max():
@@ -108,7 +109,7 @@ def straight(y: Floats) -> tuple[Floats, Warp] | None:
 
 
 def _standardised(y: Floats, u: Floats, median: float, scale: float) -> tuple[Floats, Warp]:
-    """t of scores (n,) of which u, (k,), belongs to the finite ones; failures count as the worst of them."""
+    """t, (n,), and the warp of scores y, (n,), given u, (k,), of the finite ones; failures count as the worst."""
     fine = np.isfinite(y)
     good = y[fine]
     shift, spread = float(u.mean()), float(u.std())
@@ -123,7 +124,7 @@ def _standardised(y: Floats, u: Floats, median: float, scale: float) -> tuple[Fl
 def median_and_scale(y: Floats) -> tuple[float, float]:
     """m and s of finite scores (n,)."""
     ordered = np.sort(y)
-    # Halves throughout, and squares of ratios: scores may be as far apart as floats can be.
+    # Scores may be as far apart as floats can be, so halves are subtracted, and ratios are squared.
     median = 0.5 * float(ordered[(len(y) - 1) // 2]) + 0.5 * float(ordered[len(y) // 2])
     below = 0.5 * median - 0.5 * ordered[ordered <= median]
     widest = float(below.max(initial=0.0))

@@ -1,8 +1,8 @@
-"""Where stopped and running trials would have ended: an honest estimate from the curves of those that did end.
+"""Estimated final scores of trials that aren't trained to the end, from the curves of completed trials.
 
-A trial's score is its best so far. One that was stopped after e epochs would have become better: by how much is taken
-to be the median of what the completed trials gained after their first e epochs. Left as it is, a stopped trial's score
-would tell the model that its setting is worse than it is, the more so the earlier it was stopped.
+A trial's score is its best so far. A trial that was stopped after e epochs would have improved further; by how much is
+estimated as the median of what completed trials improved after their first e epochs. Without this estimate, the score
+of a stopped trial would make its setting look worse than it is, the more so the earlier the trial was stopped.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kerastune_lite.study.trial import Trial, TrialState
 
 
 def expected_ends(trials: Sequence[Trial]) -> Floats:
-    """(n,) the scores of trials, to be minimised, as they would be had all trained to the end.
+    """(n,) the scores, to be minimised, that the trials would have if all were trained to the end.
 
-    A completed trial's is its own. NaN where there is none: for a failed trial, and for one without a finite score.
+    A completed trial has its own score. A trial that failed or has no finite score is NaN.
     """
     completed = [
         trial.best_so_far
@@ -41,13 +41,13 @@ def expected_ends(trials: Sequence[Trial]) -> Floats:
     return ends
 
 
-def has_shown_something(trial: Trial) -> bool:
-    """Whether a trial is running and has a score by now."""
+def has_score(trial: Trial) -> bool:
+    """Whether a running trial has a finite score already."""
     return trial.state is TrialState.RUNNING and _reached(trial) is not None
 
 
 def _reached(trial: Trial) -> float | None:
-    """The best score that a trial has reached, or None."""
+    """The best score that a trial has reached; None for a failed trial, and where there is no finite one."""
     score = trial.score if trial.state.ended or not trial.best_so_far else trial.best_so_far[-1]
     if trial.state is TrialState.FAILED or score is None or not math.isfinite(score):
         return None
@@ -55,7 +55,7 @@ def _reached(trial: Trial) -> float | None:
 
 
 def _median_gain(curves: Sequence[Sequence[float]], epochs: int) -> float:
-    """By how much curves of best scores so far fell after so many epochs, in the median; 0 where none is as long."""
+    """The median fall of best-so-far curves after that many epochs; 0 where no curve is as long."""
     gains = [curve[epochs - 1] - curve[-1] for curve in curves if len(curve) >= epochs > 0]
     gains = [gain for gain in gains if math.isfinite(gain)]
     return float(np.median(gains)) if gains else 0.0

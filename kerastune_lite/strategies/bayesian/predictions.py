@@ -1,11 +1,11 @@
-"""What the model of a study expects, in the objective's units.
+"""Predicted scores of settings, and the settings and trials that are best by these predictions.
 
-Pure functions of a space and its trials, with scores to be minimised. The model is the one that the strategy
-searches with. It is fitted to warped scores (output_warp.py): a normal output t with mean μ and deviation σ stands
-for the score g(t), g being the warp turned around: straight in the better half, through the scores seen in the worse
-half, and never worse than the worst. The mean and deviation of g(t) are taken by quadrature, over all posteriors
-alike, so they are those of the score and not of its warp. The deviation is that of the underlying function: how sure
-the model is of the mean, not how far a single noisy trial may lie from it.
+Pure functions of a space and its trials, whose scores are minimised. The model is the one that the strategy searches
+with. It is fitted to warped scores (output_warp.py): a normal output t with mean μ and deviation σ stands for the score
+g(t), where g is the inverse of the warp: linear in the better half, through the scores seen in the worse half, and
+never worse than the worst. The mean and deviation of g(t) are computed by quadrature, with equal weights for all
+posteriors, so they are those of the score and not of its warp. The deviation is that of the underlying function: how
+uncertain the model is of the mean, not how far a single noisy trial may lie from it.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from kerastune_lite.strategies.bayesian.output_warp import LARGEST, Warp
 from kerastune_lite.strategies.bayesian.rows import Table, rows_of, table_of
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy, model_of
 from kerastune_lite.strategies.bayesian.surrogate import Surrogate
-from kerastune_lite.strategies.strategy import Pause
+from kerastune_lite.strategies.strategy import Suggestion
 from kerastune_lite.study.trial import Trial, best_first
 
 NODES = 32
-"""Nodes of the Gauss-Hermite quadrature."""
+"""The number of nodes of the Gauss-Hermite quadrature."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model expects of a setting.
+    """The predicted score of a setting.
 
     Attributes:
         mean: The expected score.
-        deviation: Its standard deviation, without the noise of a single trial.
-        expected_improvement: By how much the setting is expected to fall below the best expected score of a tried
-            one, counting 0 where it doesn't.
+        deviation: The standard deviation of the model's estimate, without the noise of a single trial.
+        expected_improvement: By how much the score is expected to be better than the best expected score of a tried
+            setting, where a score that isn't better counts as 0.
     """
 
     mean: float
@@ -51,11 +51,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Prospect:
-    """A setting that the search would try next, and why.
+    """A setting that the search would try next, with its prediction.
 
     Attributes:
         values: The setting.
-        prediction: What the model expects of it; None while there is no model.
+        prediction: Its predicted score; None while there is no model.
     """
 
     values: Mapping[str, Value]
@@ -63,7 +63,7 @@ class Prospect:
 
 
 def predict(space: Space, trials: Sequence[Trial], values: Mapping[str, Value]) -> Prediction | None:
-    """What the model expects of one setting; None while no two trials ended differently."""
+    """The prediction for one setting; None while no two trials have ended differently."""
     predictions = predict_all(space, trials, [values])
     return None if predictions is None else predictions[0]
 
@@ -71,22 +71,22 @@ def predict(space: Space, trials: Sequence[Trial], values: Mapping[str, Value]) 
 def predict_all(
     space: Space, trials: Sequence[Trial], settings: Sequence[Mapping[str, Value]]
 ) -> list[Prediction] | None:
-    """What the model expects of each of some settings; None while no two trials ended differently."""
+    """The prediction for each of several settings; None while no two trials have ended differently."""
     model = _Model.of(space, trials)
     return None if model is None else model.predictions(settings)
 
 
 def suggestions(space: Space, trials: Sequence[Trial], count: int, strategy: BayesianStrategy) -> list[Prospect]:
-    """The settings that would be tried next if their trials all ran at once; fewer where the space ends.
+    """The next `count` settings that would be tried if all of their trials ran at once; fewer if the space ends.
 
-    The first is the one that a search with the strategy's seed tries next.
+    The first one is what a search with the strategy's seed tries next.
     """
     ahead = list(trials)
     prospects = []
     for _ in range(count):
         number = max((trial.number for trial in ahead), default=-1) + 1
         answer = strategy.suggest(space, ahead, suggestion_rng(strategy.seed, number))
-        if isinstance(answer, Pause):
+        if not isinstance(answer, Suggestion):
             break
         prospects.append(Prospect(answer.values, predict(space, ahead, answer.values)))
         ahead.append(Trial(number=number, values=answer.values))
@@ -94,9 +94,9 @@ def suggestions(space: Space, trials: Sequence[Trial], count: int, strategy: Bay
 
 
 def best_expected_first(space: Space, trials: Sequence[Trial]) -> list[Trial]:
-    """The scored trials, the best expected score first; by their own scores while there is no model.
+    """The trials with a score, sorted by the score that the model expects, or by their own while there is no model.
 
-    Under noise the best score is partly luck, and the model, which has seen the neighbours, knows better.
+    Under noise the best score is partly luck; the model takes the scores of neighbouring settings into account.
     """
     scored = best_first([t for t in trials if t.score is not None and math.isfinite(t.score)], "min")
     model = _Model.of(space, trials)
@@ -109,7 +109,7 @@ def best_expected_first(space: Space, trials: Sequence[Trial]) -> list[Trial]:
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    """A study's table, its model, and the way from outputs to scores."""
+    """The trials of a study as a table, the model that is fitted to it, and the warp of its outputs."""
 
     table: Table
     surrogate: Surrogate
@@ -118,12 +118,12 @@ class _Model:
     @classmethod
     def of(cls, space: Space, trials: Sequence[Trial]) -> _Model | None:
         table = table_of(space, trials)
-        # Asked twice, the same study has to get the same answer, so the draws are always the same.
+        # The same study has to get the same predictions each time, so the draws are always the same.
         model = model_of(table, np.random.default_rng(0))
         return None if model is None else cls(table, *model)
 
     def outputs_of(self, z: Floats, on: Flags) -> tuple[Floats, Floats]:
-        """Mean and deviation of outputs at rows (m, d) under each of q posteriors, (q, m) each."""
+        """Mean and deviation, (q, m) each, of outputs at rows and activity (m, d), under each of q posteriors."""
         embedded = features(self.table.columns, z, on)
         means, variances = zip(*(predict_outputs(post, embedded) for post in self.surrogate.posteriors), strict=True)
         return np.array(means), np.sqrt(np.array(variances))
@@ -136,7 +136,7 @@ class _Model:
             best = float(post.fitted[: self.surrogate.observed].min())
             improvements += np.exp(log_expected_improvement(mean, deviation, best)[0]) / len(means)
         return [
-            # The warp is straight where improvements lie, so they only change their unit.
+            # The warp is linear where improvements lie, so that they only change their unit.
             Prediction(mean, deviation, min(improvement * self.warp.slope, LARGEST))
             for mean, deviation, improvement in zip(
                 score_means.tolist(), score_deviations.tolist(), improvements.tolist(), strict=True
@@ -145,13 +145,13 @@ class _Model:
 
 
 def scores_of(means: Floats, deviations: Floats, warp: Warp) -> tuple[Floats, Floats]:
-    """Mean and deviation, (m,) each, of the scores of outputs that are an equal mixture of q normals, (q, m) each."""
+    """Mean and deviation, (m,) each, of the scores of m outputs, each an equal mixture of q normals, (q, m) each."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     weights = weights / (weights.sum() * len(means))
-    # (q, m, NODES) scores, each with its share of the whole
+    # (q, m, NODES) scores; the weights of a column sum to 1 over posteriors and nodes.
     scores = warp.scores(means[:, :, None] + deviations[:, :, None] * nodes)
     centre = np.einsum("qmk,k->m", scores, weights)
-    # Distances in halves and in units of the largest, since scores may be as far apart as floats can be.
+    # Scores may be as far apart as floats can be, so distances are halved, and measured in units of the largest.
     apart = 0.5 * scores - 0.5 * centre[:, None]
     widest = np.maximum(np.abs(apart).max(axis=(0, 2)), np.finfo(np.float64).tiny)
     share = np.sqrt(np.einsum("qmk,k->m", np.square(apart / widest[:, None]), weights))

@@ -1,11 +1,9 @@
-"""Trials as rows of arrays, and rows as settings.
+"""Conversion of trials and settings to rows of arrays, and of rows back to settings.
 
-The one file of this package, beside the strategy and the predictions, that knows spaces and trials. What a row is
-stands in columns.py.
-
-A parameter with one value has no column. A parameter is active in a trial if the trial asked for it; in a candidate if
-the conditions declared with `hp.when` hold and those that trials have shown (seen_conditions.py) don't speak against.
-A failed build may have ended before its last question, so failed trials teach no conditions.
+columns.py defines what a row is. A parameter with one value has no column. In a trial, a parameter is active if the
+trial asked for it. In a candidate, it is active if the conditions declared with `hp.when` hold, and those that were
+learnt from trials (seen_conditions.py) too. A failed build may have ended before it asked for all of its parameters, so
+nothing is learnt from failed trials.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ import numpy as np
 from kerastune_lite.space import Choice, Int, Parameter, Space, Value
 from kerastune_lite.strategies.bayesian.arrays import Flags, Floats
 from kerastune_lite.strategies.bayesian.columns import Columns, Gate, activity, level_at, value_at
-from kerastune_lite.strategies.bayesian.partial_trials import expected_ends, has_shown_something
+from kerastune_lite.strategies.bayesian.partial_trials import expected_ends, has_score
 from kerastune_lite.strategies.bayesian.seen_conditions import TOLERANCE, seen_gates
 from kerastune_lite.study.trial import Trial, TrialState
 
@@ -31,13 +29,13 @@ class Table:
     Attributes:
         space: The space.
         parameters: The parameter of each column.
-        columns: What is known of the columns.
-        tried: The trials that ended or have shown something of their curve, one a row.
+        columns: The kinds and conditions of the columns.
+        tried: The trials that have ended or have a score already, one for each row.
         z: (n, d) their rows.
-        on: (n, d) what they asked for.
-        scores: (n,) what they would have come to had all trained to the end, NaN where nobody knows.
-        running_z: (r, d) the rows of trials that have shown nothing yet, or will be run again.
-        running_on: (r, d) which columns they have.
+        on: (n, d) which columns they asked for.
+        scores: (n,) the scores that they would have if all were trained to the end; NaN where there is none.
+        running_z: (r, d) the rows of trials that have no score yet, or will be run again.
+        running_on: (r, d) which columns these have.
     """
 
     space: Space
@@ -52,7 +50,7 @@ class Table:
 
     @property
     def known_rows(self) -> tuple[Floats, Flags]:
-        """Rows and activity of every trial, tried or running."""
+        """Rows and activity, (n + r, d) each, of every trial, tried or running."""
         return np.concatenate([self.z, self.running_z]), np.concatenate([self.on, self.running_on])
 
 
@@ -60,20 +58,20 @@ def table_of(space: Space, trials: Sequence[Trial]) -> Table:
     """The trials of a space as arrays."""
     parameters = tuple(p for p in space if p.size > 1 and _requirements(p, space) is not None)
     columns = _columns(parameters, space)
-    tried = tuple(trial for trial in trials if trial.state.ended or has_shown_something(trial))
-    running = tuple(trial for trial in trials if not (trial.state.ended or has_shown_something(trial)))
+    tried = tuple(trial for trial in trials if trial.state.ended or has_score(trial))
+    running = tuple(trial for trial in trials if not (trial.state.ended or has_score(trial)))
     z, on = _encoded(parameters, columns, [trial.values for trial in tried])
     running_z, running_on = _encoded(parameters, columns, [trial.values for trial in running])
-    telling = np.array([trial.state is not TrialState.FAILED for trial in tried], dtype=np.bool_)
-    gates = (*columns.gates, *seen_gates(columns, z[telling], on[telling]))
+    informative = np.array([trial.state is not TrialState.FAILED for trial in tried], dtype=np.bool_)
+    gates = (*columns.gates, *seen_gates(columns, z[informative], on[informative]))
     columns = replace(columns, gates=gates)
-    # A running trial's values may hold more than build_fn asks for: it is told what it asked for only later.
+    # A running trial's values may hold more than build_fn asks for; what it asked for is only known later.
     running_on &= activity(columns, running_z)
     return Table(space, parameters, columns, tried, z, on, expected_ends(tried), running_z, running_on)
 
 
 def setting_of(table: Table, row: Floats) -> dict[str, Value]:
-    """The setting of a row, (d,): every parameter whose declared conditions hold."""
+    """The setting of a row, (d,), with every parameter whose declared conditions hold."""
     places = {parameter.name: place for place, parameter in enumerate(table.parameters)}
     values: dict[str, Value] = {}
     for parameter in table.space:
@@ -86,13 +84,13 @@ def setting_of(table: Table, row: Floats) -> dict[str, Value]:
 
 
 def rows_of(table: Table, settings: Sequence[Mapping[str, Value]]) -> tuple[Floats, Flags]:
-    """Rows and activity, (n, d) each, of settings that may be tried; active is what they hold and the gates allow."""
+    """Rows and activity, (n, d) each, of candidate settings; active is what they hold and the gates allow."""
     z, on = _encoded(table.parameters, table.columns, settings)
     return z, on & activity(table.columns, z)
 
 
 def _columns(parameters: Sequence[Parameter], space: Space) -> Columns:
-    """The columns of parameters, with the gates of declared conditions."""
+    """The columns of parameters, with gates for the declared conditions."""
     places = {parameter.name: place for place, parameter in enumerate(parameters)}
     bare = Columns(
         levels=np.array([0.0 if p.size == math.inf else float(p.size) for p in parameters]),
@@ -112,9 +110,9 @@ def _columns(parameters: Sequence[Parameter], space: Space) -> Columns:
 
 
 def _requirements(parameter: Parameter, space: Space) -> list[tuple[str, tuple[Value, ...]]] | None:
-    """The open parameters that decide about one, with their allowed values; None where it can never be active.
+    """The parameters that decide whether one is active, with the values that allow it; None if it never can be active.
 
-    A condition on a parameter with one value either never holds or is that parameter's own conditions.
+    A condition on a parameter with one value either never holds, or holds where that parameter is active.
     """
     required: list[tuple[str, tuple[Value, ...]]] = []
     for condition in parameter.conditions:
@@ -132,14 +130,14 @@ def _requirements(parameter: Parameter, space: Space) -> list[tuple[str, tuple[V
 
 
 def _log_low(parameter: Parameter) -> float:
-    """The low end of an integer on a log scale; points made by a multiplying step lie evenly on it, and need none."""
+    """The low end of an integer on a log scale, or 0; points that a multiplying step makes are evenly spaced on it."""
     return float(parameter.low) if isinstance(parameter, Int) and parameter.log and parameter.step is None else 0.0
 
 
 def _encoded(
     parameters: Sequence[Parameter], columns: Columns, settings: Sequence[Mapping[str, Value]]
 ) -> tuple[Floats, Flags]:
-    """Rows, (n, d), and which columns the settings hold, (n, d); a column that isn't held is 0."""
+    """Rows of settings, (n, d), and which columns they hold, (n, d); a column that isn't held is 0."""
     z = np.zeros((len(settings), len(parameters)))
     on = np.zeros(z.shape, dtype=np.bool_)
     for column, parameter in enumerate(parameters):
@@ -152,7 +150,7 @@ def _encoded(
 
 
 def _number(parameter: Parameter, value: Value) -> float | None:
-    """A value's level, or its position on the scale of a continuous parameter; None for one outside the range."""
+    """The level of a value, or its position on the scale of a continuous parameter; None if it is outside the range."""
     try:
         if parameter.size < math.inf:
             return float(parameter.index_of(value))
@@ -165,7 +163,7 @@ def _number(parameter: Parameter, value: Value) -> float | None:
 
 
 def _value(parameter: Parameter, columns: Columns, column: int, position: float) -> Value:
-    """The value at a row's number: `_number` and `value_at` turned around."""
+    """The parameter's value at a position of its column: the inverse of `_number` and `value_at`."""
     if columns.levels[column] == 0:
         return parameter.decode(float(position))
     level = int(level_at(columns, np.asarray(position), column))

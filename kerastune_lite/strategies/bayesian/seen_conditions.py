@@ -1,17 +1,18 @@
-"""Conditions that nobody declared, learnt from which columns trials asked for.
+"""Undeclared conditions, learnt from which columns trials asked for.
 
-Arrays only. build_fn may ask for a parameter inside a plain `if`. Trials then tell where it was asked for and where
-not, and the rule is: **a column is gated by an earlier one that explains every trial, and counts as active where none
-does.** Explaining means, over the trials in which declared conditions would have it asked for:
+Arrays only. build_fn may ask for a parameter inside a plain `if`. Trials then show where it was asked for and where it
+wasn't. The rule is: **a column is gated by an earlier column that explains every trial, and counts as active where no
+column does.** An earlier column explains this one if, over the trials in which the declared conditions of this one
+hold:
 
-* where the earlier column was inactive, so was this one; and
-* a category or a short range: at each of its values this one was always active or always not. Values that no trial
-  tried count as active;
-* any other number: this one was active on one side of a threshold and not on the other, with enough trials on
-  both. The threshold lies halfway.
+* wherever the earlier column was inactive, this one was inactive too; and
+* if the earlier column is a category or a short range: at each of its values, this one was always active or always
+  inactive. Values that no trial tried count as active;
+* if it is any other number: this one was active on one side of a threshold and inactive on the other, with enough
+  trials on both sides. The threshold lies halfway between them.
 
-Nested conditions come out as chains of gates. An earlier column is one whose first question came first; a parameter
-that decides about another always does.
+Nested conditions become chains of gates. Columns are in the order in which build_fn first asked for their parameters; a
+parameter that decides about another one always comes first.
 """
 
 from __future__ import annotations
@@ -24,18 +25,24 @@ from kerastune_lite.strategies.bayesian.arrays import Flags, Floats
 from kerastune_lite.strategies.bayesian.columns import FEW_LEVELS, Columns, Gate, activity, value_at
 
 MIN_TRIALS_A_SIDE = 3
-"""Fewer on one side of a threshold are explained by some number or other too often."""
+"""With fewer trials on a side, some unrelated number too often has a threshold that explains them."""
 TOLERANCE = 1e-9
 
 
 def seen_gates(columns: Columns, z: Floats, on: Flags) -> tuple[Gate, ...]:
-    """The gates that explain which columns trials at rows (n, d) asked for, (n, d), beyond the declared ones."""
+    """The gates, besides the declared ones, that explain which columns trials asked for.
+
+    Args:
+        columns: The columns, with the gates of declared conditions.
+        z: (n, d) the trials' rows.
+        on: (n, d) which columns they asked for.
+    """
     expected = activity(columns, z)
     gates = []
     for column in range(columns.count):
         rows = expected[:, column]
         asked = on[rows, column]
-        # With no trial that asked for it there is nothing to tell where it would be; it counts as active.
+        # Where no trial asked for it, nothing is known of its condition, and it counts as active.
         if asked.all() or not asked.any():
             continue
         gate = _explanation(columns, column, z[rows], on[rows])
@@ -45,7 +52,7 @@ def seen_gates(columns: Columns, z: Floats, on: Flags) -> tuple[Gate, ...]:
 
 
 def _explanation(columns: Columns, column: int, z: Floats, on: Flags) -> Gate | None:
-    """The gate of a column by the nearest earlier one that explains it, tables of values before thresholds."""
+    """The gate of a column by the nearest earlier column that explains it; tables of values come before thresholds."""
     for explain in (_by_values, _by_threshold):
         for parent in range(column - 1, -1, -1):
             if (on[:, column] & ~on[:, parent]).any():
@@ -58,7 +65,7 @@ def _explanation(columns: Columns, column: int, z: Floats, on: Flags) -> Gate | 
 
 
 def _by_values(columns: Columns, parent: int, values: Floats, asked: Flags) -> Floats | None:
-    """Intervals around the parent's values at which the child may be asked for, (k, 2)."""
+    """Intervals, (k, 2), around the parent's values at which the child may be active; None if they don't explain it."""
     if asked.all():
         return np.array([[-math.inf, math.inf]])
     if not columns.is_category[parent] and not 0 < columns.levels[parent] <= FEW_LEVELS:
@@ -73,7 +80,7 @@ def _by_values(columns: Columns, parent: int, values: Floats, asked: Flags) -> F
 
 
 def _by_threshold(columns: Columns, parent: int, values: Floats, asked: Flags) -> Floats | None:
-    """One interval of the parent's values, open to one side, in which the child is asked for, (1, 2)."""
+    """The interval, (1, 2), on one side of a threshold of the parent, in which the child is active, or None."""
     inside, outside = values[asked], values[~asked]
     if columns.is_category[parent] or min(len(inside), len(outside)) < MIN_TRIALS_A_SIDE:
         return None

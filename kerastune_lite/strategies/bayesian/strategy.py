@@ -1,4 +1,4 @@
-"""Bayesian search: a Gaussian process over the trials tells where the next one promises most."""
+"""Bayesian search: a Gaussian process of the trials predicts which setting improves on them most."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ from kerastune_lite.space import Space
 from kerastune_lite.strategies.bayesian.acquisition import ExpectedImprovement, LowestMean
 from kerastune_lite.strategies.bayesian.arrays import Floats
 from kerastune_lite.strategies.bayesian.columns import Columns, features, row_keys, rows_of_cube
-from kerastune_lite.strategies.bayesian.maximise import by_chance, features_of, maximise, unknown
+from kerastune_lite.strategies.bayesian.maximise import features_of, maximise, random_candidates, unknown
 from kerastune_lite.strategies.bayesian.output_warp import Warp, straight, warped
 from kerastune_lite.strategies.bayesian.rows import Table, setting_of, table_of
-from kerastune_lite.strategies.bayesian.surrogate import Surrogate, best_told, fitted_surrogate
+from kerastune_lite.strategies.bayesian.surrogate import Surrogate, choose_warp, fitted_surrogate
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.strategies.strategy import Answer, Pause, Suggestion
 from kerastune_lite.study.trial import Trial, TrialState
 
 GREEDY_EVERY, GREEDY_NOISE = 3, 1e-4
-"""Every third trial goes to the lowest posterior mean, as long as the noise variance is smaller than this."""
+"""Every third trial is at the lowest posterior mean, if the noise variance is smaller than this."""
 GREEDY_GAP = 1e-4
-"""Unless that is so near to a known row, in every feature."""
+"""The lowest posterior mean is not tried if it is closer than this to a known row, in every feature."""
 CHOICE_FROM, CHOICE_UNTIL = 8, 120
-"""From how many and up to how many trials the warp of the scores is chosen."""
+"""The least and the largest number of trials for which the warp of the scores is chosen."""
 BASES = 5
-"""How many rows of the lowest posterior mean the candidates are perturbed from."""
+"""How many rows, those of the lowest posterior mean, candidates are drawn near to."""
 DESIGN_COLUMNS = 64
-"""The design is drawn for a multiple of so many columns, so that a parameter met later changes no earlier column."""
+"""The design is drawn for a multiple of this many columns, so that a parameter that is asked for later doesn't change
+the columns before it."""
 
 
 @dataclass(frozen=True)
 class BayesianStrategy:
-    """Learns a Gaussian process from the trials and tries what promises the most improvement under it.
+    """Fits a Gaussian process to the trials, and tries the setting with the largest expected improvement.
 
-    The first trials are spread evenly over the space. Failed trials count as the worst score that was seen; running
-    ones as what the model expects of them. Everything is computed from the trials each time, so that a resumed
-    search goes on as an uninterrupted one would. A discrete space is searched without repeats until it is exhausted.
+    The first trials are spread evenly over the space. Failed trials count as the worst score seen, running ones as what
+    the model expects of them. Everything is computed from the trials each time, so that a resumed search tries the same
+    settings as an uninterrupted one. A discrete space is searched without repeats until it is exhausted.
 
     Attributes:
-        seed: What the even spread is drawn from. It has to stay the same for a whole study, which is why it isn't
-            drawn from the trial's generator: its points belong together. Pass the study's seed.
-        design: How many trials are spread evenly before the model takes over.
+        seed: The seed of the evenly spread trials. Their points belong together, so it isn't drawn from a trial's
+            generator, and has to be the same for the whole study. Pass the study's seed.
+        design: How many trials are spread evenly before the model is used.
     """
 
     seed: int = 0
@@ -53,10 +54,11 @@ class BayesianStrategy:
             raise ValueError(f"design has to be at least 1: a model needs trials. Received: {self.design!r}.")
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
-        """The setting to try next."""
+        """The next setting to try, or the reason why there is none now."""
         table = table_of(space, trials)
         running = any(trial.state is TrialState.RUNNING for trial in trials)
-        # Until a trial has ended, nobody knows what build_fn asks for next; a known space is believed to be all.
+        # Until a trial has ended, it is unknown whether build_fn asks for more than the known parameters. Those are
+        # taken for all that there are, and running trials aren't in the tree.
         is_first_round = running and not table.tried and table.columns.count > 0
         tree = tried_settings(space, () if is_first_round else trials)
         if tree.is_exhausted:
@@ -68,20 +70,20 @@ class BayesianStrategy:
         return Pause.WAIT if is_first_round else Suggestion(untried(space, tree, rng))
 
     def _ranked(self, table: Table, number: int, rng: np.random.Generator) -> Iterable[Floats]:
-        """Rows that no trial has, the best first; none where the tree of what was asked has to tell what is left."""
+        """Rows that no trial has, the best first; none while no parameter with several values is known."""
         if table.columns.count == 0:
             return []
         model = model_of(table, rng) if number >= self.design else None
         if model is not None:
             return most_promising(table, model[0], is_greedy=number % GREEDY_EVERY == 0, rng=rng)
         even = even_rows(table.columns, self.design, self.seed)[number : number + 1]
-        return unknown(table.columns, np.concatenate([even, by_chance(table.columns, rng)]), known_keys(table))
+        return unknown(table.columns, np.concatenate([even, random_candidates(table.columns, rng)]), known_keys(table))
 
 
 def model_of(table: Table, rng: np.random.Generator) -> tuple[Surrogate, Warp] | None:
-    """The model of a study's trials, and the way back to scores; None where no two trials ended differently.
+    """The model of a study's trials, and the warp of its outputs; None while no two trials have ended differently.
 
-    Of the two warps the one is taken with which the model tells the better half of the trials better.
+    Of the two warps, the one is used with which the model predicts the better half of the trials better.
     """
     outputs = warped(table.scores)
     if outputs is None or table.columns.count == 0:
@@ -93,13 +95,13 @@ def model_of(table: Table, rng: np.random.Generator) -> tuple[Surrogate, Warp] |
     if other is not None:
         both = (outputs, other)
         better = table.scores <= warp.median
-        best, fit = best_told(table.columns, observed, [(each, way.spread) for each, way in both], better)
+        best, fit = choose_warp(table.columns, observed, [(each, way.spread) for each, way in both], better)
         t, warp = both[best]
     return fitted_surrogate(table.columns, observed, t, running, rng, fit), warp
 
 
 def most_promising(table: Table, model: Surrogate, *, is_greedy: bool, rng: np.random.Generator) -> Floats:
-    """Rows that no trial has, the best first, (k, d): by expected improvement, or by the lowest mean."""
+    """(k, d) rows that no trial has, the best first: by expected improvement, or if greedy by the posterior mean."""
     known = known_keys(table)
     base = model.z[np.argsort(model.fitted, kind="stable")[:BASES]]
     if is_greedy and model.posteriors[0].noise < GREEDY_NOISE:
@@ -111,17 +113,17 @@ def most_promising(table: Table, model: Surrogate, *, is_greedy: bool, rng: np.r
 
 
 def known_keys(table: Table) -> frozenset[bytes]:
-    """The keys of every row that was tried or is running."""
+    """The keys of all rows that were tried or are running."""
     return frozenset(row_keys(*table.known_rows))
 
 
 def even_rows(columns: Columns, count: int, seed: int) -> Floats:
     """The first `count` points of a scrambled Sobol sequence as rows, (count, d)."""
-    # Half a second of imports that a command line which only shows a study need not pay.
+    # This import takes half a second, too much for a command that only shows a study.
     from scipy.stats import qmc
 
     width = -(-columns.count // DESIGN_COLUMNS) * DESIGN_COLUMNS
     sequence = qmc.Sobol(width, scramble=True, seed=np.random.default_rng(seed))
-    # Whole powers of two, or SciPy warns that the points are out of balance.
+    # SciPy warns about a number of points that isn't a power of two.
     points = sequence.random_base2((count - 1).bit_length())[:count]
     return rows_of_cube(columns, points[:, : columns.count])

@@ -1,7 +1,7 @@
-"""The model of a search: posteriors of the Gaussian process at what was tried and at what is running.
+"""The model of a search: posteriors of the Gaussian process given the trials that were tried and are running.
 
-Arrays only. Everything is a function of the rows and outputs given: a fit begins at fixed starts, never at the last
-one, so that a resumed search computes the same. Symbols as in gaussian_process.py and columns.py.
+Arrays only. Everything is a function of the rows and outputs given: a fit always begins at the same starts, not at the
+fit before, so that a resumed search computes the same. Symbols as in gaussian_process.py and columns.py.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from kerastune_lite.strategies.bayesian.gaussian_process import (
 from kerastune_lite.strategies.bayesian.kernel import column_differences
 
 DRAWS = 3
-"""Hyperparameter vectors drawn around the fit; each is a posterior of its own."""
+"""How many hyperparameter vectors are drawn around the fit; each gives a posterior of its own."""
 DRAWS_UNTIL = 100
-"""With more rows the hyperparameters are settled, and the fit alone is used."""
+"""With more rows the data determine the hyperparameters, and the fit alone is used."""
 TWO_STARTS_UNTIL, ITERATIONS_OF_FEW, ITERATIONS_OF_MANY = 120, 40, 15
-"""Up to so many rows a fit begins twice, and how long it goes on with fewer and with more."""
+"""Up to how many rows a fit has two starts, and the most iterations with as few rows and with more."""
 FIT_ROWS, MODEL_ROWS = 200, 1000
-"""The most rows that hyperparameters are fitted to, and that a posterior holds."""
+"""The largest number of rows that hyperparameters are fitted to, and that a posterior holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """Posteriors, and the rows that they know.
+    """Several posteriors given the same rows, one for each hyperparameter vector.
 
     Attributes:
-        posteriors: One for each hyperparameter vector, the best fit first.
+        posteriors: The posteriors, that of the best fit first.
         z: (k, d) the rows: observed ones, then running ones.
-        observed: How many of them were observed.
+        observed: How many of the rows were observed.
     """
 
     posteriors: tuple[Posterior, ...]
@@ -63,11 +63,18 @@ def fitted_surrogate(
     rng: np.random.Generator,
     fit: Floats | None = None,
 ) -> Surrogate:
-    """The model of outputs t, (n,), at observed rows and their activity, (n, d) each, with running ones, (r, d) each.
+    """The model of outputs at observed rows, which also takes running rows into account.
 
-    `fit`, (d + 2,), are the hyperparameters of the best fit where they are known already.
-    A running row enters each posterior with its own mean as value: the kriging believer of Ginsbourger et al. 2010.
-    So it draws no second trial to its place, and tells nothing about the function.
+    A running row enters each posterior with its predicted mean as its output (the kriging believer of Ginsbourger et
+    al. 2010). This keeps further trials away from its place, and hardly changes the predicted means.
+
+    Args:
+        columns: The columns of the space.
+        observed: Rows and their activity, (n, d) each.
+        t: (n,) their outputs.
+        running: Rows of running trials and their activity, (r, d) each.
+        rng: The generator to draw hyperparameters with.
+        fit: (d + 2,) the hyperparameters of the best fit, if they are known already.
     """
     kept = best_and_spread(t, MODEL_ROWS)
     z, on, t = observed[0][kept], observed[1][kept], t[kept]
@@ -85,7 +92,7 @@ def fitted_surrogate(
 def hyperparameters(
     columns: Columns, known: Floats, t: Floats, rng: np.random.Generator, fit: Floats | None = None
 ) -> list[Floats]:
-    """The best fit to outputs t, (n,), at features (n, f), and with few rows some draws around it: (d + 2,) each."""
+    """The best fit to outputs t, (n,), at features (n, f), and with few rows some draws around it; (d + 2,) each."""
     kept = best_and_spread(t, FIT_ROWS)
     differences = column_differences(known[kept], columns.group, columns.count)
     best = best_fit(differences, t[kept]) if fit is None else fit
@@ -95,20 +102,25 @@ def hyperparameters(
 
 
 def best_fit(differences: Floats, t: Floats) -> Floats:
-    """The most probable hyperparameters, (d + 2,), of outputs t, (n,), at rows of such differences, (d, n, n)."""
+    """The most probable hyperparameters, (d + 2,), given outputs t, (n,), and column differences, (d, n, n)."""
     d, few = len(differences), len(t) <= TWO_STARTS_UNTIL
     starts = [start(d), start(d, noise=1e-5, shift=0.5)] if few else [start(d)]
     return fit_map(differences, t, starts, ITERATIONS_OF_FEW if few else ITERATIONS_OF_MANY)
 
 
-def best_told(
+def choose_warp(
     columns: Columns, observed: tuple[Floats, Flags], outputs: Sequence[tuple[Floats, float]], matter: Flags
 ) -> tuple[int, Floats]:
-    """Which of several warps of the scores a process fits best, and the hyperparameters of that fit, (d + 2,).
+    """The index of the warp whose outputs a process predicts best, and the hyperparameters of its fit, (d + 2,).
 
-    Each is given as its outputs, (n,), and how many of a unit that all share one unit of them is worth. What counts is
-    how probable the outputs that `matter`, (n,), are given all others, as densities in the shared unit (RW Section
-    5.4.2): the likelihood itself would compare different data.
+    Warps are compared by the mean log density of the outputs that `matter`, each given all others (RW Section 5.4.2),
+    in a unit that all warps share. Their likelihoods can't be compared, since they are those of different data.
+
+    Args:
+        columns: The columns of the space.
+        observed: Rows and their activity, (n, d) each.
+        outputs: For each warp its outputs, (n,), and the size of one unit of them in the shared unit.
+        matter: (n,) which rows the comparison is about.
     """
     known = features(columns, *observed)
     differences = column_differences(known, columns.group, columns.count)
@@ -123,7 +135,7 @@ def best_told(
 
 
 def best_and_spread(t: Floats, count: int) -> Integers:
-    """The places, rising, of at most `count` outputs (n,): half of them the lowest, half evenly among the others."""
+    """Indices, increasing, of at most `count` of n outputs: half of them the lowest, half evenly from the others."""
     if len(t) <= count:
         return np.arange(len(t))
     order = np.argsort(t, kind="stable")

@@ -1,4 +1,4 @@
-"""The maximiser finds what it can be told the place of."""
+"""The maximiser finds maxima whose places are known."""
 
 from __future__ import annotations
 

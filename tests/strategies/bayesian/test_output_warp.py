@@ -53,9 +53,9 @@ def test_a_failure_counts_as_the_worst_score():
 def test_failures_leave_the_outputs_of_the_others_alone():
     alone, _ = warped(SCORES)
 
-    beside, _ = warped(np.concatenate([SCORES, np.full(50, np.nan)]))
+    with_failures, _ = warped(np.concatenate([SCORES, np.full(50, np.nan)]))
 
-    np.testing.assert_array_equal(beside[:5], alone)
+    np.testing.assert_array_equal(with_failures[:5], alone)
 
 
 def test_the_warp_leads_back_to_the_scores():
@@ -79,7 +79,7 @@ def test_nothing_is_learnt_from_outcomes_that_are_all_alike(scores):
     assert warped(np.array(scores)) is None
 
 
-def test_one_score_and_a_failure_are_told_apart():
+def test_one_score_and_a_failure_have_different_outputs():
     t, _ = warped(np.array([4.0, np.nan, 4.0]))
 
     assert t[0] == t[2] < t[1]

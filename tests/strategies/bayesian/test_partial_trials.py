@@ -1,4 +1,4 @@
-"""What the model is told of trials that were not trained to the end."""
+"""The scores that the model is given of trials that were not trained to the end."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_without_a_completed_trial_a_stopped_one_counts_as_far_as_it_got():
     assert expected_ends([trial(0, [5.0, 4.0], STOPPED), trial(1, [3.0], STOPPED)]).tolist() == [4.0, 3.0]
 
 
-def test_completed_trials_that_were_shorter_tell_nothing_about_later_epochs():
+def test_completed_trials_that_were_shorter_say_nothing_about_later_epochs():
     trials = [trial(0, [5.0, 1.0]), trial(1, [5.0, 4.0, 4.0, 3.5]), trial(2, [6.0, 5.0, 4.0], STOPPED)]
 
     assert expected_ends(trials)[2] == 4.0 - 0.5
 
 
-def test_what_is_not_finite_tells_nothing():
+def test_what_is_not_finite_is_left_out():
     trials = [
         trial(0, [math.inf, 4.0, 3.0]),
         trial(1, [5.0, 4.5, 4.0]),
