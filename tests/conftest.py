@@ -8,24 +8,20 @@ import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
 
 import numpy as np
 import pytest
 
 
-def pytest_addoption(parser):
-    parser.addoption("--engine", choices=["auto", "fit"], default="auto", help="what trains where a test doesn't say")
-
-
 def pytest_configure(config):
-    from kerastune_lite import Tuner
-
-    Tuner.__init__.__kwdefaults__["engine"] = config.getoption("--engine")
+    # A cache folder of the tests' own. The processes of pytest-xdist inherit that of the process that starts them.
+    if not hasattr(config, "workerinput"):
+        os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
 
 
 def pytest_unconfigure(config):
-    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,12 @@ import numpy as np
 from kerastune_lite import GridSearch, RandomSearch
 
 KILL, HOLD = os.environ.get("KILL_AT", ""), os.environ.get("HOLD_AT", "")
+LONGEST_HOLD = 60.0
+"""Seconds."""
 
 
 class KilledAt(keras.callbacks.Callback):
-    """Kills its own process, with no chance to clean up, or waits for a minute, at "trial:hook"."""
+    """At "trial:hook" it kills its own process, with no chance to clean up, or waits while the file "held" exists."""
 
     def __init__(self, trial):
         super().__init__()
@@ -27,8 +29,10 @@ class KilledAt(keras.callbacks.Callback):
         if f"{self.trial}:{hook}" == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
         if f"{self.trial}:{hook}" == HOLD:
-            Path(sys.argv[1], "held").touch()
-            time.sleep(60.0)
+            held, until = Path(sys.argv[1], "held"), time.monotonic() + LONGEST_HOLD
+            held.touch()
+            while held.exists() and time.monotonic() < until:
+                time.sleep(0.05)
 
     def on_train_begin(self, logs=None):
         self._look("train_begin")

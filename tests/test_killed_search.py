@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import killed_search
 import pytest
+from waiting import wait_until
 
-from kerastune_lite import Study
+from kerastune_lite import Study, StudyLockedError
 
 PROGRAM = Path(__file__).parent / "killed_search.py"
 TRIALS = 4
@@ -26,7 +27,26 @@ def killable_search(directory, *, strategy="random", max_trials=TRIALS, **enviro
         capture_output=True,
         text=True,
         check=False,
+        timeout=90,
     )
+
+
+@contextmanager
+def held_search(directory, moment):
+    """A search in a process of its own, which waits at a moment of one of its trials."""
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, directory, str(TRIALS), "random"],
+        env=os.environ | {"HOLD_AT": moment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until((directory / "held").exists, process)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def search(directory, strategy="random"):
@@ -45,21 +65,12 @@ def uninterrupted(tmp_path_factory):
     return settings(directory)
 
 
-MOMENTS = [
-    "0:train_begin",
-    "0:batch0",
-    "1:batch1",
-    "1:test_end",
-    "1:epoch0",
-    "2:train_begin",
-    "2:epoch1",
-    "2:train_end",
-    "3:batch0",
-    "3:train_end",
-]
+MOMENTS = ["0:train_begin", "1:test_end", "2:epoch1", "3:train_end"]
+"""Of the trial that is cut, the journal holds its beginning, that too, one epoch, and all epochs."""
+MORE_MOMENTS = ["0:batch0", "1:batch1", "1:epoch0", "2:train_begin", "2:train_end", "3:batch0"]
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [*MOMENTS, *(pytest.param(m, marks=pytest.mark.drill) for m in MORE_MOMENTS)])
 def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, capsys, uninterrupted, moment):
     assert killable_search(tmp_path, KILL_AT=moment).returncode == -signal.SIGKILL
     cut = int(moment.split(":")[0])
@@ -86,6 +97,7 @@ def test_a_trial_that_kills_its_process_twice_is_given_up(tmp_path):
     assert str(trials[1].error) == "ProcessDied: the process died 2 times while this trial ran"
 
 
+@pytest.mark.drill
 def test_a_killed_grid_goes_on_with_the_same_settings(tmp_path):
     search(tmp_path / "whole", "grid")
     killable_search(tmp_path / "cut", strategy="grid", KILL_AT="2:batch0")
@@ -97,37 +109,23 @@ def test_a_killed_grid_goes_on_with_the_same_settings(tmp_path):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
 def test_a_search_that_is_told_to_end_records_the_interruption(tmp_path, number, status):
-    process = subprocess.Popen(
-        [sys.executable, PROGRAM, tmp_path, "4", "random"],
-        env=os.environ | {"HOLD_AT": "1:epoch1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (tmp_path / "held").exists():
-        time.sleep(0.05)
-        assert process.poll() is None
-    process.send_signal(number)
-    process.communicate(timeout=60)
+    with held_search(tmp_path, "1:epoch1") as process:
+        process.send_signal(number)
+        process.communicate(timeout=60)
 
     assert process.returncode in (status, -number)
     assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["completed", "interrupted"]
 
 
-def test_a_second_search_in_the_same_directory_names_the_process_that_holds_it(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, PROGRAM, tmp_path, "400", "random"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        while not (tmp_path / "journal.jsonl").exists():
-            time.sleep(0.05)
-        second = killable_search(tmp_path)
-    finally:
-        process.kill()
-        process.wait()
+def test_a_second_search_in_the_same_directory_is_turned_away_and_the_first_one_ends_as_if_alone(tmp_path):
+    with held_search(tmp_path, "0:epoch0") as first:
+        with pytest.raises(StudyLockedError, match=f"is in use by process {first.pid}"):
+            search(tmp_path)
+        (tmp_path / "held").unlink()
+        _, error = first.communicate(timeout=60)
 
-    assert second.returncode == 1
-    assert f"is in use by process {process.pid}" in second.stderr
+    assert first.returncode == 0, error
+    assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["completed"] * TRIALS
 
 
 def test_a_journal_cut_by_a_crash_costs_only_the_torn_trial(tmp_path, capsys, uninterrupted):

@@ -16,6 +16,8 @@ import numpy as np
 from kerastune_lite import GridSearch
 
 TRIALS = 12
+HEARTBEAT_TIMEOUT = 6.0
+"""Seconds of silence after which a worker counts as hung."""
 
 
 class SecondEpoch(keras.callbacks.Callback):
@@ -86,10 +88,12 @@ def search(directory, *, in_build=(), in_fit=(), once=(), seconds=0.0, **setting
         return [SecondEpoch(action_of(in_fit, trial.number), seconds)]
 
     x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
-    tuner = GridSearch(build_fn, "val_loss", directory=directory, seed=3, keep_models=0, **settings)
+    # A plain fit needs no check of the engine in each new worker.
+    settings = {"engine": "fit", "seed": 3, "keep_models": 0} | settings
+    tuner = GridSearch(build_fn, "val_loss", directory=directory, **settings)
     return tuner.search(x, x[:, :1], validation_split=0.25, epochs=2, callbacks=callbacks)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
-    search(sys.argv[1], seconds=float(sys.argv[2]), workers=2, heartbeat_timeout=8.0)
+    search(sys.argv[1], seconds=float(sys.argv[2]), workers=2, heartbeat_timeout=HEARTBEAT_TIMEOUT)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from drill import TRIALS, killed, search
 from test_drills import assert_no_orphans, assert_whole, finished
+from waiting import wait_until
 
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.study.journal import read_journal
@@ -33,8 +33,7 @@ class Cluster:
             self._begun(*WORKER, "--scheduler-file", file, "--local-directory", str(folder), "--name", name)
             for name in "ab"
         ]
-        while not (folder / "scheduler.json").exists():
-            time.sleep(0.05)
+        wait_until((folder / "scheduler.json").exists, self.scheduler)
         self.client = distributed.Client(scheduler_file=file, timeout=60)
         self.client.wait_for_workers(2, timeout=120)
 
@@ -48,6 +47,9 @@ class Cluster:
             process.kill()
             process.wait()
         self.client.close(timeout=2)
+
+
+pytestmark = pytest.mark.xdist_group("dask")  # one process starts the cluster
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,7 @@ def test_a_cluster_tries_the_settings_of_one_worker_tells_its_epochs_at_once_and
     assert (times[1] - times[0]).total_seconds() > 0.2
 
 
+@pytest.mark.drill
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_of_the_cluster_that_is_killed_costs_its_trial_one_attempt(tmp_path, cluster):
     search(tmp_path, executor=cluster.client, in_fit=[(5, killed)], once=[5])
@@ -86,6 +89,7 @@ def test_a_worker_of_the_cluster_that_is_killed_costs_its_trial_one_attempt(tmp_
     assert "was lost after epoch 0" in trials[5].notes[0]
 
 
+@pytest.mark.drill
 @pytest.mark.filterwarnings("ignore")
 def test_a_scheduler_that_dies_ends_the_search_which_can_be_resumed(tmp_path, cluster):
     class SchedulerDies:

@@ -5,6 +5,7 @@ Every drill is twelve trials of a grid, so that a trial's number is its setting.
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import subprocess
@@ -14,20 +15,19 @@ from pathlib import Path
 
 import psutil
 import pytest
-from drill import TRIALS, crash, hanging, killed, out_of_memory, search, silent
+from drill import HEARTBEAT_TIMEOUT, TRIALS, crash, hanging, killed, out_of_memory, search, silent
+from waiting import PATIENCE, wait_until
 
 from kerastune_lite import Study
-from kerastune_lite.errors import StudyLockedError
 
 PROGRAM = Path(__file__).parent / "drill.py"
-PATIENCE = 240.0
-"""Seconds after which a drill that doesn't end is a failure; a slow machine needs a tenth of it."""
 GRACE = 2.0
 """Seconds after which no process of a search may be left."""
+TRIAL_TIMEOUT = 10.0
 
 
 def begun(directory, seconds):
-    """A search with two workers in a process of its own, whose epochs sleep for so many seconds."""
+    """A search with two workers in a process of its own, whose epochs sleep for some seconds."""
     return subprocess.Popen(
         [sys.executable, PROGRAM, directory, str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -41,19 +41,18 @@ def ended(process):
 
 
 def assert_no_orphans(directory):
-    time.sleep(GRACE)
-    of_this_search = [
-        p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or ())
-    ]
-    assert [p for p in of_this_search if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    wait_until(lambda: not processes_of(directory), patience=GRACE)
 
 
-def wait_until(condition, process):
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.05)
+def processes_of(directory):
+    """The processes whose command names a search's directory, those left out that have ended but for their status."""
+    named = [p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or ())]
+    found = []
+    for process in named:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def finished(directory):
@@ -72,6 +71,9 @@ def assert_whole(directory, before=None, failed=()):
     return trials
 
 
+pytestmark = pytest.mark.xdist_group("drills")  # one process makes what `troubled` gives
+
+
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
     """The trials of a search in which five workers come to grief, and what it printed."""
@@ -82,8 +84,8 @@ def troubled(tmp_path_factory):
         in_fit=[(2, killed), (6, out_of_memory), (8, hanging), (10, silent)],
         once=[2, 10],
         workers=2,
-        trial_timeout=24.0,
-        heartbeat_timeout=12.0,
+        trial_timeout=TRIAL_TIMEOUT,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
     )
     assert_no_orphans(directory)
     return assert_whole(directory, failed=[4, 6, 8])
@@ -108,14 +110,19 @@ def test_a_fit_that_takes_more_memory_than_there_is_fails_its_own_trial(troubled
 
 
 def test_a_fit_that_hangs_is_ended_at_the_trials_timeout(troubled):
-    assert str(troubled[8].error).startswith("TrialTimeout: it took longer than trial_timeout=24 seconds")
+    assert str(troubled[8].error).startswith(
+        f"TrialTimeout: it took longer than trial_timeout={TRIAL_TIMEOUT:g} seconds"
+    )
 
 
 def test_a_worker_that_gives_no_sign_of_life_is_replaced(troubled):
-    assert "gave no sign of life for heartbeat_timeout=12 seconds" in troubled[10].notes[0]
+    assert f"gave no sign of life for heartbeat_timeout={HEARTBEAT_TIMEOUT:g} seconds" in troubled[10].notes[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [*(pytest.param(number, marks=pytest.mark.drill) for number in (signal.SIGINT, signal.SIGTERM)), signal.SIGKILL],
+)
 def test_a_search_that_is_ended_takes_its_workers_along_and_can_be_resumed(tmp_path, capfd, number):
     process = begun(tmp_path, seconds=0.3)
     wait_until(lambda: len(finished(tmp_path)) >= 3, process)
@@ -131,6 +138,7 @@ def test_a_search_that_is_ended_takes_its_workers_along_and_can_be_resumed(tmp_p
     assert_whole(tmp_path, before)
 
 
+@pytest.mark.drill
 def test_a_search_whose_journal_cannot_grow_ends_with_all_that_was_written(tmp_path):
     process = begun(tmp_path, seconds=0.3)
     wait_until(lambda: len(finished(tmp_path)) >= 3, process)
@@ -146,21 +154,12 @@ def test_a_search_whose_journal_cannot_grow_ends_with_all_that_was_written(tmp_p
     assert_whole(tmp_path, before)
 
 
-def test_of_two_tuners_on_one_directory_the_second_is_turned_away(tmp_path):
-    first = begun(tmp_path, seconds=0.5)
-    wait_until(lambda: finished(tmp_path), first)
-
-    with pytest.raises(StudyLockedError, match=f"is in use by process {first.pid}"):
-        search(tmp_path)
-    ended(first)
-    assert_whole(tmp_path)
-
-
+@pytest.mark.drill
 def test_a_search_that_was_suspended_goes_on_with_the_workers_it_had(tmp_path):
     process = begun(tmp_path, seconds=0.3)
     wait_until(lambda: len(finished(tmp_path)) >= 2, process)
     process.send_signal(signal.SIGSTOP)
-    time.sleep(10.0)  # longer than the drill's heartbeat_timeout
+    time.sleep(HEARTBEAT_TIMEOUT + 2.0)
     process.send_signal(signal.SIGCONT)
     ended(process)
 

@@ -129,16 +129,16 @@ def plain(**arguments):
     return lambda model: model.fit(verbose=0, **arguments)
 
 
-def by(engine, told=None, **arguments):
-    """A fit by an engine in the order that a plain fit would draw; how it ran is appended to `told`."""
+def by(engine, how=None, **arguments):
+    """A fit by an engine in the order that a plain fit would draw; how it ran is appended to `how`."""
 
     def fit(model):
         x = arguments["x"]
         count = len(next(iter(x.values())) if isinstance(x, dict) else x)
         order = keras_order(count) if arguments.get("shuffle", True) else None
         fitted = engine.fit(model, {"verbose": 0, **arguments}, seed=1, order=order)
-        if told is not None:
-            told.append(str(fitted.trained))
+        if how is not None:
+            how.append(str(fitted.trained))
         return fitted.history
 
     return fit

@@ -16,6 +16,7 @@ from engine_models import data, model_of
 
 from kerastune_lite import GridSearch, RandomSearch, TrialState
 from kerastune_lite.callbacks import StopOnNaN, TimeLimit
+from kerastune_lite.study.trial import Trained
 from kerastune_lite.training.engine import engine as engine_module
 from kerastune_lite.training.engine import programs, runner, self_check
 from kerastune_lite.training.engine.engine import Engine
@@ -27,13 +28,14 @@ X, Y = data("mlp")
 
 @pytest.fixture(autouse=True)
 def checked():
-    """The engine was found to be right before a test breaks it."""
-    assert Engine().distrust is None
+    """The engine has passed its check before a test breaks it."""
+    assert Engine.trusted().distrust is None
 
 
 def how(model, **arguments):
     given = {"x": X, "y": Y, "verbose": 0} | arguments
-    return Engine().fit(model, {name: value for name, value in given.items() if value is not None}, seed=1).how
+    fitted = Engine().fit(model, {name: value for name, value in given.items() if value is not None}, seed=1)
+    return str(fitted.trained)
 
 
 class OwnFit(keras.Sequential):
@@ -75,7 +77,7 @@ def test_what_cannot_be_compiled_is_a_plain_fit_and_says_why(reason):
 def test_an_engine_that_only_fits_gives_no_reason():
     fitted = Engine("fit").fit(dense(), {"x": X, "y": Y, "verbose": 0}, seed=1)
 
-    assert fitted.how == "fit"
+    assert fitted.trained == Trained("fit")
 
 
 def test_data_that_is_too_large_for_the_device_stays_where_it_is(monkeypatch):
@@ -84,14 +86,14 @@ def test_data_that_is_too_large_for_the_device_stays_where_it_is(monkeypatch):
     fitted = Engine().fit(dense(), {"x": X, "y": Y, "verbose": 0}, seed=1)
     expected = Engine("fit").fit(dense(), {"x": X, "y": Y, "verbose": 0}, seed=1)
 
-    assert fitted.how.startswith("fit: the data (0 MiB) is too large")
+    assert str(fitted.trained).startswith("fit: the data (0 MiB) is too large")
     assert set(fitted.history.history) == set(expected.history.history)
 
 
 def test_a_dataset_to_validate_on_does_not_keep_training_from_being_compiled():
     fitted = Engine().fit(dense(), {"x": X, "y": Y, "validation_data": batches(), "verbose": 0}, seed=1)
 
-    assert fitted.how == "compiled"
+    assert fitted.trained == Trained("compiled")
     assert "val_loss" in fitted.history.history
 
 
@@ -114,7 +116,7 @@ def search(directory, iris, build_fn=build_iris, **settings):
     return tuner.search(*iris, epochs=3, validation_split=0.2)
 
 
-def test_a_trial_tells_how_it_was_trained_and_its_score_does_not_depend_on_it(tmp_path, iris):
+def test_a_trial_says_how_it_was_trained_and_its_score_does_not_depend_on_it(tmp_path, iris):
     auto, fit = (search(tmp_path / name, iris, engine=name) for name in ("auto", "fit"))
 
     assert [trial.engine for trial in auto.trials] == ["compiled", "shared", "shared"]
@@ -208,16 +210,16 @@ def test_programs_are_kept_for_the_latest_signatures_only():
     shared = SharedPrograms(most_kept=2)
     engine = Engine()
     engine._programs = shared
-    told = []
+    ways = []
     for rate in (0.0, 0.1, None, 0.1, 0.0):
         reset_layer_names()
         middle = [] if rate is None else [keras.layers.Dropout(rate)]
         model = keras.Sequential([keras.layers.Input((16,)), *middle, keras.layers.Dense(3)])
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        told.append(engine.fit(model, {"x": X, "y": Y, "verbose": 0}, seed=1).how)
+        ways.append(engine.fit(model, {"x": X, "y": Y, "verbose": 0}, seed=1).trained.how)
 
     assert len(shared) == 2
-    assert [how.partition(":")[0] for how in told] == ["compiled", "compiled", "compiled", "shared", "compiled"]
+    assert ways == ["compiled", "compiled", "compiled", "shared", "compiled"]
 
 
 def test_a_program_does_not_keep_the_model_that_it_was_traced_with():
@@ -255,16 +257,79 @@ def test_only_a_check_that_passed_is_not_made_again(tmp_path, monkeypatch):
     assert [self_check.kept_verdict(None) for _ in range(4)] == ["wrong", None, None, None]
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+UNUSABLE_CACHES = {
+    "in a file": lambda folder: folder / "file",
+    "of a name that is too long": lambda folder: folder / ("a" * 300),
+    "in a place that no folder can be made in": lambda folder: "/proc/self/cache",
+}
+
+
+@pytest.mark.parametrize("place", UNUSABLE_CACHES.values(), ids=UNUSABLE_CACHES)
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, place):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(self_check, "verdict_on", lambda by_programs: None)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place(tmp_path)))
 
     assert self_check.kept_verdict(None) is None
 
 
+@pytest.mark.parametrize("given", ["", "cache", "./cache"])
+def test_a_cache_folder_that_is_no_absolute_path_is_taken_for_the_one_at_home(tmp_path, monkeypatch, given):
+    monkeypatch.setenv("XDG_CACHE_HOME", given)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert self_check.cache_directory() == tmp_path / ".cache" / "kerastune_lite"
+
+
+def test_without_a_home_the_check_is_made_and_nothing_is_kept(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    verdicts = iter([None, "wrong"])
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(self_check.Path, "home", homeless)
+    monkeypatch.setattr(self_check, "verdict_on", lambda by_programs: next(verdicts))
+
+    assert self_check.cache_directory() is None
+    assert [self_check.kept_verdict(None) for _ in range(2)] == [None, "wrong"]
+
+
+def test_a_search_of_a_user_without_a_home_is_trained_by_programs(tmp_path):
+    program = f"""
+import os, pwd
+
+def unknown(uid):
+    raise KeyError(uid)
+
+pwd.getpwuid = unknown
+
+import keras, numpy
+from kerastune_lite import GridSearch
+
+def build_fn(hp):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(hp.choice("rate", [0.1, 0.01])), "mse")
+    return model
+
+x = numpy.ones((8, 2), "float32")
+study = GridSearch(build_fn, "loss", directory={str(tmp_path)!r}, verbose=0).search(x, x[:, :1])
+assert [trial.engine for trial in study.trials] == ["compiled", "shared"], study.trials
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_engine_checks_nothing_until_it_is_to_be_trusted(monkeypatch):
+    monkeypatch.setattr(engine_module, "failed_self_check", lambda: "wrong")
+
+    assert [Engine().distrust, Engine("fit").distrust, Engine.trusted("fit").distrust] == [None] * 3
+    assert Engine.trusted().distrust == "wrong"
+
+
 def test_an_engine_that_is_not_trusted_compiles_nothing_and_says_so(tmp_path, iris, monkeypatch, capsys):
-    monkeypatch.setattr(engine_module, "why_not_trusted", lambda: "a training by programs differs from a plain fit")
+    monkeypatch.setattr(engine_module, "failed_self_check", lambda: "a training by programs differs from a plain fit")
     study = search(tmp_path, iris, verbose=1)
 
     assert {trial.engine for trial in study.trials} == {"fit: a training by programs differs from a plain fit"}

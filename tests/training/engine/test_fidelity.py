@@ -16,15 +16,15 @@ def compared(kind, build=None, **arguments):
     x, y = data(kind)
     arguments = {"x": x, "y": y, "epochs": 3, "batch_size": 16, **arguments}
     build = build or (lambda **numbers: model_of(kind, **numbers))
-    engine, told = Engine(), []
-    fresh = trained(build, by(engine, told, **arguments))
-    trained(lambda: build(rate=0.5, l2=0.1), by(engine, told, **arguments), seed=6)
-    shared = trained(build, by(engine, told, **arguments))
+    engine, how = Engine(), []
+    fresh = trained(build, by(engine, how, **arguments))
+    trained(lambda: build(rate=0.5, l2=0.1), by(engine, how, **arguments), seed=6)
+    shared = trained(build, by(engine, how, **arguments))
     expected = trained(build, plain(**arguments))
 
     assert differences(fresh, expected) == []
     assert differences(shared, expected) == []
-    return told
+    return how
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,11 +108,11 @@ def test_mixed_precision_trains_as_by_a_plain_fit():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        told = compared("mlp")
+        how = compared("mlp")
     finally:
         keras.config.set_dtype_policy(before)
 
-    assert told[-1] == "compiled: its optimizer scales the loss"
+    assert how[-1] == "compiled: its optimizer scales the loss"
 
 
 def test_several_outputs_train_as_by_a_plain_fit():
@@ -135,13 +135,13 @@ def test_several_outputs_train_as_by_a_plain_fit():
 
 def test_batch_sizes_that_differ_between_trials_each_get_their_own_program():
     x, y = data("mlp")
-    engine, told = Engine(), []
+    engine, how = Engine(), []
     for size in (16, 24, 10, 24, 16):
         arguments = {"x": x, "y": y, "epochs": 2, "batch_size": size}
-        by_engine = trained(lambda: model_of("mlp"), by(engine, told, **arguments))
+        by_engine = trained(lambda: model_of("mlp"), by(engine, how, **arguments))
         assert differences(by_engine, trained(lambda: model_of("mlp"), plain(**arguments))) == []
 
-    assert told == ["compiled", *["shared"] * 4]
+    assert how == ["compiled", *["shared"] * 4]
 
 
 def test_a_model_that_is_trained_twice_goes_on_where_it_stood():
