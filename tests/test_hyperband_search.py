@@ -198,10 +198,8 @@ def test_a_damaged_checkpoint_costs_its_trial_a_new_beginning(tmp_path, damage, 
 
     again = [trial for trial in study.trials if trial.notes]
     assert again
-    assert (
-        f"from the first epoch, since its checkpoint after 1 epochs can't be used: it is {damage.replace('cut', 'damaged')}"
-        in (again[0].notes[0])
-    )
+    problem = f"it is {damage.replace('cut', 'damaged')}"
+    assert f"from the first epoch, since its checkpoint after 1 epochs can't be used: {problem}" in again[0].notes[0]
     assert "trained again from the first epoch" in capsys.readouterr().out
     assert [t.score for t in study.trials] == pytest.approx([t.score for t in whole.trials], rel=1e-6)
 
