@@ -89,7 +89,7 @@ class Same:
         return Suggestion(self.values[len(trials)])
 
 
-@pytest.mark.parametrize("build", [build_fn, build_much])
+@pytest.mark.parametrize("build", [pytest.param(build_fn, marks=pytest.mark.drill), build_much])
 def test_a_trial_promoted_twice_is_the_one_trained_in_one_go(tmp_path, build):
     """Weights, optimizer, generators, schedule, order of samples and callbacks go on as if there had been no pause."""
     study = search(tmp_path / "a", build, watched, max_epochs=8, max_trials=4)
@@ -184,7 +184,7 @@ def test_an_interrupted_promotion_goes_on_and_keeps_its_earlier_score_meanwhile(
     assert told(search(tmp_path, callbacks=callbacks)) == told(whole)
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut"])
+@pytest.mark.parametrize("damage", [pytest.param("missing", marks=pytest.mark.drill), "cut"])
 def test_a_damaged_checkpoint_costs_its_trial_a_new_beginning(tmp_path, damage, capsys):
     """The second epoch of trial 0 is trained from the first epoch on, by the same seed, to the same end."""
 

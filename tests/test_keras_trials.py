@@ -145,7 +145,7 @@ def test_each_model_is_freed_before_the_next_trial_begins(tmp_path, iris):
     assert gc.get_freeze_count() == 0
 
 
-@pytest.mark.parametrize(("keep_models", "expected"), [(0, 0), (1, 1), (2, 2)])
+@pytest.mark.parametrize(("keep_models", "expected"), [(0, 0), (1, 1), pytest.param(2, 2, marks=pytest.mark.drill)])
 def test_only_the_best_models_stay_on_disk(tmp_path, iris, build_iris, keep_models, expected):
     x, y = iris
     tuner = RandomSearch(build_iris, "val_loss", max_trials=4, keep_models=keep_models, directory=tmp_path, **QUIET)

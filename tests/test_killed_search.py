@@ -87,6 +87,7 @@ def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, capsys,
     assert settings(tmp_path) == uninterrupted
 
 
+@pytest.mark.drill
 def test_a_trial_that_kills_its_process_twice_is_given_up(tmp_path):
     for _ in range(2):
         assert killable_search(tmp_path, KILL_AT="1:batch0").returncode == -signal.SIGKILL

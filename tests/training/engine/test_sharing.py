@@ -466,7 +466,7 @@ RAN = (
 )
 """How the engine trains the models with the numbers 1, 1.5 and 1, by the name of the case."""
 TRAINED = [
-    *("global", "frozen layer", "schedule", "loss weights", "no dropout at first", "subclassed model"),
+    *("global", "schedule", "subclassed model"),
     *("Adam", "learning rate", "dropout", "regulariser's factors"),
     *("local class", "variable of TensorFlow", "two optimizers", *DRAWN),
 ]
