@@ -24,6 +24,18 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick_collections():
+    """Sets the libraries' objects aside once for all searches of a process.
+
+    Each search would do so for itself, which takes half a second in a process with the graphs of hundreds of tests.
+    """
+    from kerastune_lite.execution.quick_collection import quick_collection
+
+    with quick_collection():
+        yield
+
+
 @pytest.fixture(scope="session")
 def iris():
     """150 flowers: x of shape (150, 4), shuffled so that the last ones make a fair validation split, and y."""

@@ -37,9 +37,6 @@ def told(study):
     return [(t.values, t.state, t.score, t.best_epoch, t.curve, t.plan.resumed_from) for t in study.trials]
 
 
-pytestmark = pytest.mark.xdist_group("population")  # one process makes what `searched` gives
-
-
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     directory = tmp_path_factory.mktemp("population") / "study"

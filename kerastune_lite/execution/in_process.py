@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 
+from kerastune_lite.execution.quick_collection import quick_collection, set_aside
 from kerastune_lite.execution.workers import Ended
 from kerastune_lite.running.task import Outcome, Report, Request, Shared
 from kerastune_lite.training.engine.engine import Engine
@@ -52,26 +52,9 @@ class ThisProcess:
         self._while_open.close()
 
 
-@contextmanager
-def quick_collection() -> Iterator[None]:
-    """Lets garbage collections during a search look only at what the search made.
-
-    A Keras model is full of cycles, so only a collection frees it. A full one takes a quarter of a second, most of it
-    spent on the objects of TensorFlow itself; those are set aside here and put back at the end.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
 def run_here(shared: Shared, request: Request, report: Report, engine: Engine) -> Outcome:
     """Runs a trial in this process, and frees its model."""
     try:
         return run_trial(shared, request, report, engine)
     finally:
-        gc.collect()
-        # What outlives a trial (TensorFlow keeps some 5 MB of each graph) is not to be searched again and again.
-        gc.freeze()
+        set_aside()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from kerastune_lite.execution.in_process import quick_collection, run_here
+from kerastune_lite.execution.in_process import run_here
+from kerastune_lite.execution.quick_collection import quick_collection
 from kerastune_lite.running.task import AskedParameters, Request
 from kerastune_lite.search.plan import SearchPlan
 from kerastune_lite.study.events import ConfirmationFailed, Confirmed

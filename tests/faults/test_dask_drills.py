@@ -49,9 +49,6 @@ class Cluster:
         self.client.close(timeout=2)
 
 
-pytestmark = pytest.mark.xdist_group("dask")  # one process starts the cluster
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))

@@ -71,9 +71,6 @@ def assert_whole(directory, before=None, failed=()):
     return trials
 
 
-pytestmark = pytest.mark.xdist_group("drills")  # one process makes what `troubled` gives
-
-
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
     """The trials of a search in which five workers come to grief, and what it printed."""

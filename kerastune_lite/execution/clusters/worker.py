@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kerastune_lite.execution.clusters.protocol import Result
-from kerastune_lite.execution.in_process import quick_collection
 from kerastune_lite.execution.messages import Finished, LastMessage, Mistake, RemoteReport, ReportMessage
 from kerastune_lite.execution.packing import unpack_whole
+from kerastune_lite.execution.quick_collection import quick_collection
 from kerastune_lite.execution.worker_setup import WorkerContext
 from kerastune_lite.running.task import Request
 

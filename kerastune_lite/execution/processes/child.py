@@ -50,9 +50,9 @@ class Channel:
 
 def serve(channel: Channel, packed: Path) -> None:
     """Runs trials until the search closes the connection, which raises EOFError here."""
-    from kerastune_lite.execution.in_process import quick_collection
     from kerastune_lite.execution.messages import Finished, Mistake, RemoteReport
     from kerastune_lite.execution.packing import unpack
+    from kerastune_lite.execution.quick_collection import quick_collection
     from kerastune_lite.execution.worker_setup import WorkerContext
 
     context = WorkerContext.of(unpack(packed))
