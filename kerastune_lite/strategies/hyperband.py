@@ -115,7 +115,7 @@ class HyperbandStrategy:
         return Pause.WAIT if is_waiting else Pause.DONE
 
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
-        """The numbers of the paused trials that may still be promoted: those among the best of their rung so far."""
+        """The numbers of the paused trials that may still be promoted: the best of each rung so far."""
         last = max((trial.number for trial in trials), default=-1)
         numbers: set[int] = set()
         for first, bracket in self._places():

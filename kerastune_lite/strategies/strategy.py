@@ -20,7 +20,7 @@ from kerastune_lite.study.trial import Fill, Trial
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Train these values next, as a new trial.
+    """The answer to train a setting next, as a new trial.
 
     Attributes:
         values: A value for each parameter that the strategy decides.
@@ -45,7 +45,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class GoOn:
-    """Train a paused trial further, under its own number and with its own values.
+    """The answer to train a paused trial further, under its own number and with its own values.
 
     Attributes:
         number: The paused trial.
@@ -57,7 +57,7 @@ class GoOn:
 
 
 class Pause(Enum):
-    """Why there is nothing to train now."""
+    """The answer that there is nothing to train now, and why."""
 
     WAIT = "a running trial has to report first"
     DONE = "every setting of the space has been tried"

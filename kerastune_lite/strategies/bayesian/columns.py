@@ -66,7 +66,7 @@ class Columns:
 
     @property
     def count(self) -> int:
-        """d."""
+        """The number of columns, d."""
         return len(self.levels)
 
     @property
