@@ -240,7 +240,7 @@ def _event(
 
 def _paused(study: Study, number: int) -> Trial:
     trial = study.records.get(number)
-    if trial is None or trial.plan.pause_at is None:
+    if trial is None or not trial.is_paused:
         raise ValueError(f"The strategy wants to continue trial {number}, and there is no paused trial of that number.")
     return trial
 

@@ -190,6 +190,13 @@ def test_a_trial_that_is_not_paused_cannot_be_continued(answer):
         decided(study(trial(0)), AlwaysPausing(answer))
 
 
+def test_a_trial_that_runs_towards_its_pause_cannot_be_continued():
+    running = trial(0, RUNNING, plan=TrialPlan(epochs=9, pause_at=3))
+
+    with pytest.raises(ValueError, match="wants to continue trial 0, and there is no paused trial of that number"):
+        decided(study(running), AlwaysPausing(GoOn(0)), running=[0])
+
+
 def test_the_same_question_gets_the_same_decision():
     known = study(trial(0))
 
