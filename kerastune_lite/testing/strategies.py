@@ -41,7 +41,7 @@ def learning_curve(values: Mapping[str, Value], epoch: int) -> float:
 
 
 def failing_curve(values: Mapping[str, Value], epoch: int) -> float:
-    """The same, where about a third of all settings fail in their first or second epoch."""
+    """The score of `learning_curve`, but about a third of all settings fail in their first or second epoch."""
     score = learning_curve(values, epoch)
     return math.nan if int(1000.0 * (score - 1.0 / epoch)) % 3 == 0 and epoch <= 2 else score
 
