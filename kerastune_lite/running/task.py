@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import HyperParameters, Space, Value, parameter_from_json
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
@@ -20,8 +21,6 @@ from kerastune_lite.study.trial import Note, Trained, Trial, TrialFailure
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
-
-    from kerastune_lite.training.data import TrainingData
 
     CallbackSource = Sequence[Callback] | Callable[[Trial], Sequence[Callback]]
     """Keras callbacks that are copied for each trial, or a function of the trial that makes them."""
@@ -47,15 +46,17 @@ class Shared:
 
     Attributes:
         build_fn: The user's function or object.
-        data: What to train on; None for a build_fn that trains by itself.
+        data: What to train on, and the other arguments of `fit`.
         callbacks: As the user gave them.
         engine: What trains.
+        objective_is_given: Whether a person named the objective, or the search took the loss.
     """
 
     build_fn: BuildFunction | Builder
-    data: TrainingData | None = None
+    data: TrainingData = field(default_factory=TrainingData)
     callbacks: CallbackSource = ()
     engine: EngineName = "auto"
+    objective_is_given: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,7 @@ class Request:
         first_run: How many times the trial was trained before; each run of a trial has a seed of its own.
         seconds_left: The time that is left for the whole search, or None.
         model_path: Where to keep the model, or None.
+        weights_path: Where to keep its weights alone, if Keras can't write and read the model.
         score_to_beat: The score that the model has to beat to be kept; None keeps any.
         checkpoint: Where the training that this one goes on from was kept, or None.
         checkpoint_path: Where to keep the training if it pauses.
@@ -86,6 +88,7 @@ class Request:
     first_run: int = 0
     seconds_left: float | None = None
     model_path: Path | None = None
+    weights_path: Path | None = None
     score_to_beat: float | None = None
     checkpoint: Path | None = None
     checkpoint_path: Path | None = None
@@ -101,13 +104,14 @@ class Request:
             trial=dataclasses.replace(self.trial, values=labelled(self.trial.values, self.space)),
             space=Space(parameter_from_json(parameter.describe()) for parameter in self.space),
             model_path=_absolute(self.model_path),
+            weights_path=_absolute(self.weights_path),
             checkpoint=_absolute(self.checkpoint),
             checkpoint_path=_absolute(self.checkpoint_path),
         )
 
     def paths(self) -> dict[str, Path]:
         """The files that the trial reads and writes, by the names of their fields."""
-        named = {name: getattr(self, name) for name in ("model_path", "checkpoint", "checkpoint_path")}
+        named = {name: getattr(self, name) for name in _PATHS}
         return {name: path for name, path in named.items() if path is not None}
 
 
@@ -169,6 +173,9 @@ class Outcome:
     def score(self) -> float | None:
         """The mean over runs; None of a trial that failed."""
         return statistics.fmean(self.scores) if self.scores and self.error is None else None
+
+
+_PATHS = ("model_path", "weights_path", "checkpoint", "checkpoint_path")
 
 
 def _absolute(path: Path | None) -> Path | None:

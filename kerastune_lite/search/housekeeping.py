@@ -29,7 +29,7 @@ class Housekeeping:
         """Removes models that are no longer among the best, and checkpoints that no trial can be continued from."""
         files, running = self._files, list(running)
         best = study.leaderboard(self._keep_models) if self._keep_models else ()
-        files.keep_models((files.model(t.number) for t in best), (files.model(t.number) for t in running))
+        files.keep_models((trial.number for trial in best), (trial.number for trial in running))
         trials = study.records.values()
         kept = {(t.plan.resumed_from, t.plan.resumed_at) for t in trials if not t.state.ended}
         if isinstance(strategy, PausingStrategy):
@@ -43,6 +43,10 @@ class Housekeeping:
     def model_path(self, trial: Trial) -> Path | None:
         """Where a trial's model is kept; None where no models are."""
         return self._files.model(trial.number) if self._keep_models else None
+
+    def weights_path(self, trial: Trial) -> Path | None:
+        """Where a trial's weights are kept, where its model can't be kept whole; None where no models are."""
+        return self._files.weights(trial.number) if self._keep_models else None
 
     def pause_path(self, trial: Trial) -> Path | None:
         """Where a trial's training is kept when it pauses; None where it doesn't."""

@@ -145,6 +145,7 @@ class SearchLoop:
             runs=self._plan.runs,
             seconds_left=self._seconds_left(),
             model_path=self._housekeeping.model_path(trial),
+            weights_path=self._housekeeping.weights_path(trial),
             score_to_beat=self._housekeeping.score_to_beat(self._study),
             checkpoint=self._housekeeping.resume_path(trial),
             checkpoint_path=self._housekeeping.pause_path(trial),
@@ -175,8 +176,7 @@ class SearchLoop:
         self._writer.settle(objective)
         if epochs is None:
             return
-        data = self._plan.shared.data
-        if data is not None and epochs == data.fit_arguments.get("epochs"):
+        if epochs == self._plan.shared.data.fit_arguments.get("epochs"):
             # Where build_fn decides the epochs, some of its trainings may be too short for the rule.
             getattr(self._plan.stopping, "check", lambda epochs: None)(epochs)
         self._writer.append(EpochsKnown(trial=trial.number, epochs=epochs))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastune_lite.errors import DataError, StudyError
+from kerastune_lite.errors import StudyError
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.settings import Stopping, check_build_fn, check_count, check_strategy, check_views
 from kerastune_lite.space import Value
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from kerastune_lite.execution.workers import Workers
     from kerastune_lite.running.task import Builder, BuildFunction, CallbackSource, EngineName, Shared
     from kerastune_lite.search.plan import SearchPlan
-    from kerastune_lite.training.data import TrainingData
 
 RUNS_FOLDER = "kerastune_runs"
 
@@ -173,7 +171,8 @@ class Tuner:
         own `fit` on TensorFlow repeats one order in all epochs once a seed is set.)
 
         Args:
-            x: Inputs, as `model.fit` takes them. A generator is passed as a function that makes it.
+            x: Inputs, as `model.fit` takes them. A generator is passed as a function that makes it. None where
+                build_fn returns the data with the model, trains by itself, or has a `fit` that needs none.
             y: Targets.
             validation_data: As `model.fit` takes it, or a function that makes it.
             validation_split: The share of the samples, the last ones, to validate on; split once for all trials.
@@ -195,14 +194,15 @@ class Tuner:
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
+        from kerastune_lite.training.data import prepare
 
         max_seconds = None if max_time is None else seconds_of(max_time)
         check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
         callback_copies.check(callbacks)
-        data = _prepared(x, y, validation_data, validation_split, fit_arguments)
-        objective = self._objective_on(data)
-        shared = Shared(self.build_fn, data, callbacks, self.engine)
+        data = prepare(x, y, validation_data, validation_split, fit_arguments)
+        objective = self.objective or Objective("val_loss" if data.has_validation else "loss")
+        shared = Shared(self.build_fn, data, callbacks, self.engine, objective_is_given=self.objective is not None)
         plan = SearchPlan(
             shared=shared,
             strategy=self._strategy_for(shared, epochs),
@@ -271,15 +271,6 @@ class Tuner:
         with self._writing(objective) as writer:
             confirm(self._latest_plan, writer, writer.study.finalists(n), repeats)
         return self.study.confirmed()
-
-    def _objective_on(self, data: TrainingData | None) -> Objective:
-        """The objective of a search on these data, checked as far as it can be before anything is built."""
-        from kerastune_lite.training.data import check_objective
-
-        objective = self.objective or Objective("val_loss" if data is not None and data.has_validation else "loss")
-        if data is not None and not hasattr(self.build_fn, "fit"):
-            check_objective(objective, data)
-        return objective
 
     def _strategy_for(self, shared: Shared, epochs: int) -> StrategySource:
         """What chooses the settings of a search on what its trials share, each trained for so many epochs."""
@@ -357,20 +348,31 @@ class Tuner:
         self._enqueued.append(dict(values))
 
     def best_model(self) -> keras.Model:
-        """The best trial's model at its best epoch, compiled; its score on the validation data is the trial's."""
+        """The best trial's model at its best epoch, compiled; its score on the validation data is the trial's.
+
+        It is read from its file where Keras can do that; else build_fn makes it, and it is given the weights that were
+        kept. With `verbose` a line says which way it went.
+
+        Raises:
+            NoResultError: It wasn't kept, or can't be given back; with the cause that Keras gave.
+        """
         return self.best_models(1)[0]
 
     def best_models(self, n: int = 1) -> list[keras.Model]:
-        """The models of the best `n` trials, best first, as far as `keep_models` kept them.
+        """The models of the best `n` trials, best first, as far as `keep_models` kept them; fewer come with a warning.
 
         Raises:
-            NoResultError: None was kept.
+            NoResultError: None was kept, or one can't be given back; with the cause that Keras gave.
         """
         from kerastune_lite.training import finished_models
 
+        check_count("n", n, at_least=1)
         study = self.study
         ranked = study.leaderboard(n) or (study.best,)
-        return finished_models.loaded(ranked, StudyFiles(study.directory), self.keep_models, self.build)
+        models = finished_models.loaded(ranked, StudyFiles(study.directory), self.keep_models, self.build)
+        for loaded in models:
+            self._say(f"model {loaded.way}")
+        return [loaded.model for loaded in models]
 
     def build(self, trial_or_values: Trial | Mapping[str, Value]) -> keras.Model:
         """A fresh, compiled, untrained model of a trial's setting or of any values."""
@@ -378,30 +380,43 @@ class Tuner:
 
     def retrain(
         self,
-        x: Any,
+        x: Any = None,
         y: Any = None,
         trial: Trial | None = None,
         epochs: int | None = None,
         **fit_arguments: Any,
     ) -> keras.Model:
-        """Trains a setting afresh, on all data, and gives back the model.
+        """Trains a setting afresh, on all data, as the search trained it, and gives back the model.
+
+        It is trained by the `fit` of a build_fn that has one, with the arguments of `fit` that build_fn returns and
+        those that this process's latest search was given (batch size, class weights, the callbacks that aren't there to
+        stop a training), unless others are given.
 
         Args:
-            x: Inputs.
+            x: Inputs; None where build_fn brings its own.
             y: Targets.
             trial: Which trial's setting; the best one's by default.
             epochs: How long; by default as long as the trial took to its best epoch.
-            **fit_arguments: Everything else that `model.fit` takes.
+            **fit_arguments: Arguments of `model.fit`, instead of the search's own.
 
         Raises:
             ValueError: `epochs` is less than 1.
+            DataError: There are no data.
         """
+        from kerastune_lite.running.task import Shared
         from kerastune_lite.training import finished_models
 
         check_count("epochs", epochs, at_least=1, or_none=True)
         trial = trial or self.study.best
+        latest = self._latest_plan
+        shared = Shared(self.build_fn) if latest is None else latest.shared
         with random_state_put_back():
-            return finished_models.retrained(trial, partial(self._build, trial), x, y, epochs, fit_arguments)
+            return finished_models.retrained(trial, shared, (x, y), epochs, fit_arguments)
+
+    def _say(self, text: str) -> None:
+        """Prints a line for a person, unless the tuner is to be silent."""
+        if self.verbose:
+            print(text)
 
     def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[keras.Model, dict[str, Any]]:
         """A model of a setting, and the arguments of `fit` that build_fn decided with it."""
@@ -419,19 +434,6 @@ class Tuner:
                 directory, count = Path(RUNS_FOLDER) / f"{name}_{count}", count + 1
             self.directory = directory
         return self.directory
-
-
-def _prepared(
-    x: Any, y: Any, validation_data: Any, validation_split: float, fit_arguments: Mapping[str, Any]
-) -> TrainingData | None:
-    """What to train on; None for a build_fn that trains by itself."""
-    from kerastune_lite.training.data import prepare
-
-    if x is not None:
-        return prepare(x, y, validation_data, validation_split, fit_arguments)
-    if y is not None or validation_data is not None or validation_split:
-        raise DataError("search() was given targets or validation data, but no x. Call search(x, y, …).")
-    return None
 
 
 def _version_of(path: Path) -> tuple[int, ...]:

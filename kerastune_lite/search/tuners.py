@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from kerastune_lite.errors import DataError
 from kerastune_lite.search.settings import TunerSettings, check_count, check_strategy
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.strategies.grid_search import GridStrategy
@@ -244,8 +243,6 @@ class PopulationBasedTraining(Tuner):
         from kerastune_lite.strategies.population import PopulationStrategy
         from kerastune_lite.training.weight_shapes import weight_shapes_of
 
-        if shared.data is None:
-            raise DataError("PopulationBasedTraining trains by fit. Call search(x, y, …).")
         layout = partial(weight_shapes_of, shared.build_fn, shared.data)
         return PopulationStrategy(RandomStrategy(), self.population, self.interval, epochs, layout)
 

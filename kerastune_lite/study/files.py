@@ -26,6 +26,14 @@ class StudyFiles:
         """The path of a trial's model."""
         return self.directory / MODELS / f"{number:04d}.keras"
 
+    def weights(self, number: int) -> Path:
+        """The path of a trial's weights, where Keras can't keep its model whole."""
+        return self.directory / MODELS / f"{number:04d}.npz"
+
+    def has_model(self, number: int) -> bool:
+        """Whether a trial's model was kept, in either form."""
+        return self.model(number).exists() or self.weights(number).exists()
+
     def checkpoint(self, number: int, epochs: int | None) -> Path:
         """The path of a trial's checkpoint after a number of epochs."""
         return self.directory / CHECKPOINTS / f"{number:04d}-{epochs}.npz"
@@ -35,9 +43,16 @@ class StudyFiles:
         """The folder from which the worker processes of a search read, and into which they write crash reports."""
         return self.directory / WORKERS
 
-    def keep_models(self, kept: Iterable[Path], running: Iterable[Path]) -> None:
-        """Removes all models but these, and what unfinished writes left; running trials may just be writing theirs."""
-        _keep(self.directory / MODELS, "*.keras", kept, running)
+    def keep_models(self, kept: Iterable[int], running: Iterable[int]) -> None:
+        """Removes all models but those of these trials, and what unfinished writes left.
+
+        Args:
+            kept: The numbers of the trials whose models stay.
+            running: The numbers of the trials that may just be writing theirs.
+        """
+        kept, running = list(kept), list(running)
+        for pattern, path_of in (("*.keras", self.model), ("*.npz", self.weights)):
+            _keep(self.directory / MODELS, pattern, map(path_of, kept), map(path_of, running))
 
     def keep_checkpoints(self, kept: Iterable[Path], running: Iterable[Path]) -> None:
         """Removes all checkpoints but these, as `keep_models` does with models."""

@@ -47,9 +47,10 @@ Curve = tuple[Mapping[str, float], ...]
 Fill = Literal["random", "first"]
 """How a parameter is answered that a trial's values don't hold: by a random draw, or by its first value."""
 
-NoteKind = Literal["remark", "setting", "attempt", "checkpoint", "engine", "model"]
+NoteKind = Literal["remark", "setting", "attempt", "checkpoint", "engine", "model", "score", "leak"]
 """What a note is about: where the setting came from, an attempt that was lost, a checkpoint that couldn't be read, how
-the trial was trained, or a model that couldn't be saved. Journals of earlier versions hold remarks only."""
+the trial was trained, how its model was kept or why it wasn't, how its score was made, or what it has in common with
+other trials. Journals of earlier versions hold remarks only."""
 
 
 class Note(str):

@@ -19,11 +19,11 @@ from kerastune_lite.execution.in_process import run_here
 from kerastune_lite.execution.messages import EpochLogs, ReportMessage
 from kerastune_lite.execution.workers import Ended
 from kerastune_lite.running.task import AskedParameters, BuildFunction, Outcome, Request, Shared
+from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import Choice, Float, HyperParameters, Space
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import TrialPlan
 from kerastune_lite.testing.simulation import made_up_trial
-from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.engine.engine import Engine
 
 OBJECTIVE = Objective("loss", "min")

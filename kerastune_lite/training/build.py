@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from kerastune_lite.errors import BuildError, ObjectiveError
+from kerastune_lite.errors import BuildError
 from kerastune_lite.running.task import Builder, BuildFunction
-from kerastune_lite.space import HyperParameters, Value, is_number
-from kerastune_lite.study.objective import Objective, not_reported
-from kerastune_lite.training.recorder import numeric_logs
+from kerastune_lite.space import HyperParameters, Value
+from kerastune_lite.study.objective import Objective
+from kerastune_lite.training.returned import Returned, returned_of
 
 _WAYS = (
-    "Return the compiled model; or (model, fit_arguments); or, from a function that trains by itself, the score or a "
-    "dict of metrics that holds the objective."
+    "Return the compiled model; or (model, fit_arguments); or, from a function that trains by itself, the score, a "
+    "dict of metrics that holds the objective, a History, or a list of these (folds or repeats, which are averaged)."
 )
 
 
@@ -27,12 +27,12 @@ class Built:
     Attributes:
         model: The compiled model, or None.
         fit_arguments: The arguments of `fit` that build_fn returned with the model, or None.
-        curve: The logs of a function that trained by itself, one dict an epoch.
+        result: The result of a function that trained by itself, or None.
     """
 
     model: keras.Model | None = None
     fit_arguments: Mapping[str, Any] | None = None
-    curve: tuple[Mapping[str, float], ...] = ()
+    result: Returned | None = None
 
 
 def builder_of(build_fn: BuildFunction | Builder) -> BuildFunction:
@@ -41,6 +41,11 @@ def builder_of(build_fn: BuildFunction | Builder) -> BuildFunction:
     if not callable(build):
         raise BuildError(f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}.")
     return build  # type: ignore[no-any-return]
+
+
+def own_fit_of(build_fn: BuildFunction | Builder) -> Callable[..., Any] | None:
+    """The `fit` of an object that builds, where it has one of its own."""
+    return getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
 
 
 def built_with(build_fn: BuildFunction | Builder, values: Mapping[str, Value], objective: Objective) -> Built:
@@ -71,37 +76,10 @@ def interpret(returned: Any, objective: Objective) -> Built:
         return Built(_compiled(returned))
     if returned is None:
         raise BuildError(f"build_fn returned None: its last line may lack a `return`. {_WAYS}")
-    curve = curve_of(returned, objective)
-    if curve is None:
+    result = returned_of(returned, objective)
+    if result is None:
         raise BuildError(f"build_fn returned {returned!r} ({type(returned).__name__}), which can't be trained. {_WAYS}")
-    model = returned.get("model") if isinstance(returned, Mapping) else None
-    return Built(model if isinstance(model, keras.Model) else None, None, curve)
-
-
-def curve_of(result: Any, objective: Objective) -> tuple[Mapping[str, float], ...] | None:
-    """The learning curve in what a function that trains by itself returned: a History, a score or a dict of metrics.
-
-    None of anything else.
-
-    Raises:
-        ObjectiveError: It is a dict of metrics without the objective.
-    """
-    if isinstance(result, keras.callbacks.History):
-        names = list(result.history)
-        epochs = max(map(len, result.history.values()), default=0)
-        curve = tuple(
-            numeric_logs({name: result.history[name][epoch] for name in names if epoch < len(result.history[name])})
-            for epoch in range(epochs)
-        )
-        return curve or None
-    if is_number(result):
-        return ({objective.name: float(result)},)
-    if isinstance(result, Mapping):
-        numbers = {str(name): float(value) for name, value in result.items() if is_number(value)}
-        if objective.name not in numbers:
-            raise ObjectiveError(not_reported(objective.name, list(numbers)))
-        return (numbers,)
-    return None
+    return Built(result.model, None, result)
 
 
 def _compiled(model: keras.Model) -> keras.Model:

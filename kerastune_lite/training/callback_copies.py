@@ -52,6 +52,14 @@ def for_training(
     return fresh
 
 
+def for_retraining(callbacks: CallbackSource, trial: Trial) -> list[keras.callbacks.Callback]:
+    """Fresh callbacks for training a trial's setting again, with paths beside those of the trial itself."""
+    fresh = list(callbacks(trial)) if callable(callbacks) else [_copy(callback) for callback in callbacks]
+    for callback in fresh:
+        _keep_paths_apart(callback, Path(f"retrained_trial_{trial.number:04d}"))
+    return fresh
+
+
 def stop_reason(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
     """Why the first callback that stopped a training did so; None where none of them did."""
     for callback in callbacks:

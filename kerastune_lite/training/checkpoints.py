@@ -1,14 +1,10 @@
 """Checkpoints: a paused training in one file, with everything that resuming it takes.
 
-The file is a NumPy archive: arrays and one JSON text, no pickle. It appears at its path complete or not at all; a
-damaged one is recognised by the archive's own checksums.
+The file appears at its path complete or not at all, and a damaged one is recognised: see array_files.py.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +14,7 @@ import keras
 import numpy as np
 
 from kerastune_lite.study.atomic_files import written_whole
+from kerastune_lite.training import array_files
 from kerastune_lite.training.keras_internals import trained_state_of
 
 Arrays = list[np.ndarray]
@@ -75,33 +72,15 @@ def restore(model: keras.Model, checkpoint: Checkpoint, keep: Sequence[keras.Var
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint to a file, which appears complete or not at all."""
-    arrays: dict[str, np.ndarray] = {}
-
-    def packed(value: Any) -> Any:
-        """The value as JSON, with the names of its arrays, which are put into `arrays`."""
-        if isinstance(value, (np.ndarray, np.generic)):
-            name = f"array{len(arrays)}"
-            array = np.asarray(value)
-            # NumPy's format has no name for the types that it borrows (bfloat16).
-            arrays[name] = array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array
-            return {"array": name, "type": array.dtype.name, "is_number": isinstance(value, np.generic)}
-        if isinstance(value, Mapping):
-            return {"dict": [[packed(key), packed(item)] for key, item in value.items()]}
-        if isinstance(value, (list, tuple)):
-            return {type(value).__name__: [packed(item) for item in value]}
-        return value
-
     document = {
         "epochs": checkpoint.epochs,
-        "variables": packed(checkpoint.variables),
+        "variables": checkpoint.variables,
         "built_rate": checkpoint.built_rate,
-        "best_weights": packed(checkpoint.best_weights),
-        "callbacks": [[name, packed(state)] for name, state in checkpoint.callbacks],
+        "best_weights": checkpoint.best_weights,
+        "callbacks": [list(pair) for pair in checkpoint.callbacks],
     }
-    with written_whole(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, allow_pickle=False, document=np.array(json.dumps(document)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
+    with written_whole(path) as unfinished:
+        array_files.write(unfinished, document)
 
 
 def read(path: Path) -> Checkpoint:
@@ -110,30 +89,16 @@ def read(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: It is missing or damaged.
     """
-
-    def unpacked(value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        if "array" in value:
-            array = archive[value["array"]]
-            array = array if array.dtype.name == value["type"] else array.view(value["type"])
-            return array[()] if value["is_number"] else array
-        if "dict" in value:
-            return {unpacked(key): unpacked(item) for key, item in value["dict"]}
-        kind, items = next(iter(value.items()))
-        return {"list": list, "tuple": tuple}[kind](unpacked(item) for item in items)
-
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            document = json.loads(archive["document"].item())
-            return Checkpoint(
-                document["epochs"],
-                unpacked(document["variables"]),
-                document["built_rate"],
-                unpacked(document["best_weights"]),
-                tuple((name, unpacked(state)) for name, state in document["callbacks"]),
-            )
+        document = array_files.read(path)
+        return Checkpoint(
+            document["epochs"],
+            document["variables"],
+            document["built_rate"],
+            document["best_weights"],
+            tuple((name, state) for name, state in document["callbacks"]),
+        )
     except FileNotFoundError as error:
         raise CheckpointError("it is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, StopIteration, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"it is damaged ({type(error).__name__}: {error})") from error
+    except (array_files.ArrayFileError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"it is damaged ({error})") from error

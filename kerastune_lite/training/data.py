@@ -7,7 +7,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Any
 
@@ -15,43 +14,8 @@ import keras
 import numpy as np
 
 from kerastune_lite.errors import DataError, ObjectiveError
+from kerastune_lite.running.training_data import TrainingData, is_factory
 from kerastune_lite.study.objective import Objective
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The data arguments of `fit`, ready for every trial.
-
-    Attributes:
-        x: Inputs; a function is called for each training and makes a dataset or generator afresh.
-        y: Targets, where x doesn't hold them.
-        sample_weight: One weight a sample, or None.
-        validation_data: As `fit` takes it, or a function that makes it afresh, or None.
-        fit_arguments: All other arguments of `fit`.
-    """
-
-    x: Any = None
-    y: Any = None
-    sample_weight: Any = None
-    validation_data: Any = None
-    fit_arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether there is validation data, so that val_… metrics are reported."""
-        return self.validation_data is not None
-
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of one `fit`; datasets that are given as functions are made afresh for it."""
-        arguments = dict(self.fit_arguments)
-        for name in ("x", "y", "sample_weight", "validation_data"):
-            value = getattr(self, name)
-            if value is not None:
-                arguments[name] = value() if _is_factory(value) else value
-        if isinstance(arguments.get("x"), GeneratorType) or hasattr(arguments.get("x"), "element_spec"):
-            # Keras can't shuffle these, and warns of its own default at every fit.
-            arguments.setdefault("shuffle", False)
-        return arguments
 
 
 def prepare(
@@ -60,17 +24,21 @@ def prepare(
     """Checks the data of a search, and splits off the last samples for validation, as Keras does.
 
     Args:
-        x: Inputs, as `fit` takes them, or a function that makes them.
+        x: Inputs, as `fit` takes them, or a function that makes them; None where trials bring their own.
         y: Targets.
         validation_data: As `fit` takes it, or a function that makes it.
         validation_split: The share of the samples to validate on; 0 splits nothing.
         fit_arguments: All other arguments of `fit`.
 
     Raises:
-        DataError: Lengths differ, an argument is unknown, the split is impossible, or a generator can't be repeated.
+        DataError: Lengths differ, an argument is unknown, the split is impossible, a generator can't be repeated, or
+            there are targets without inputs.
     """
-    _check_fit_arguments(fit_arguments)
+    check_names(fit_arguments)
     fit_arguments = dict(fit_arguments)
+    if x is None and (y is not None or validation_split):
+        what = "targets" if y is not None else f"validation_split={validation_split!r}"
+        raise DataError(f"search() was given {what}, but no x. Call search(x, y, …).")
     sample_weight = fit_arguments.pop("sample_weight", None)
     for name, value in (("x", x), ("y", y), ("validation_data", validation_data)):
         if isinstance(value, GeneratorType):
@@ -95,33 +63,31 @@ def prepare(
     return TrainingData(x, y, sample_weight, validation_data, fit_arguments)
 
 
-def check_objective(objective: Objective, data: TrainingData) -> None:
+def check_objective(objective: Objective, *, has_validation: bool) -> None:
     """Raises ObjectiveError where the objective is a val_… metric and there is no validation data."""
-    if objective.name.startswith("val_") and not data.has_validation:
+    if objective.name.startswith("val_") and not has_validation:
         raise ObjectiveError(
             f"The objective {objective.name!r} needs validation data. Give search() one of: validation_split=0.2 "
             "(the last fifth of the arrays), validation_data=(x_val, y_val), or validation_data= with a "
-            "tf.data.Dataset, a PyDataset or a function that makes one."
+            "tf.data.Dataset, a PyDataset or a function that makes one; or let build_fn return it with the model: "
+            "(model, {'validation_data': …})."
         )
 
 
-def _check_fit_arguments(arguments: Mapping[str, Any]) -> None:
+def check_names(arguments: Mapping[str, Any], by: str = "search() and model.fit take") -> None:
+    """Raises DataError where an argument isn't one of `fit`'s; `by` begins the message."""
     known = [name for name in inspect.signature(keras.Model.fit).parameters if name != "self"]
     for name in arguments:
         if name not in known:
             near = difflib.get_close_matches(name, [*known, "max_time"], n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise DataError(f"search() and model.fit take no argument {name!r}.{hint} fit takes: {', '.join(known)}.")
-
-
-def _is_factory(value: Any) -> bool:
-    return inspect.isfunction(value) or inspect.ismethod(value) or type(value).__name__ == "partial"
+            raise DataError(f"{by} no argument {name!r}.{hint} fit takes: {', '.join(known)}.")
 
 
 def _is_arrays(value: Any) -> bool:
     """Whether it is arrays that can be indexed by sample, in any nesting that Keras takes."""
     leaves = list(_leaves(value))
-    return bool(leaves) and all(hasattr(leaf, "shape") and not _is_factory(leaf) for leaf in leaves)
+    return bool(leaves) and all(hasattr(leaf, "shape") and not is_factory(leaf) for leaf in leaves)
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import keras
 
-from kerastune_lite.errors import NoResultError
-from kerastune_lite.running.task import Builder, BuildFunction
-from kerastune_lite.space import Value
+from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
+from kerastune_lite.errors import DataError, NoResultError
+from kerastune_lite.running.task import Builder, BuildFunction, Shared
+from kerastune_lite.running.training_data import TrainingData
+from kerastune_lite.space import HyperParameters, Value
 from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
-from kerastune_lite.training import model_files
-from kerastune_lite.training.build import built_with
+from kerastune_lite.training import callback_copies, model_files
+from kerastune_lite.training.build import Built, builder_of, interpret, own_fit_of
 from kerastune_lite.training.data import prepare
 from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.keras_internals import reset_layer_names
+from kerastune_lite.training.model_files import Loaded, ModelFileError
+
+STOPPING = (keras.callbacks.EarlyStopping, EarlyStopping, TargetReached, TimeLimit)
+"""Callbacks that are there to stop a training: one whose length is known has no use for them."""
 
 
 def built(
@@ -29,58 +37,133 @@ def built(
         NoResultError: build_fn gives back no model.
         KerastuneError: build_fn refuses a value, or returned something that can't be trained.
     """
-    result = built_with(build_fn, values, objective)
-    if result.model is None:
-        raise NoResultError("build_fn trains by itself and gives back no model.")
-    return result.model, dict(result.fit_arguments or {})
+    result = _built(build_fn, HyperParameters(values), objective)
+    return _model_of(result), dict(result.fit_arguments or {})
 
 
 def loaded(
-    trials: Iterable[Trial], files: StudyFiles, keep_models: int, build: Callable[[Trial], keras.Model]
-) -> list[keras.Model]:
-    """The models of trials, in their order, those left out that weren't kept.
+    trials: Sequence[Trial], files: StudyFiles, keep_models: int, build: Callable[[Trial], keras.Model]
+) -> list[Loaded]:
+    """The models of trials, in their order. Those that weren't kept are left out, with a warning that names them.
 
     Args:
         trials: Whose models.
         files: Where they were kept.
-        keep_models: How many the search was to keep, for the error's message.
+        keep_models: How many the search was to keep, for the messages.
         build: Builds the model of a trial, for one that Keras can't make from its file alone.
 
     Raises:
-        NoResultError: None was kept.
+        NoResultError: None was kept, or one can't be read; with the cause that Keras gave.
     """
-    kept = [(trial, path) for trial in trials if (path := files.model(trial.number)).exists()]
-    if not kept:
+    missing = [trial for trial in trials if not files.has_model(trial.number)]
+    reasons = "".join(f" Trial {t.number}: {note}." for t in missing for note in t.notes if note.kind == "model")
+    if len(missing) == len(trials):
         raise NoResultError(
-            f"No model of the best trials was kept in {files.directory} (keep_models={keep_models}). "
+            f"No model of the best trials was kept in {files.directory} (keep_models={keep_models}).{reasons} "
             "tuner.retrain(x, y) trains the best setting again."
         )
-    return [model_files.load(path, partial(build, trial)) for trial, path in kept]
+    if missing:
+        numbers = ", ".join(str(trial.number) for trial in missing)
+        warnings.warn(
+            f"best_models({len(trials)}) gives {len(trials) - len(missing)}: no model of trial {numbers} was kept "
+            f"(keep_models={keep_models}).{reasons} tuner.retrain(x, y, trial=…) trains one of them again.",
+            stacklevel=3,
+        )
+    return [_loaded(trial, files, build) for trial in trials if trial not in missing]
+
+
+def _loaded(trial: Trial, files: StudyFiles, build: Callable[[Trial], keras.Model]) -> Loaded:
+    try:
+        return model_files.load(files.model(trial.number), files.weights(trial.number), partial(build, trial))
+    except ModelFileError as error:
+        raise NoResultError(
+            f"The model of trial {trial.number} can't be given back: {error}. tuner.retrain(x, y) trains its setting "
+            "again."
+        ) from error
 
 
 def retrained(
     trial: Trial,
-    build: Callable[[], tuple[keras.Model, dict[str, Any]]],
-    x: Any,
-    y: Any,
+    shared: Shared,
+    data: tuple[Any, Any],
     epochs: int | None,
     fit_arguments: Mapping[str, Any],
 ) -> keras.Model:
-    """A fresh model of a trial's setting, trained on other data.
+    """A fresh model of a trial's setting, trained on other data as the search trained it.
 
     Args:
         trial: The trial; its seed is set before the build.
-        build: Builds the model of its setting, and tells the arguments of `fit` that belong to it.
-        x: Inputs.
-        y: Targets.
+        shared: The search's build_fn, fit arguments and callbacks. Its data aren't used.
+        data: Inputs and targets; None for those that build_fn brings.
         epochs: How long; None trains as long as the trial took to its best epoch.
-        fit_arguments: Everything else that `fit` is given.
+        fit_arguments: What `fit` is given instead of the search's own arguments.
+
+    Raises:
+        DataError: There are no data, or a name isn't one of `fit`'s arguments.
+        NoResultError: build_fn trains by itself and gives back no model.
     """
     if trial.seed is not None:
         keras.utils.set_random_seed(trial.seed)
-    model, decided = build()
-    best_epochs = 1 if trial.best_epoch is None else trial.best_epoch + 1
-    settings = {"verbose": 0, **decided, **fit_arguments, "epochs": epochs or best_epochs}
-    arguments = prepare(x, y, settings.pop("validation_data", None), 0.0, settings).arguments()
-    Engine("fit").fit(model, arguments, seed=trial.seed or 0)
+    hp = HyperParameters(trial.values)
+    result = _built(shared.build_fn, hp, Objective("loss"))
+    model, own_fit = _model_of(result), own_fit_of(shared.build_fn)
+    if result.result is not None:
+        if data[0] is not None:
+            raise DataError(
+                "build_fn trains by itself, on data of its own: retrain() takes no x then, and gives back its model."
+            )
+        return model
+    arguments = _arguments(trial, shared, result, data, fit_arguments)
+    arguments["epochs"] = epochs or _epochs_of(trial)
+    if own_fit is not None:
+        positional = [arguments.pop(name) for name in ("x", "y") if name in arguments]
+        own_fit(hp, model, *positional, **arguments)
+    else:
+        if "x" not in arguments:
+            raise DataError("retrain() was given no data, and build_fn returns none. Call retrain(x, y, …).")
+        Engine("fit").fit(model, arguments, seed=trial.seed or 0)
     return model
+
+
+def _built(build_fn: BuildFunction | Builder, hp: HyperParameters, objective: Objective) -> Built:
+    reset_layer_names()
+    return interpret(builder_of(build_fn)(hp), objective)
+
+
+def _model_of(result: Built) -> keras.Model:
+    if result.model is None:
+        raise NoResultError("build_fn trains by itself and gives back no model.")
+    return result.model
+
+
+def _arguments(
+    trial: Trial, shared: Shared, result: Built, data: tuple[Any, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a retraining: the search's own, then those of the setting, then those that are given."""
+    x, y = data
+    given = dict(given)
+    decided = {name: value for name, value in (result.fit_arguments or {}).items() if name not in given}
+    if x is not None:
+        decided = {name: value for name, value in decided.items() if name not in ("x", "y", "sample_weight")}
+    own_callbacks = (shared.callbacks, decided.pop("callbacks", ()))
+    searched = {name: value for name, value in shared.data.fit_arguments.items() if name not in _OF_THE_SEARCH}
+    if "callbacks" not in given:
+        given["callbacks"] = [
+            callback
+            for source in own_callbacks
+            for callback in callback_copies.for_retraining(source, trial)
+            if not isinstance(callback, STOPPING)
+        ]
+    new: TrainingData = prepare(x, y, given.pop("validation_data", None), 0.0, {"verbose": 0, **searched, **given})
+    return new.arguments(brought=decided)
+
+
+_OF_THE_SEARCH = ("epochs", "initial_epoch", "validation_split")
+
+
+def _epochs_of(trial: Trial) -> int:
+    """How many epochs a trial took to its best one; all of them where the score is of none of them."""
+    if trial.best_epoch is None:
+        return trial.epochs or 1
+    # In a fit of the user's own, which may train several times, the recorded epochs may be more than it was asked for.
+    return min(trial.best_epoch + 1, trial.epochs or trial.best_epoch + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,20 @@ from kerastune_lite.running.task import AskedParameters, Report, Request, Shared
 from kerastune_lite.space import UNSET, HyperParameters, Parameter, Value
 from kerastune_lite.space.seeds import random_value, run_seed
 from kerastune_lite.study.objective import Objective, with_direction
-from kerastune_lite.study.trial import Trained
+from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training import callback_copies
-from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
+from kerastune_lite.training.averaged_weights import may_change_weights
+from kerastune_lite.training.build import Built, builder_of, interpret, own_fit_of
 from kerastune_lite.training.checkpoints import Checkpoint
-from kerastune_lite.training.engine.engine import Engine, Fitted
+from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.example import Example, example_of
 from kerastune_lite.training.fit_arguments import fit_arguments
 from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
+from kerastune_lite.training.leaks import leak_notes, remember
+from kerastune_lite.training.own_fit import scored_by_epochs, scored_by_own_fit
 from kerastune_lite.training.pausing import PauseAt, pausing_callbacks, resume
 from kerastune_lite.training.recorder import EpochRecorder
-from kerastune_lite.training.scoring import best_of_curve, best_of_recorded
+from kerastune_lite.training.returned import Returned
 
 if TYPE_CHECKING:
     from kerastune_lite.running.task import CallbackSource
@@ -47,19 +51,23 @@ class Run:
         is_stopped: Whether the search ended or paused it, and not the user's callbacks.
         trained: How it was trained; None where build_fn trained by itself.
         seconds_saved: How long the engine would have traced what it had traced before.
-        model: The model, with the weights of its best epoch; None where build_fn gave none back.
+        model: The model, with the weights that were scored; None where there is none that has the score.
+        example: The shapes of the data that it was trained on.
+        notes: Remarks for the trial's record.
     """
 
     number: int
     values: Mapping[str, Value]
     objective: Objective
     score: float
-    best_epoch: int
+    best_epoch: int | None
     stop_reason: str | None = None
     is_stopped: bool = False
     trained: Trained | None = None
     seconds_saved: float = 0.0
     model: keras.Model | None = field(default=None, repr=False)
+    example: Example | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +116,8 @@ class Training:
             built = interpret(builder_of(self.shared.build_fn)(hp), self.objective)
             self.report.asked(AskedParameters(hp.asked, hp.values))
             objective = _settled(self.objective, built.model)
-            if built.curve:
-                return self._scored(hp, built.model, built.curve, objective)
+            if built.result is not None:
+                return self._scored(hp, built.model, built.result, objective)
             return self._fitted(hp, built, objective, started)
         finally:
             # A build that failed has asked too, and a fit of the user's own may ask for more.
@@ -128,55 +136,69 @@ class Training:
         """Trains the model with the user's callbacks, and gives it the weights of its best epoch."""
         model, trial = built.model, self.request.trial
         assert model is not None
-        arguments = fit_arguments(built, self.shared.data, trial.plan.epochs)
+        own_fit = own_fit_of(self.shared.build_fn)
+        self._check_default_objective(built)
+        arguments = fit_arguments(
+            built, self.shared.data, trial.plan.epochs, objective, has_own_fit=own_fit is not None
+        )
+        notes = leak_notes(model)
         if self.number == 0:
             self.report.built(objective, arguments.get("epochs"))
+        callbacks = self._callbacks(hp, arguments.pop("callbacks", ()), started)
         recorder = EpochRecorder(
+            model,
             objective,
             lambda epoch, logs: self.report.epoch(self.number, epoch, logs),
             may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
+            is_own_fit=own_fit is not None,
+            keeps_validated=objective.name.startswith("val_") and any(map(may_change_weights, callbacks)),
             earlier=() if self.checkpoint is None else trial.curve,
             counts_from=trial.first_epoch,
         )
-        callbacks = self._callbacks(hp, arguments.pop("callbacks", ()), started)
         states, pause = pausing_callbacks(
             model, trial.plan.pause_at, self.checkpoint, self.request.checkpoint_path, callbacks, recorder
         )
         if self.checkpoint is not None:
-            assert self.shared.data is not None
-            resume(model, self.shared.data.arguments()["x"], self.checkpoint)
+            resume(model, arguments.get("x"), self.checkpoint)
             arguments["initial_epoch"] = self.checkpoint.epochs
             recorder.resume(model, self.checkpoint.best_weights)
-        arguments["callbacks"] = [*callbacks, states, *self._time_limit(), recorder, pause]
-        fitted = self._fit(hp, model, arguments)
-        returned = curve_of(fitted.history, objective) if fitted.history is not None and not recorder.curve else None
-        if returned:
-            return self._scored(hp, model, returned, objective)
-        best_epoch, score = best_of_recorded(recorder)
-        if recorder.best_weights is not None:
-            model.set_weights(recorder.best_weights)
+        arguments = {"verbose": 0, **arguments, "callbacks": [*callbacks, states, *self._time_limit(), recorder, pause]}
+        example = example_of(arguments)
+        if own_fit is None:
+            fitted = self.engine.fit(model, arguments, self.seed)
+            trained, seconds_saved = fitted.trained, fitted.seconds_saved
+            scored = scored_by_epochs(model, recorder)
+        else:
+            trained, seconds_saved = Trained("fit", "build_fn has its own fit"), 0.0
+            scored = scored_by_own_fit(
+                own_fit, hp, model, arguments, recorder, is_planned=trial.plan.epochs is not None
+            )
+            for epoch, logs in enumerate(scored.unrecorded):
+                self.report.epoch(self.number, epoch, logs)
+        remember(model)
         return Run(
             number=self.number,
             values=hp.values,
             objective=objective,
-            score=score,
-            best_epoch=best_epoch,
+            score=scored.score,
+            best_epoch=scored.best_epoch,
             stop_reason=_stop_reason(recorder, pause, arguments),
             is_stopped=recorder.stopped is not None or pause.is_paused,
-            trained=fitted.trained,
-            seconds_saved=fitted.seconds_saved,
-            model=model,
+            trained=trained,
+            seconds_saved=seconds_saved,
+            model=scored.model,
+            example=example,
+            notes=(*notes, *scored.notes),
         )
 
-    def _fit(self, hp: HyperParameters, model: keras.Model, arguments: dict[str, Any]) -> Fitted:
-        """Trains by the engine, or by the `fit` of the user's own builder."""
-        build_fn = self.shared.build_fn
-        own_fit: Callable[..., Any] | None = getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
-        arguments = {"verbose": 0, **arguments}
-        if own_fit is None:
-            return self.engine.fit(model, arguments, self.seed)
-        positional = [arguments.pop(name) for name in ("x", "y") if name in arguments]
-        return Fitted(own_fit(hp, model, *positional, **arguments), Trained("fit", "build_fn has its own fit"))
+    def _check_default_objective(self, built: Built) -> None:
+        """Refuses to rank trials by their training loss where build_fn brings data to validate them on."""
+        brings_validation = (built.fit_arguments or {}).get("validation_data") is not None
+        if brings_validation and not self.shared.objective_is_given and not self.shared.data.has_validation:
+            raise ObjectiveError(
+                "build_fn returns validation data, and the tuner was given no objective: it would take the training "
+                "loss. Pass objective='val_loss', or the name of another metric."
+            )
 
     def _callbacks(self, hp: HyperParameters, decided: CallbackSource, started: float) -> Callbacks:
         """The user's callbacks, fresh: those given to the search and those that build_fn returned."""
@@ -202,20 +224,19 @@ class Training:
         """What ends the training when the time of the whole search is over."""
         return [] if self.deadline is None else [TimeLimit(seconds=max(self.deadline - time.monotonic(), 1e-3))]
 
-    def _scored(
-        self, hp: HyperParameters, model: keras.Model | None, curve: Sequence[Mapping[str, float]], objective: Objective
-    ) -> Run:
-        """The run of a function that trained by itself, from the curve that it returned."""
+    def _scored(self, hp: HyperParameters, model: keras.Model | None, result: Returned, objective: Objective) -> Run:
+        """The run of a function that trained by itself, from what it returned."""
         if self.request.trial.plan.epochs is not None:
             raise BuildError(
                 "This search decides how long a trial trains, so it has to train by fit: build_fn has to return a "
                 "compiled model, not the result of its own training."
             )
+        curve = result.curve(objective)
         if self.number == 0:
             self.report.built(objective, len(curve))
         for epoch, logs in enumerate(curve):
             self.report.epoch(self.number, epoch, logs)
-        best_epoch, score = best_of_curve(objective, curve)
+        best_epoch, score = result.best(objective)
         return Run(
             number=self.number,
             values=hp.values,

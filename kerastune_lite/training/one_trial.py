@@ -44,6 +44,7 @@ def run_trial(shared: Shared, request: Request, report: Report, engine: Engine) 
             scores=trainings.scores,
             trained=trainings.trained,
             error=_failure(error),
+            notes=trainings.notes,
             is_rejected=isinstance(error, FailedTrial),
         )
 
@@ -63,7 +64,7 @@ class _Trainings:
         self._latest: Run | None = None
         self._best: Run | None = None
         self._seconds_saved = 0.0
-        self._notes: tuple[Note, ...] = ()
+        self.notes: tuple[Note, ...] = ()
         self.scores: tuple[float, ...] = ()
 
     @property
@@ -92,8 +93,9 @@ class _Trainings:
             run = dataclasses.replace(training, engine=Engine("fit")).run()
             run = dataclasses.replace(run, trained=Trained("fit", "its program failed"))
             text = f"trained by a plain fit, since its program failed: {error}"
-            self._notes = (Note(text[:LONGEST_NOTE], "engine"),)
+            self.notes = (*self.notes, Note(text[:LONGEST_NOTE], "engine"))
         self._latest = dataclasses.replace(run, model=None)  # no model but the best one is kept in memory
+        self.notes = tuple(dict.fromkeys((*self.notes, *run.notes)))
         self._seconds_saved += run.seconds_saved
         self.scores = (*self.scores, run.score)
         if self._best is None or run.objective.better(run.score, than=self._best.score):
@@ -113,16 +115,15 @@ class _Trainings:
             is_stopped=latest.is_stopped,
             trained=latest.trained,
             seconds_saved=self._seconds_saved,
-            notes=self._notes,
+            notes=self.notes,
         )
-        path, score = self._request.model_path, outcome.score
-        if path is None or best.model is None or score is None:
+        path, weights_path, score = self._request.model_path, self._request.weights_path, outcome.score
+        if path is None or weights_path is None or best.model is None or score is None:
             return outcome
         if not best.objective.better(score, than=self._request.score_to_beat):
             return outcome
-        problem = model_files.save(best.model, path)
-        notes = self._notes if problem is None else (*self._notes, Note(problem, "model"))
-        return dataclasses.replace(outcome, notes=notes)
+        note = model_files.save(best.model, path, weights_path, best.example)
+        return outcome if note is None else dataclasses.replace(outcome, notes=(*self.notes, note))
 
 
 def _failure(error: Exception) -> TrialFailure:

@@ -51,18 +51,21 @@ class PauseAt(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Pauses the training where this is the epoch to pause after."""
-        if epoch + 1 != self.epochs or self._path is None or self.model.stop_training:
+        recorder = self._recorder
+        if self._path is None or self.model.stop_training or not recorder.trains_own_model:
             return
-        is_best = self._recorder.best_epoch == epoch
+        # A fit of the user's own may count its epochs from 0 in each of its stages; the recorder counts them all.
+        if len(recorder.curve) != self.epochs:
+            return
         checkpoint = Checkpoint(
-            epochs=epoch + 1,
+            epochs=self.epochs,
             variables=checkpoints.values_of(self.model),
             built_rate=self._built_rate,
-            best_weights=None if is_best else self._recorder.best_weights,
+            best_weights=None if recorder.best_is_current else recorder.best_weights,
             callbacks=self._states.changed(),
         )
         checkpoints.save(self._path, checkpoint)
-        self.is_paused = True
+        self.is_paused = recorder.is_over = True
         self.model.stop_training = True
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from kerastune_lite.errors import Diverged, ObjectiveError
-from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.objective import Objective, not_reported
 from kerastune_lite.training.recorder import EpochRecorder
 
 
@@ -26,6 +26,9 @@ def best_of_recorded(recorder: EpochRecorder) -> tuple[int, float]:
     if not recorder.curve:
         raise Diverged("No epoch was trained: epochs has to be at least 1, and the data must hold at least one batch.")
     reported = [score for score in recorder.scores if score is not None]
+    if not reported and recorder.is_own_fit:
+        names = list(dict.fromkeys(name for logs in recorder.curve for name in logs))
+        raise ObjectiveError(f"{not_reported(name, names)} The own fit of build_fn may return it, in a dict.")
     if not reported:
         raise ObjectiveError(
             f"The objective {name!r} was reported in no epoch; with validation_freq above the number of epochs there "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import Value
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.training.build import built_with
-from kerastune_lite.training.data import TrainingData
+from kerastune_lite.training.build import built_with, own_fit_of
+from kerastune_lite.training.fit_arguments import fit_arguments
 from kerastune_lite.training.keras_internals import reset_layer_names, trained_state_of
 from kerastune_lite.training.pausing import build_on
 
@@ -20,8 +21,11 @@ def weight_shapes_of(build_fn: BuildFunction | Builder, data: TrainingData, valu
     """
     reset_layer_names()
     try:
-        model = built_with(build_fn, values, Objective("loss")).model
-        build_on(model, data.arguments()["x"])
+        built = built_with(build_fn, values, Objective("loss"))
+        has_own_fit = own_fit_of(build_fn) is not None
+        arguments = fit_arguments(built, data, None, Objective("loss"), has_own_fit=has_own_fit)
+        model = built.model
+        build_on(model, arguments.get("x"))
     except Exception as error:
         return f"{type(error).__name__}: {error}", tuple(values.items())
     return tuple((v.name, tuple(v.shape), str(v.dtype)) for v in trained_state_of(model))

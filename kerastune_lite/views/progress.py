@@ -24,8 +24,8 @@ from kerastune_lite.study.events import (
 from kerastune_lite.study.leaderboard import confirmed_text, duration_text, epoch_text, score_text, values_text
 from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
 
-SHOWN_NOTES = ("checkpoint", "model")
-"""Kinds of notes that change what a person can do with a trial, so that they stand in its line."""
+SHOWN_NOTES = ("checkpoint", "model", "score", "leak")
+"""Kinds of notes that change what a trial is worth, or what a person can do with it, so that they stand in its line."""
 LONGEST_ERROR = 200
 """Characters of an error's first line that are shown."""
 

@@ -103,4 +103,4 @@ def test_a_validation_objective_without_validation_data_names_the_ways_to_give_i
     with pytest.raises(
         ObjectiveError, match=r"validation_split=0\.2 .*validation_data=\(x_val, y_val\).*tf\.data\.Dataset"
     ):
-        check_objective(Objective("val_loss"), prepared(np.zeros(3), np.zeros(3)))
+        check_objective(Objective("val_loss"), has_validation=False)

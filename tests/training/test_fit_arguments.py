@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from kerastune_lite.errors import BuildError, DataError
+from kerastune_lite.running.training_data import TrainingData
+from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.build import Built
-from kerastune_lite.training.data import TrainingData
 from kerastune_lite.training.fit_arguments import fit_arguments
 
+LOSS = Objective("loss")
 DATA = TrainingData(x=[1], y=[2], fit_arguments={"epochs": 5, "batch_size": 32})
 
 
 def test_what_build_fn_returns_overrides_what_search_was_given():
-    assert fit_arguments(Built(fit_arguments={"batch_size": 8}), DATA, None) == {
+    assert fit_arguments(Built(fit_arguments={"batch_size": 8}), DATA, None, LOSS) == {
         "epochs": 5,
         "batch_size": 8,
         "x": [1],
@@ -22,20 +24,20 @@ def test_what_build_fn_returns_overrides_what_search_was_given():
 
 
 def test_the_epochs_of_the_plan_override_those_of_search():
-    assert fit_arguments(Built(), DATA, 81)["epochs"] == 81
+    assert fit_arguments(Built(), DATA, 81, LOSS)["epochs"] == 81
 
 
 @pytest.mark.parametrize("name", ["epochs", "initial_epoch"])
 def test_build_fn_may_not_decide_epochs_that_the_plan_decides(name):
     with pytest.raises(BuildError, match=f"returned {name}=3 .* Leave {name} out"):
-        fit_arguments(Built(fit_arguments={name: 3}), DATA, 81)
+        fit_arguments(Built(fit_arguments={name: 3}), DATA, 81, LOSS)
 
 
 def test_build_fn_may_not_split_the_data():
     with pytest.raises(BuildError, match=r"validation_split .* give it to search"):
-        fit_arguments(Built(fit_arguments={"validation_split": 0.5}), DATA, None)
+        fit_arguments(Built(fit_arguments={"validation_split": 0.5}), DATA, None, LOSS)
 
 
 def test_a_model_without_data_is_refused_with_the_call_that_gives_it():
     with pytest.raises(DataError, match=r"Call search\(x, y, …\)"):
-        fit_arguments(Built(), None, None)
+        fit_arguments(Built(), TrainingData(), None, LOSS)

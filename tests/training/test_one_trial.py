@@ -134,7 +134,8 @@ def test_a_trial_whose_program_fails_is_trained_by_a_plain_fit_with_a_note():
 
 def test_a_model_that_cannot_be_saved_leaves_a_note_and_its_score(tmp_path):
     (tmp_path / "a file").touch()
-    outcome = outcome_of(build_model, request_of(model_path=tmp_path / "a file" / "0000.keras"))
+    path = tmp_path / "a file" / "0000.keras"
+    outcome = outcome_of(build_model, request_of(model_path=path, weights_path=path.with_suffix(".npz")))
     (note,) = outcome.notes
 
     assert note.startswith("the model could not be saved (")
@@ -145,7 +146,9 @@ def test_a_model_that_cannot_be_saved_leaves_a_note_and_its_score(tmp_path):
 @pytest.mark.parametrize(("score_to_beat", "is_kept"), [(None, True), (1e9, True), (0.0, False)])
 def test_a_model_is_kept_where_it_is_good_enough(tmp_path, score_to_beat, is_kept):
     path = tmp_path / "0000.keras"
-    outcome_of(build_model, request_of(model_path=path, score_to_beat=score_to_beat))
+    outcome_of(
+        build_model, request_of(model_path=path, weights_path=path.with_suffix(".npz"), score_to_beat=score_to_beat)
+    )
 
     assert path.exists() == is_kept
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import keras
 import pytest
 
 from kerastune_lite.errors import Diverged, ObjectiveError
@@ -12,11 +13,12 @@ from kerastune_lite.training.recorder import EpochRecorder
 from kerastune_lite.training.scoring import best_of_curve, best_of_recorded
 
 ACCURACY = Objective("accuracy", "max")
+MODEL = keras.Sequential()
 
 
 def recorder_of(curve, diverged=None, **settings):
     """The recorder of a training that showed these logs."""
-    recorder = EpochRecorder(ACCURACY, lambda epoch, logs: None, earlier=curve, **settings)
+    recorder = EpochRecorder(MODEL, ACCURACY, lambda epoch, logs: None, earlier=curve, **settings)
     recorder.diverged = diverged
     return recorder
 

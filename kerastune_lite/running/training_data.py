@@ -1,0 +1,59 @@
+"""The data of a search, as every trial is given them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import GeneratorType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The data arguments of `fit`, ready for every trial.
+
+    Attributes:
+        x: Inputs; a function is called for each training and makes a dataset or generator afresh. None where each
+            trial brings its own, or trains by itself.
+        y: Targets, where x doesn't hold them.
+        sample_weight: One weight a sample, or None.
+        validation_data: As `fit` takes it, or a function that makes it afresh, or None.
+        fit_arguments: All other arguments of `fit`.
+    """
+
+    x: Any = None
+    y: Any = None
+    sample_weight: Any = None
+    validation_data: Any = None
+    fit_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is validation data, so that val_… metrics are reported."""
+        return self.validation_data is not None
+
+    def arguments(self, brought: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The arguments of one `fit`; datasets that are given as functions are made afresh for it.
+
+        Args:
+            brought: Arguments that the trial brings itself, which go before these. Its x comes without the y and the
+                sample weights of this one.
+        """
+        brought = dict(brought or {})
+        arguments = dict(self.fit_arguments)
+        for name in ("x", "y", "sample_weight", "validation_data"):
+            is_replaced = name in brought or (name != "validation_data" and "x" in brought)
+            value = brought.pop(name, None) if is_replaced else getattr(self, name)
+            if value is not None:
+                arguments[name] = value() if is_factory(value) else value
+        arguments |= brought
+        if isinstance(arguments.get("x"), GeneratorType) or hasattr(arguments.get("x"), "element_spec"):
+            # Keras can't shuffle these, and warns of its own default at every fit.
+            arguments.setdefault("shuffle", False)
+        return arguments
+
+
+def is_factory(value: Any) -> bool:
+    """Whether it is a function that makes data, to be called for each training."""
+    return inspect.isfunction(value) or inspect.ismethod(value) or type(value).__name__ == "partial"
