@@ -23,6 +23,7 @@ from kerastune_lite.training.data import prepare
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.keras_internals import reset_layer_names
 from kerastune_lite.training.model_files import Loaded, ModelFileError
+from kerastune_lite.training.recorder import Weights
 
 STOPPING = (keras.callbacks.EarlyStopping, EarlyStopping, TargetReached, TimeLimit)
 """Callbacks that are there to stop a training: one whose length is known has no use for them."""
@@ -59,8 +60,8 @@ def loaded(
     reasons = "".join(f" Trial {t.number}: {note}." for t in missing for note in t.notes if note.kind == "model")
     if len(missing) == len(trials):
         raise NoResultError(
-            f"No model of the best trials was kept in {files.directory} (keep_models={keep_models}).{reasons} "
-            "tuner.retrain(x, y) trains the best setting again."
+            f"No model of the best trials was kept in {files.directory} (keep_models={keep_models}).{reasons}"
+            + ("" if reasons else " tuner.retrain(x, y) trains the best setting again.")
         )
     if missing:
         numbers = ", ".join(str(trial.number) for trial in missing)
@@ -117,11 +118,28 @@ def retrained(
     arguments["epochs"] = epochs or _epochs_of(trial)
     if own_fit is not None:
         positional = [arguments.pop(name) for name in ("x", "y") if name in arguments]
-        own_fit(hp, model, *positional, **arguments)
+        return _trained_by(own_fit, hp, model, positional, arguments)
     else:
         if "x" not in arguments:
             raise DataError("retrain() was given no data, and build_fn returns none. Call retrain(x, y, …).")
         Engine("fit").fit(model, arguments, seed=trial.seed or 0)
+    return model
+
+
+def _trained_by(
+    own_fit: Callable[..., Any], hp: HyperParameters, model: keras.Model, data: list[Any], arguments: dict[str, Any]
+) -> keras.Model:
+    """The model that a fit of the user's own trained: build_fn's, or the one that it returned with its metrics."""
+    before = Weights.of(model)
+    returned = own_fit(hp, model, *data, **arguments)
+    returned_model = returned.get("model") if isinstance(returned, Mapping) else returned
+    if isinstance(returned_model, keras.Model):
+        return returned_model
+    if not before.differ(model):
+        raise NoResultError(
+            "The fit of build_fn trained other models than build_fn's (folds or copies), so there is none to give "
+            "back. tuner.build(trial) makes it: train that on all data."
+        )
     return model
 
 

@@ -75,13 +75,11 @@ def save(model: keras.Model, path: Path, weights_path: Path, example: Example | 
     except Exception as error:
         cause = cause_of(error)
     try:
-        _save_weights(model, weights_path, example)
+        _save_weights(model, weights_path, example, cause)
         path.unlink(missing_ok=True)
     except Exception as error:
         return Note(f"the model could not be saved ({cause}; its weights alone: {cause_of(error)})", "model")
-    return Note(
-        f"kept as weights for the model that build_fn makes, since Keras can't keep it whole ({cause})", "model"
-    )
+    return Note(f"kept as weights for the model that build_fn makes, since Keras can't keep it whole ({cause})")
 
 
 def load(path: Path, weights_path: Path, build: Callable[[], keras.Model]) -> Loaded:
@@ -98,8 +96,9 @@ def load(path: Path, weights_path: Path, build: Callable[[], keras.Model]) -> Lo
     if not path.exists():
         model = _built(build, weights_path)
         with _causes(f"its weights in {weights_path}"):
-            _give_weights(model, weights_path)
-        return Loaded(model, f"built by build_fn, and given the weights of {weights_path}")
+            cause = _give_weights(model, weights_path)
+        way = f"built by build_fn, and given the weights of {weights_path}, since Keras can't keep it whole ({cause})"
+        return Loaded(model, way)
     try:
         with _quiet():
             model = keras.models.load_model(path)
@@ -253,12 +252,14 @@ def _checksum(model: keras.Model) -> int:
 # The weights alone
 
 
-def _save_weights(model: keras.Model, path: Path, example: Example | None) -> None:
+def _save_weights(model: keras.Model, path: Path, example: Example | None, cause: str) -> None:
+    document = _record_of(model, example) | {"values": model.get_weights(), "cause": cause}
     with written_whole(path) as unfinished:
-        array_files.write(unfinished, _record_of(model, example) | {"values": model.get_weights()})
+        array_files.write(unfinished, document)
 
 
-def _give_weights(model: keras.Model, path: Path) -> None:
+def _give_weights(model: keras.Model, path: Path) -> str:
+    """Gives a model the weights of a file; returns why Keras could not keep it whole."""
     document = array_files.read(path)
     _complete(model, document)
     if _weights_of(model) != document["weights"]:
@@ -269,6 +270,7 @@ def _give_weights(model: keras.Model, path: Path) -> None:
     for weight, value in zip(model.weights, document["values"], strict=True):
         weight.assign(value)
     _build_optimizer(model)
+    return str(document["cause"])
 
 
 # What both kinds of file know of a model

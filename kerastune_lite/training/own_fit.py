@@ -10,22 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerastune_lite.errors import BuildError
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Note
 from kerastune_lite.training.recorder import EpochRecorder, TrainingOverError, Weights
-from kerastune_lite.training.returned import Curve, Returned, is_evaluation, returned_of
+from kerastune_lite.training.returned import Curve, Returned, evaluation_of, returned_of
 from kerastune_lite.training.scoring import best_of_recorded
 
 OwnFit = Callable[..., Any]
 """The `fit(hp, model, *data, **fit_arguments)` of a user's builder."""
 
 _NOT_TRAINED = (
-    "no model was kept, since build_fn's own model was not trained: fit trained other models (folds or copies). "
-    "tuner.retrain(x, y) trains the setting"
+    "no model was kept, since the fit of build_fn trained other models than build_fn's (folds or copies); "
+    "tuner.build(trial) makes it, to be trained on all data"
 )
 
 
@@ -109,9 +108,13 @@ def scored_by_own_fit(
             "a dict of metrics that holds the objective, a History, or a list of these (folds or repeats)."
         )
     scored = scored_by_epochs(model, recorder)
-    if recorder.trained_here or _differ(before, model):
+    if recorder.trained_here or before.differ(model):
         return scored
-    return Scored(scored.score, None, None, (Note(_NOT_TRAINED, "model"),))
+    notes = [Note(_NOT_TRAINED, "model")]
+    if recorder.trainings > 1:
+        text = f"the score is the best of {recorder.trainings} trainings of other models: let fit return their mean"
+        notes.insert(0, Note(text, "score"))
+    return Scored(scored.score, None, None, tuple(notes))
 
 
 @contextmanager
@@ -146,10 +149,7 @@ def _is_nothing_new(value: Any, model: keras.Model, recorder: EpochRecorder) -> 
 
 
 def _result_of(value: Any, model: keras.Model, objective: Objective) -> Returned:
-    if is_evaluation(value, model):
-        metrics = dict(zip(model.get_metrics_result(), value, strict=True))
-        value = metrics | {f"val_{name}": number for name, number in metrics.items()}
-    returned = returned_of(value, objective)
+    returned = returned_of(evaluation_of(value, model) or value, objective)
     if returned is None:
         raise BuildError(
             f"The own fit of build_fn returned {value!r} ({type(value).__name__}). Return the score: a number, a dict "
@@ -171,7 +171,7 @@ def _scored_by_result(returned: Returned, model: keras.Model, recorder: EpochRec
     if recorder.trained_here and (is_of_best_epoch or len(returned.curves) > 1):
         recorder.restore_best()
         return Scored(score, recorder.best_epoch, model, notes)
-    if not _differ(before, model):
+    if not before.differ(model):
         return Scored(score, None, None, (*notes, Note(_NOT_TRAINED, "model")), unrecorded)
     # The score was computed from the model as it is now: its weights are those after the last epoch.
     last = len(recorder.curve) - 1 if recorder.trained_here else None
@@ -184,11 +184,3 @@ def _notes_on_parts(parts: int, recorder: EpochRecorder) -> tuple[Note, ...]:
         return ()
     kept = "; the model is that of the best recorded epoch" if recorder.trained_here else ""
     return (Note(f"the score is the mean of the {parts} results that fit returned{kept}", "score"),)
-
-
-def _differ(before: Weights, model: keras.Model) -> bool:
-    """Whether a model has other weights than before."""
-    now = Weights.of(model)
-    if len(now.values) != len(before.values):
-        return True
-    return any(not np.array_equal(one, other) for one, other in zip(before.values, now.values, strict=True))

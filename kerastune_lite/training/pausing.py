@@ -13,7 +13,7 @@ from kerastune_lite.errors import BuildError
 from kerastune_lite.training import checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint
-from kerastune_lite.training.recorder import EpochRecorder
+from kerastune_lite.training.recorder import SEVERAL_TRAININGS, EpochRecorder
 
 
 class PauseAt(keras.callbacks.Callback):
@@ -26,7 +26,7 @@ class PauseAt(keras.callbacks.Callback):
         path: The file.
         states: The states of the user's callbacks.
         recorder: The recorder of the training, which has the weights of the best epoch.
-        built_rate: The learning rate that the model was built with.
+        optimizer: The optimizer that the model was built with; None where it never pauses.
 
     Attributes:
         epochs: After how many epochs it pauses, or None.
@@ -39,7 +39,7 @@ class PauseAt(keras.callbacks.Callback):
         path: Path | None,
         states: CallbackStates,
         recorder: EpochRecorder,
-        built_rate: float | None,
+        optimizer: keras.optimizers.Optimizer | None,
     ) -> None:
         super().__init__()
         self.epochs = epochs
@@ -47,7 +47,8 @@ class PauseAt(keras.callbacks.Callback):
         self._path = path
         self._states = states
         self._recorder = recorder
-        self._built_rate = built_rate
+        self._optimizer = optimizer
+        self._built_rate = None if optimizer is None else _rate_of(optimizer)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Pauses the training where this is the epoch to pause after."""
@@ -57,6 +58,8 @@ class PauseAt(keras.callbacks.Callback):
         # A fit of the user's own may count its epochs from 0 in each of its stages; the recorder counts them all.
         if len(recorder.curve) != self.epochs:
             return
+        if self.model.optimizer is not self._optimizer or recorder.trainings > 1:
+            raise BuildError(SEVERAL_TRAININGS)
         checkpoint = Checkpoint(
             epochs=self.epochs,
             variables=checkpoints.values_of(self.model),
@@ -65,7 +68,7 @@ class PauseAt(keras.callbacks.Callback):
             callbacks=self._states.changed(),
         )
         checkpoints.save(self._path, checkpoint)
-        self.is_paused = recorder.is_over = True
+        self.is_paused = recorder.is_paused = recorder.is_over = True
         self.model.stop_training = True
 
 
@@ -99,7 +102,7 @@ def pausing_callbacks(
             "state would be kept. Use a search whose trials don't pause."
         )
     states = CallbackStates(callbacks if pauses else (), () if checkpoint is None else checkpoint.callbacks)
-    return states, PauseAt(pause_at, path, states, recorder, _rate_of(model) if pauses else None)
+    return states, PauseAt(pause_at, path, states, recorder, model.optimizer if pauses else None)
 
 
 def resume(model: keras.Model, x: Any, checkpoint: Checkpoint) -> None:
@@ -117,12 +120,12 @@ def resume(model: keras.Model, x: Any, checkpoint: Checkpoint) -> None:
         CheckpointError: The model has other variables.
     """
     build_on(model, x)
-    keeps_rate = _rate_of(model) != checkpoint.built_rate
+    keeps_rate = _rate_of(model.optimizer) != checkpoint.built_rate
     checkpoints.restore(model, checkpoint, keep=[model.optimizer.learning_rate] if keeps_rate else [])
 
 
-def _rate_of(model: keras.Model) -> float | None:
-    rate = model.optimizer.learning_rate
+def _rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:
+    rate = optimizer.learning_rate
     return float(keras.ops.convert_to_numpy(rate)) if isinstance(rate, keras.Variable) else None
 
 

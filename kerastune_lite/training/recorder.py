@@ -13,6 +13,12 @@ import numpy as np
 from kerastune_lite.errors import BuildError, ObjectiveError
 from kerastune_lite.study.objective import Objective
 
+SEVERAL_TRAININGS = (
+    "This search pauses trials and resumes them, and the fit of build_fn trains several times or compiles its model "
+    "anew: it couldn't be resumed where it was. Use a search whose trials don't pause (RandomSearch, "
+    "BayesianOptimization), or let fit train once."
+)
+
 
 class TrainingOverError(BaseException):
     """Ends a fit of the user's own that begins another training after the search has ended or paused its trial.
@@ -36,6 +42,8 @@ class EpochRecorder(keras.callbacks.Callback):
         stopped: Why the search ended the training, or None.
         is_own_fit: Whether the user's own `fit` trains.
         is_over: Whether the search has ended or paused the training, so that no other may follow.
+        is_paused: Whether it has paused it.
+        trainings: How many trainings have begun.
         trained_here: Whether an epoch of the trial's own model was recorded.
 
     Args:
@@ -79,7 +87,9 @@ class EpochRecorder(keras.callbacks.Callback):
         self.diverged: int | None = None
         self.stopped: str | None = None
         self.is_over = False
+        self.is_paused = False
         self.trained_here = bool(earlier)
+        self.trainings = 0
 
     @property
     def trains_own_model(self) -> bool:
@@ -87,10 +97,18 @@ class EpochRecorder(keras.callbacks.Callback):
         return self.model is self._own_model
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Lets no training begin after the search has ended or paused the trial."""
+        """Lets no training begin after the search has ended or paused the trial.
+
+        Raises:
+            BuildError: It has paused a fit of the user's own that trains several times, and couldn't be resumed.
+            TrainingOverError: It has ended the trial.
+        """
+        if self.is_paused:
+            raise BuildError(SEVERAL_TRAININGS)
         if self.is_over:
             raise TrainingOverError
         self._is_fitting = True
+        self.trainings += 1
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Forgets what belongs to this training alone."""
@@ -184,6 +202,13 @@ class Weights:
     def of(cls, model: keras.Model, values: list[np.ndarray] | None = None) -> Self:
         """The weights that a model has, or the values given for them in their order."""
         return cls(list(model.weights), model.get_weights() if values is None else values)
+
+    def differ(self, model: keras.Model) -> bool:
+        """Whether a model has other weights now."""
+        now = model.get_weights()
+        if len(now) != len(self.values):
+            return True
+        return any(not np.array_equal(one, other) for one, other in zip(self.values, now, strict=True))
 
     def restore(self) -> None:
         """Gives the variables these values."""

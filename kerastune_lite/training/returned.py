@@ -85,15 +85,25 @@ def as_number(value: Any) -> float | None:
     return float(array.reshape(-1)[0]) if is_one else None
 
 
-def is_evaluation(value: Any, model: keras.Model) -> bool:
-    """Whether a list is what `model.evaluate` has just returned: the loss, and then each metric."""
-    if not isinstance(value, list) or len(value) < 2:
-        return False
-    results = [as_number(result) for result in model.get_metrics_result().values()]
-    numbers = [as_number(item) for item in value]
-    if None in results or None in numbers or len(results) != len(numbers):
-        return False
-    return bool(np.allclose(np.array(numbers, float), np.array(results, float), rtol=1e-6, equal_nan=True))
+def evaluation_of(value: Any, model: keras.Model) -> dict[str, float] | None:
+    """The metrics that `model.evaluate` has just returned as a list or a dict; None where a value isn't that.
+
+    An own fit validates with it, so that each metric counts under its name with "val_" too.
+    """
+    if not (isinstance(value, list) and len(value) > 1) and not isinstance(value, dict):
+        return None
+    results = {name: as_number(result) for name, result in model.get_metrics_result().items()}
+    given = value if isinstance(value, dict) else dict(zip(results, value, strict=False))
+    numbers = {name: as_number(item) for name, item in given.items()}
+    if len(value) != len(results) or numbers.keys() != results.keys():
+        return None
+    metrics: dict[str, float] = {}
+    for name, result in results.items():
+        number = numbers[name]
+        if number is None or result is None or not np.isclose(number, result, rtol=1e-6, equal_nan=True):
+            return None
+        metrics |= {name: number, f"val_{name}": number}
+    return metrics
 
 
 def _epochs_of(columns: Mapping[str, Sequence[Any]]) -> Curve:
