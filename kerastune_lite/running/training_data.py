@@ -42,9 +42,9 @@ class TrainingData:
         """
         brought = dict(brought or {})
         arguments = dict(self.fit_arguments)
+        replaced = {*brought, "y", "sample_weight"} if "x" in brought else set(brought)
         for name in ("x", "y", "sample_weight", "validation_data"):
-            is_replaced = name in brought or (name != "validation_data" and "x" in brought)
-            value = brought.pop(name, None) if is_replaced else getattr(self, name)
+            value = brought.pop(name, None) if name in replaced else getattr(self, name)
             if value is not None:
                 arguments[name] = value() if is_factory(value) else value
         arguments |= brought

@@ -1,0 +1,147 @@
+"""Models that are given back: whatever Keras can train has the recorded score again, here and in another process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import given_back_models
+import keras
+import numpy as np
+import pytest
+from given_back_models import AS_WEIGHTS, KINDS, VALIDATION, Net, compiled, loss_of, searched, sequential, tuner_of
+
+from kerastune_lite import GridSearch
+from kerastune_lite.errors import NoResultError
+
+QUIET = {"verbose": 0, "seed": 0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_best_model_of_every_kind_has_the_recorded_score_in_a_folder_that_was_moved(tmp_path, capsys, kind):
+    searched(kind, tmp_path / "first")
+    (tmp_path / "first").rename(tmp_path / "moved")
+    tuner = tuner_of(kind, tmp_path / "moved", verbose=1)
+
+    assert loss_of(kind, tuner.best_model()) == pytest.approx(tuner.study.best.score, abs=1e-5)
+    way = "built by build_fn, and given the weights of" if kind in AS_WEIGHTS else "read from"
+    assert f"model {way} {tmp_path / 'moved' / 'models' / '0000.'}" in capsys.readouterr().out
+
+
+def loaded_elsewhere(directory):
+    """The loss of each kind's best model, as a new process finds it."""
+    script = Path(given_back_models.__file__)
+    done = subprocess.run([sys.executable, script, directory], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize(
+    ("kinds", "workers"),
+    [(list(KINDS), 1), (["sequential", "subclassed", "GAN", "averaged weights", "a matrix and a function"], 2)],
+    ids=["every kind", "two workers"],
+)
+def test_a_new_process_gives_back_what_this_one_or_its_workers_trained(tmp_path, kinds, workers):
+    tuners = {kind: searched(kind, tmp_path / kind, workers=workers) for kind in kinds}
+    losses = loaded_elsewhere(tmp_path)
+
+    assert sorted(losses) == sorted(kinds)
+    for kind, tuner in tuners.items():
+        assert losses[kind] == pytest.approx(tuner.study.best.score, abs=1e-5), kind
+
+
+def test_a_new_process_builds_a_subclassed_model_and_gives_it_its_weights(tmp_path):
+    tuner = searched("subclassed", tmp_path / "subclassed")
+
+    assert loaded_elsewhere(tmp_path) == {"subclassed": pytest.approx(tuner.study.best.score, abs=1e-5)}
+
+
+def test_a_model_kept_as_weights_says_why_in_its_record_and_can_be_trained_further(tmp_path):
+    tuner = searched("own schedule", tmp_path)
+    (note,) = tuner.study.best.notes
+
+    assert note.startswith("kept as weights for the model that build_fn makes")
+    assert "must override `get_config()`" in note
+    model = tuner.best_model()
+    before = model.evaluate(*VALIDATION, verbose=0)
+    model.fit(*VALIDATION, epochs=20, verbose=0)
+    assert model.evaluate(*VALIDATION, verbose=0) < before
+
+
+def test_weights_that_fit_no_model_that_build_fn_makes_are_named_with_the_cause(tmp_path):
+    tuner = searched("subclassed", tmp_path)
+    other = GridSearch(lambda hp: compiled(Net(hp.choice("units", [8]) + 1)), "val_loss", directory=tmp_path, **QUIET)
+
+    with pytest.raises(NoResultError, match=r"model of trial 0 can't be given back.*the same model whenever"):
+        other.best_model()
+    assert tuner.best_model().built
+
+
+def test_a_build_fn_that_fails_now_is_told_as_the_cause(tmp_path):
+    searched("subclassed", tmp_path)
+
+    def build_fn(hp):
+        raise RuntimeError("the file of words is gone")
+
+    with pytest.raises(NoResultError, match=r"build_fn could not make its model: RuntimeError: the file of words"):
+        GridSearch(build_fn, "val_loss", directory=tmp_path, **QUIET).best_model()
+
+
+def test_fewer_models_than_asked_for_come_with_a_warning_that_names_the_others(tmp_path):
+    def build_fn(hp):
+        return sequential(units=hp.choice("units", [2, 4, 8]))
+
+    tuner = GridSearch(build_fn, "val_loss", keep_models=2, directory=tmp_path, **QUIET)
+    study = tuner.search(*given_back_models.TRAIN, validation_data=VALIDATION)
+    third = study.leaderboard()[2].number
+
+    with pytest.warns(UserWarning, match=rf"best_models\(3\) gives 2: no model of trial {third} was kept"):
+        models = tuner.best_models(3)
+    assert len(models) == 2
+    assert len(tuner.best_models(2)) == 2
+
+
+# Averaged weights
+
+
+class OwnAverage(keras.callbacks.Callback):
+    """Validates the mean of the weights of all epochs, and puts the others back afterwards."""
+
+    def on_train_begin(self, logs=None):
+        self.seen = []
+
+    def on_test_begin(self, logs=None):
+        self.seen.append(self.model.get_weights())
+        self.model.set_weights([np.mean(values, axis=0) for values in zip(*self.seen, strict=True)])
+
+    def on_test_end(self, logs=None):
+        self.model.set_weights(self.seen[-1])
+
+
+class RoundedAfterwards(keras.callbacks.Callback):
+    """Changes the weights at the end of an epoch, after it was validated."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.set_weights([np.round(value, 1) for value in self.model.get_weights()])
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=False),
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        OwnAverage(),
+        RoundedAfterwards(),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
+    ],
+    ids=["swapped for tests", "swapped for epochs", "own average", "changed afterwards", "unchanged"],
+)
+@pytest.mark.parametrize("engine", ["auto", "fit"])
+def test_the_weights_that_are_kept_are_those_that_were_validated(tmp_path, callback, engine):
+    tuner = GridSearch(KINDS["averaged weights"], "val_loss", directory=tmp_path, engine=engine, **QUIET)
+    train = given_back_models.TRAIN
+    best = tuner.search(*train, validation_data=VALIDATION, epochs=3, batch_size=10, callbacks=[callback]).best
+
+    assert tuner.best_model().evaluate(*VALIDATION, verbose=0) == pytest.approx(best.score, abs=1e-5)
