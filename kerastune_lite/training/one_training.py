@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -52,7 +53,7 @@ class Run:
         trained: How it was trained; None where build_fn trained by itself.
         seconds_saved: How long the engine would have traced what it had traced before.
         model: The model, with the weights that were scored; None where there is none that has the score.
-        example: The shapes of the data that it was trained on.
+        example: Tells the shapes of the data that it was trained on.
         notes: Remarks for the trial's record.
     """
 
@@ -66,7 +67,7 @@ class Run:
     trained: Trained | None = None
     seconds_saved: float = 0.0
     model: keras.Model | None = field(default=None, repr=False)
-    example: Example | None = None
+    example: Callable[[], Example | None] = lambda: None
     notes: tuple[Note, ...] = ()
 
 
@@ -163,7 +164,7 @@ class Training:
             arguments["initial_epoch"] = self.checkpoint.epochs
             recorder.resume(model, self.checkpoint.best_weights)
         arguments = {"verbose": 0, **arguments, "callbacks": [*callbacks, states, *self._time_limit(), recorder, pause]}
-        example = example_of(arguments)
+        data = {name: arguments.get(name) for name in ("x", "y")}
         if own_fit is None:
             fitted = self.engine.fit(model, arguments, self.seed)
             trained, seconds_saved = fitted.trained, fitted.seconds_saved
@@ -187,7 +188,7 @@ class Training:
             trained=trained,
             seconds_saved=seconds_saved,
             model=scored.model,
-            example=example,
+            example=partial(example_of, data),
             notes=(*notes, *scored.notes),
         )
 

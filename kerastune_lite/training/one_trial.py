@@ -122,7 +122,7 @@ class _Trainings:
             return outcome
         if not best.objective.better(score, than=self._request.score_to_beat):
             return outcome
-        note = model_files.save(best.model, path, weights_path, best.example)
+        note = model_files.save(best.model, path, weights_path, best.example())
         return outcome if note is None else dataclasses.replace(outcome, notes=(*self.notes, note))
 
 

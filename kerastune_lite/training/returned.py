@@ -12,7 +12,7 @@ import numpy as np
 
 from kerastune_lite.errors import BuildError
 from kerastune_lite.space import is_number
-from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.objective import Objective, with_direction
 from kerastune_lite.training.recorder import numeric_logs
 from kerastune_lite.training.scoring import best_of_curve
 
@@ -39,6 +39,7 @@ class Returned:
             Diverged: The objective was finite in no epoch, or not in one of the folds.
             ObjectiveError: The objective isn't among the metrics, or has no direction.
         """
+        objective = with_direction(objective)
         bests = [best_of_curve(objective, curve) for curve in self.curves]
         return bests[0] if len(bests) == 1 else (0, statistics.fmean(score for _, score in bests))
 
