@@ -52,12 +52,6 @@ def check_count(name: str, value: object, *, at_least: int, or_none: bool = Fals
         )
 
 
-def check_build_fn(build_fn: object) -> None:
-    """TypeError where something is neither a function of hp nor an object with build(hp)."""
-    if not callable(build_fn) and not callable(getattr(build_fn, "build", None)):
-        raise TypeError(f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}.")
-
-
 def check_strategy(strategy: object) -> None:
     """TypeError where something is neither a strategy nor a function that makes one."""
     if isinstance(strategy, type):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerastune_lite.errors import DataError, StudyError
+from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
-from kerastune_lite.search.settings import Stopping, check_build_fn, check_count, check_strategy, check_views
+from kerastune_lite.search.settings import Stopping, check_count, check_strategy, check_views
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
@@ -201,6 +202,8 @@ class Tuner:
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
         callback_copies.check(callbacks)
         data = _prepared(x, y, validation_data, validation_split, fit_arguments)
+        if data is not None:
+            check_own_fit_on(self.build_fn, data)
         objective = self._objective_on(data)
         shared = Shared(self.build_fn, data, callbacks, self.engine)
         plan = SearchPlan(

@@ -1,0 +1,146 @@
+"""The check of what a person gives as build_fn: mistakes that no setting would mend are told before any training."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerastune_lite.training.data import TrainingData
+
+_EXAMPLE = "Write a function def build_fn(hp): … return model, and pass the function itself, without calling it"
+
+
+def check_build_fn(build_fn: object) -> None:
+    """Refuses what can't be called as `build_fn(hp)`, or as `build(hp)` and `fit(hp, model, …)` of an object.
+
+    Raises:
+        TypeError: It is a model, a class, or something that isn't called, or it can't be called with these arguments.
+    """
+    keras = sys.modules.get("keras")  # whoever has a model has imported it
+    if keras is not None and isinstance(build_fn, keras.Layer):
+        raise TypeError(
+            f"build_fn has to be a function of hp, and got the {_noun(build_fn, keras)} {build_fn.name!r}. A search "
+            f"makes a new model for each trial. {_EXAMPLE}."
+        )
+    if isinstance(build_fn, type):
+        raise TypeError(_class_told(build_fn))
+    build: Any = getattr(build_fn, "build", None)
+    if build is None and callable(build_fn):
+        _check_function(build_fn)
+    elif callable(build):
+        _check_call("build", build)
+        _check_own_fit(getattr(build_fn, "fit", None))
+    else:
+        raise TypeError(
+            f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r} "
+            f"({type(build_fn).__name__}). {_EXAMPLE}."
+        )
+
+
+def _noun(layer: object, keras: Any) -> str:
+    return "model" if isinstance(layer, keras.Model) else "layer"
+
+
+def _class_told(given: type) -> str:
+    """What to tell a person who gave a class."""
+    if callable(getattr(given, "build", None)) and not _is_of_keras(given):
+        return (
+            f"build_fn got the class {given.__name__}, and takes a function of hp or an object with build(hp): "
+            f"pass {given.__name__}()."
+        )
+    return f"build_fn has to be a function of hp, and got the class {given.__name__}. {_EXAMPLE}."
+
+
+def _is_of_keras(given: type) -> bool:
+    keras = sys.modules.get("keras")
+    return keras is not None and issubclass(given, keras.Layer)
+
+
+def _check_function(function: Callable[..., Any]) -> None:
+    for is_one, kind in ((inspect.iscoroutinefunction, "a coroutine"), (inspect.isgeneratorfunction, "a generator")):
+        if is_one(function):
+            raise TypeError(
+                f"build_fn has to be a function of hp that returns a model, and calling {_name(function)} gives {kind}."
+                f" Leave out {'async' if kind == 'a coroutine' else 'yield'}."
+            )
+    _check_call("build_fn", function)
+
+
+def _check_call(role: str, function: Callable[..., Any]) -> None:
+    """TypeError where a function can't be called with hp alone."""
+    problem = _problem(function, object())
+    if problem is None:
+        return
+    if next(iter(inspect.signature(function).parameters), None) == "self":
+        hint = "It is a method that was taken from its class: pass an object, or the method of one."
+    else:
+        hint = f"Let it take hp and ask that for every choice: def {_name(function)}(hp). "
+        hint += "What else it needs can be bound: functools.partial(function, name=value)."
+    raise TypeError(
+        f"{role} has to be a function of hp, and is called as {role}(hp). "
+        f"{_name(function)}{inspect.signature(function)} can't be: {problem}. {hint}"
+    )
+
+
+def _check_own_fit(fit: object) -> None:
+    """TypeError where a `fit` of the user's own can't be called with hp, a model, and callbacks by name."""
+    if callable(fit):
+        # Which data follow the model depends on search(); callbacks record the training, and always come by name.
+        _refuse_fit(fit, _problem(fit, object(), object(), is_partial=True, callbacks=[]))
+
+
+def check_own_fit_on(build_fn: object, data: TrainingData) -> None:
+    """Refuses a `fit` of the user's own that can't be called with the data and arguments of a search.
+
+    Raises:
+        TypeError: It lacks an argument, or has one more that must be given.
+    """
+    fit = getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
+    if not callable(fit):
+        return
+    positional = [object(), object(), *(value for value in (data.x, data.y) if value is not None)]
+    named = {"callbacks": [], "verbose": 0, **data.fit_arguments}
+    if data.has_validation:
+        named["validation_data"] = data.validation_data
+    if data.sample_weight is not None:
+        named["sample_weight"] = data.sample_weight
+    _refuse_fit(fit, _problem(fit, *positional, **named))
+
+
+def _refuse_fit(fit: Callable[..., Any], problem: str | None) -> None:
+    if problem is not None:
+        raise TypeError(
+            f"{_name(fit)}{inspect.signature(fit)} can't be called as fit(hp, model, x, y, callbacks=…, epochs=…, "
+            f"verbose=…) with what search() was given: {problem}. Define it as def fit(self, hp, model, *args, "
+            "**kwargs), and pass these on: return model.fit(*args, **kwargs). The callbacks record the training."
+        )
+
+
+def _problem(
+    function: Callable[..., Any], *arguments: object, is_partial: bool = False, **named: object
+) -> str | None:
+    """Why a call's arguments don't suit a function; None where they do, or where its signature can't be known.
+
+    Args:
+        function: What is called.
+        *arguments: The positional arguments.
+        is_partial: Whether further arguments follow in the true call.
+        **named: Those by name.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    try:
+        (signature.bind_partial if is_partial else signature.bind)(*arguments, **named)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def _name(function: object) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    return "lambda" if name == "<lambda>" else name
