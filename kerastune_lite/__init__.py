@@ -36,7 +36,9 @@ from kerastune_lite.errors import (
     StudyLockedError,
     StudyMismatchError,
     TooManyFailuresError,
+    UnknownNameError,
     WorkerError,
+    WrongCallError,
 )
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
@@ -84,6 +86,8 @@ __all__ = [
     "Trial",
     "TrialState",
     "Tuner",
+    "UnknownNameError",
     "WorkerError",
+    "WrongCallError",
     "__version__",
 ]

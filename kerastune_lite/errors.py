@@ -2,7 +2,9 @@
 
 KerastuneError
 ├── SpaceError             a parameter is impossible; the search ends at once
-│   └── RangeChangedError  a name was asked for with two kinds or ranges
+│   ├── RangeChangedError  a name was asked for with two kinds or ranges
+│   ├── UnknownNameError   hp has nothing of that name
+│   └── WrongCallError     a method of hp was called with arguments that it doesn't take
 ├── ObjectiveError         the objective is unknown, or the model doesn't report it; the search ends at once
 ├── DataError              the data can't be trained on as given; raised before any training
 ├── CallbackError          a callback can't be used for several trials; raised before any training
@@ -35,6 +37,14 @@ class SpaceError(KerastuneError, ValueError):
 
 class RangeChangedError(SpaceError):
     """A name was asked for with two kinds or ranges; the search ends at once."""
+
+
+class UnknownNameError(SpaceError, AttributeError):
+    """hp has nothing of that name, such as `hp.Choice`; the search ends at once."""
+
+
+class WrongCallError(SpaceError, TypeError):
+    """A method of hp was called with arguments that it doesn't take; the search ends at once."""
 
 
 class ObjectiveError(KerastuneError, ValueError):

@@ -119,9 +119,7 @@ def _refuse_fit(fit: Callable[..., Any], problem: str | None) -> None:
         )
 
 
-def _problem(
-    function: Callable[..., Any], *arguments: object, is_partial: bool = False, **named: object
-) -> str | None:
+def _problem(function: Callable[..., Any], *arguments: object, is_partial: bool = False, **named: object) -> str | None:
     """Why a call's arguments don't suit a function; None where they do, or where its signature can't be known.
 
     Args:
