@@ -17,6 +17,7 @@ KerastuneError
 ├── WorkerError            workers can't be started, reached, or given what they need; the search ends
 ├── TooManyFailuresError   too many trials failed in a row; the search ends
 ├── NoResultError          there is no finished trial to give back
+│   └── NoScoreError       a search has ended, and no trial of its study has a score (a TooManyFailuresError too)
 ├── Diverged               the loss or the objective stopped being a finite number; fails its trial
 └── FailedTrial            raised by the user to give up one setting; the search continues with others
 
@@ -93,6 +94,10 @@ class TooManyFailuresError(KerastuneError):
 
 class NoResultError(KerastuneError, LookupError):
     """There is no finished trial to give back."""
+
+
+class NoScoreError(TooManyFailuresError, NoResultError):
+    """A search has ended and no trial of its study has a score; shows the first failure."""
 
 
 class Diverged(KerastuneError):

@@ -215,14 +215,14 @@ class SearchLoop:
         self.seconds_saved += outcome.seconds_saved
         self._end(ended.number, _state_of(outcome), outcome, seconds)
         self._tidy()
-        self._failures.count(self._study.trial(ended.number), is_rejected=outcome.is_rejected)
+        self._failures.count(self._study.trial(ended.number))
 
     def _give_up(self, trial: Trial, seconds: float = 0.0) -> None:
         """Fails a trial whose worker was lost, with all that is known of its attempts."""
         outcome = Outcome(error=self._failures.failure_of(trial))
         self._end(trial.number, TrialState.FAILED, outcome, seconds)
         if self._failures.was_lost(trial.number):
-            self._failures.count(self._study.trial(trial.number), is_rejected=False)
+            self._failures.count(self._study.trial(trial.number))
 
     def _interrupt_all(self, error: BaseException) -> None:
         """Journals that what ends the search has interrupted the trials that ran."""
@@ -262,6 +262,7 @@ class SearchLoop:
                 started=known.started,
                 stop_reason=outcome.stop_reason,
                 error=error or outcome.error,
+                is_rejected=outcome.is_rejected,
                 trained=outcome.trained,
                 attempts=known.attempts,
                 seed=known.seed,

@@ -14,6 +14,7 @@ import numpy as np
 from kerastune_lite.errors import DataError, StudyError
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
+from kerastune_lite.search.failures import check_has_score
 from kerastune_lite.search.settings import Stopping, check_count, check_strategy, check_views
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
@@ -239,6 +240,7 @@ class Tuner:
                 )
             finally:
                 writer.show(ended)
+            check_has_score(writer.study, reason)
         return self.study
 
     def confirm(self, n: int = 5, repeats: int = 3) -> Leaderboard:

@@ -188,7 +188,7 @@ class Study:
         failure = next((trial.error for trial in self.trials if trial.error), None)
         raise NoResultError(
             f"No trial of the study in {self.directory} has a score ({counts})."
-            + (f" The first error was {failure}" if failure else "")
+            + (f" The first error was {failure.summary}" if failure else "")
         )
 
     def leaderboard(self, n: int | None = None) -> Leaderboard:
@@ -374,6 +374,7 @@ def _after_end(trial: Trial, event: TrialEnded) -> Trial:
         ended=event.time,
         stop_reason=event.stop_reason,
         error=event.error,
+        is_rejected=event.is_rejected,
         trained=event.trained,
         attempts=trial.attempts if event.attempts is None else event.attempts,
         seed=trial.seed if event.seed is None else event.seed,

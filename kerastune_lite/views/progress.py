@@ -27,7 +27,7 @@ from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
 SHOWN_NOTES = ("checkpoint", "model")
 """Kinds of notes that change what a person can do with a trial, so that they stand in its line."""
 LONGEST_ERROR = 200
-"""Characters of an error's first line that are shown."""
+"""Characters of an error's informative line that are shown."""
 
 
 class Progress:
@@ -71,7 +71,7 @@ class Progress:
                 trial = study.trial(event.trial)
                 self._print(f"trial {event.trial} again: {event.scores[-1]:.5g}, so far {confirmed_text(trial)}")
             case ConfirmationFailed():
-                reason = "" if event.error is None else _first_line(event.error)
+                reason = "" if event.error is None else _told(event.error)
                 self._print(f"trial {event.trial} again: failed  {reason}")
             case WorkerLost():
                 self._print(f"trial {event.trial}: {event.reason}")
@@ -124,7 +124,7 @@ class Progress:
             parts.append(self._scored(trial, study))
         parts.append(duration_text(trial.seconds or 0.0))
         if trial.error is not None and trial.state is TrialState.FAILED:
-            parts.append(_first_line(trial.error))
+            parts.append(_told(trial.error))
         if trial.stop_reason:
             parts.append(trial.stop_reason)
         parts.append(values_text(trial.values))
@@ -179,5 +179,5 @@ class Progress:
         self._console.print(text, markup=False, highlight=False)
 
 
-def _first_line(error: TrialFailure) -> str:
-    return str(error).splitlines()[0][:LONGEST_ERROR]
+def _told(error: TrialFailure) -> str:
+    return error.summary[:LONGEST_ERROR]
