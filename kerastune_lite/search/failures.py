@@ -10,7 +10,12 @@ from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Note, Trial, TrialFailure, TrialState
 
 _MAY_BE_THE_SETTING = (
-    Diverged.__name__, "ResourceExhaustedError", "MemoryError", "TrialTimeout", "WorkerDied", "WorkerHung",
+    Diverged.__name__,
+    "ResourceExhaustedError",
+    "MemoryError",
+    "TrialTimeout",
+    "WorkerDied",
+    "WorkerHung",
 )
 """Types of failures that the settings of a badly chosen range have in common."""
 LONGEST_TRACEBACK = 6000
@@ -93,7 +98,9 @@ def check_has_score(study: Study, reason: str) -> None:
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     rejected = sum(trial.is_rejected for trial in failed)
     if rejected == len(failed):
-        told = "Every setting that was tried was given up by FailedTrial. Let build_fn give up fewer, or change a range."
+        told = (
+            "Every setting that was tried was given up by FailedTrial. Let build_fn give up fewer, or change a range."
+        )
     else:
         told = "Mend what failed, and search again: retry_failed=True tries these trials again."
     raise NoScoreError(f"{reason}, and no trial of the study has a score ({counts}). {told} {_shown(failed)}")

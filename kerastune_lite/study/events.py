@@ -340,7 +340,7 @@ class TrialEnded:
             stop_reason=line.get("stop_reason"),
             error=TrialFailure(**error) if error else None,
             # Earlier versions wrote the exception's type alone.
-            is_rejected=line.get("rejected", bool(error) and error["type"] == FailedTrial.__name__),
+            is_rejected=line.get("rejected", error is not None and error["type"] == FailedTrial.__name__),
             trained=Trained.of(trained) if trained else None,
             attempts=line.get("attempts"),
             seed=line.get("seed"),

@@ -12,7 +12,7 @@ from kerastune_lite.errors import BuildError, ObjectiveError
 from kerastune_lite.running.task import Builder, BuildFunction
 from kerastune_lite.space import HyperParameters, Value, is_number
 from kerastune_lite.study.objective import Objective, not_reported
-from kerastune_lite.training.recorder import numeric_logs
+from kerastune_lite.training.metric_values import numeric_logs
 
 _WAYS = (
     "Return the compiled model; or (model, fit_arguments); or, from a function that trains by itself, the score or a "

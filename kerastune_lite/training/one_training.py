@@ -16,7 +16,7 @@ from kerastune_lite.running.task import AskedParameters, Report, Request, Shared
 from kerastune_lite.space import UNSET, HyperParameters, Parameter, Value
 from kerastune_lite.space.seeds import random_value, run_seed
 from kerastune_lite.study.objective import Objective, with_direction
-from kerastune_lite.study.trial import Trained
+from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training import callback_copies
 from kerastune_lite.training.build import Built, builder_of, curve_of, interpret
 from kerastune_lite.training.checkpoints import Checkpoint
@@ -48,6 +48,7 @@ class Run:
         trained: How it was trained; None where build_fn trained by itself.
         seconds_saved: How long the engine would have traced what it had traced before.
         model: The model, with the weights of its best epoch; None where build_fn gave none back.
+        notes: Remarks for the trial's record.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Run:
     trained: Trained | None = None
     seconds_saved: float = 0.0
     model: keras.Model | None = field(default=None, repr=False)
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +168,7 @@ class Training:
             trained=fitted.trained,
             seconds_saved=fitted.seconds_saved,
             model=model,
+            notes=recorder.notes,
         )
 
     def _fit(self, hp: HyperParameters, model: keras.Model, arguments: dict[str, Any]) -> Fitted:

@@ -93,6 +93,7 @@ class _Trainings:
             run = dataclasses.replace(run, trained=Trained("fit", "its program failed"))
             text = f"trained by a plain fit, since its program failed: {error}"
             self._notes = (Note(text[:LONGEST_NOTE], "engine"),)
+        self._notes = tuple(dict.fromkeys((*self._notes, *run.notes)))
         self._latest = dataclasses.replace(run, model=None)  # no model but the best one is kept in memory
         self._seconds_saved += run.seconds_saved
         self.scores = (*self.scores, run.score)

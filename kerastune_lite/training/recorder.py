@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastune_lite.errors import BuildError
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Note
+from kerastune_lite.training.metric_values import notes_of, numeric_logs
 
 
 class EpochRecorder(keras.callbacks.Callback):
@@ -22,6 +23,7 @@ class EpochRecorder(keras.callbacks.Callback):
         best_weights: The weights after the best epoch, or None while no epoch has a finite score.
         diverged: The epoch in which the loss became NaN, or None.
         stopped: Why the search ended the training, or None.
+        notes: Remarks on its metrics for the trial's record.
 
     Args:
         objective: What is optimised.
@@ -51,10 +53,12 @@ class EpochRecorder(keras.callbacks.Callback):
         self.best_weights: list[np.ndarray] | None = None
         self.diverged: int | None = None
         self.stopped: str | None = None
+        self.notes: tuple[Note, ...] = ()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Records the epoch's logs, and the weights where it is the best so far."""
-        numbers = numeric_logs(logs or {})
+        numbers = numeric_logs(logs or {}, self.objective)
+        self.notes = tuple(dict.fromkeys((*self.notes, *notes_of(logs or {}))))
         while len(self.curve) < epoch:  # BackupAndRestore may begin in the middle of a training
             self.curve.append({})
             self.scores.append(None)
@@ -87,20 +91,3 @@ class EpochRecorder(keras.callbacks.Callback):
         if self._may_be_missing and self.objective.name not in logs:
             return None
         return logs[self.objective.reported_name(logs)]
-
-
-def numeric_logs(logs: Mapping[str, Any]) -> dict[str, float]:
-    """The logs as plain floats.
-
-    Raises:
-        BuildError: A metric isn't one number.
-    """
-    numbers = {}
-    for name, value in logs.items():
-        try:
-            numbers[name] = float(value)
-        except (TypeError, ValueError) as error:
-            raise BuildError(
-                f"The metric {name!r} is {value!r}, not one number. Let it return a scalar (its mean, say)."
-            ) from error
-    return numbers

@@ -34,6 +34,10 @@ from kerastune_lite.study.writer import StudyWriter
 UNITS = Choice(name="units", options=(1, 2, 3, 4))
 
 
+def failed(name="ValueError", message="no", **fields):
+    return Outcome(error=TrialFailure(type=name, message=message, traceback="the traceback"), **fields)
+
+
 class PretendWorkers:
     """Answers requests as a script says: by trial number, what each attempt comes to.
 
@@ -102,10 +106,6 @@ def search(tmp_path):
             writer.close()
 
     return play
-
-
-def failed(name="ValueError", **fields):
-    return Outcome(error=TrialFailure(type=name, message="no", traceback="the traceback"), **fields)
 
 
 def test_a_search_runs_every_trial_and_says_why_it_ended(search, tmp_path):
@@ -182,6 +182,29 @@ def test_failures_in_a_row_end_the_search_and_show_the_first(search):
 
     with pytest.raises(TooManyFailuresError, match=r"2 trials in a row failed.*first was trial 1 with \{'units': 2\}"):
         search(workers, max_failures_in_a_row=2)
+
+
+def test_the_same_error_in_different_settings_is_said_not_to_be_the_setting(search):
+    same = [failed(message=f"Layer dense_{number} has {2**number} units at 0x7f{number}") for number in range(3)]
+
+    with pytest.raises(TooManyFailuresError, match="It was the same error each time: it isn't the setting"):
+        search(PretendWorkers({number: [failure] for number, failure in enumerate(same)}))
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [failed(), failed("TypeError"), failed()],
+        [failed(message="no room"), failed(message="no time"), failed(message="no room")],
+        [failed("Diverged", message="The loss became NaN in epoch 0.")] * 3,
+        [failed("ResourceExhaustedError", message="OOM when allocating tensor with shape[1000,1000]")] * 3,
+    ],
+    ids=["other types", "other messages", "a rate that is too large", "models that are too large"],
+)
+def test_what_may_be_the_setting_is_not_said_to_be_none(search, failures):
+    with pytest.raises(TooManyFailuresError) as caught:
+        search(PretendWorkers({number: [failure] for number, failure in enumerate(failures)}))
+    assert "isn't the setting" not in str(caught.value)
 
 
 def test_a_success_between_them_begins_the_count_anew(search):

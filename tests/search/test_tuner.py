@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import kerastune_lite
-from kerastune_lite import Hyperband, RandomSearch, Suggestion, Tuner, errors
+from kerastune_lite import FailedTrial, GridSearch, Hyperband, NoScoreError, RandomSearch, Suggestion, Tuner, errors
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.study.events import EpochEnded, SearchBegun, SearchEnded, TrialBegun, TrialEnded
@@ -36,6 +36,45 @@ def score_of(hp):
 def test_a_strategy_class_instead_of_an_object_is_refused_before_anything_is_trained(make):
     with pytest.raises(TypeError, match=r"strategy got the class \w+, and takes an object of it: pass \w+\(…\)"):
         make()
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_search_without_any_score_ends_with_an_error_that_shows_the_first_failure(tmp_path, verbose, capsys):
+    def build_fn(hp):
+        raise OSError(f"no file of size {hp.int('size', 1, 99)}")
+
+    tuner = RandomSearch(build_fn, "loss", max_trials=2, directory=tmp_path, seed=0, verbose=verbose)
+
+    with pytest.raises(NoScoreError, match="2 trials are done, and no trial of the study has a score") as caught:
+        tuner.search()
+    first = tuner.study.trials[0]
+    assert f"it isn't the setting. The first was trial 0 with {dict(first.values)}: OSError: no" in str(caught.value)
+    assert first.error.summary in str(caught.value)
+    assert "in build_fn" in str(caught.value)  # the traceback
+    assert ("search ended: 2 trials are done (2 failed" in capsys.readouterr().out) == bool(verbose)
+    assert [trial.state.value for trial in tuner.study.trials] == ["failed", "failed"]
+
+
+def test_a_search_whose_settings_were_all_given_up_says_so(tmp_path):
+    def build_fn(hp):
+        raise FailedTrial(f"{hp.choice('units', [64, 128])} units are too many")
+
+    tuner = GridSearch(build_fn, "loss", directory=tmp_path, verbose=0)
+
+    with pytest.raises(NoScoreError, match=r"was given up by FailedTrial.*FailedTrial: 64 units are too many"):
+        tuner.search()
+    assert all(trial.is_rejected for trial in tuner.study.trials)
+
+
+def test_one_score_is_enough_for_a_search_to_give_its_study_back(tmp_path):
+    def build_fn(hp):
+        if hp.choice("units", [4, 8]) == 4:
+            raise ValueError("too few")
+        return 1.0
+
+    study = GridSearch(build_fn, "loss", directory=tmp_path, verbose=0).search()
+
+    assert [trial.state.value for trial in study.trials] == ["failed", "completed"]
 
 
 @pytest.mark.parametrize("view", [None, "a name", print.__class__, type("View", (), {})])
