@@ -14,6 +14,7 @@ from kerastune_lite import (
     FailedTrial,
     GridSearch,
     NoResultError,
+    NoScoreError,
     Objective,
     Pause,
     RandomSearch,
@@ -246,9 +247,10 @@ def test_a_study_in_which_everything_failed_says_so(tmp_path):
         hp.choice("a", [1, 2])
         raise FailedTrial("never")
 
-    study = search(build_fn, tmp_path, tuner=GridSearch)
+    with pytest.raises(NoScoreError, match=r"no trial of the study has a score \(2 failed\).*FailedTrial: never"):
+        search(build_fn, tmp_path, tuner=GridSearch)
     with pytest.raises(NoResultError, match=r"2 failed.*The first error was FailedTrial: never"):
-        _ = study.best
+        _ = Study.open(tmp_path).best
 
 
 def test_ctrl_c_keeps_what_was_finished_and_the_search_can_be_resumed(tmp_path):

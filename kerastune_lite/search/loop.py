@@ -175,6 +175,7 @@ class SearchLoop:
         self._writer.settle(objective)
         if epochs is None:
             return
+        epochs = int(epochs)  # build_fn may have decided a NumPy integer
         data = self._plan.shared.data
         if data is not None and epochs == data.fit_arguments.get("epochs"):
             # Where build_fn decides the epochs, some of its trainings may be too short for the rule.

@@ -15,13 +15,20 @@ from kerastune_lite.errors import DataError, StudyError
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.failures import check_has_score
-from kerastune_lite.search.settings import Stopping, check_count, check_strategy, check_views
+from kerastune_lite.search.settings import (
+    DEFAULT_MAX_TRIALS,
+    DefaultCount,
+    Stopping,
+    check_count,
+    check_strategy,
+    check_views,
+)
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
 from kerastune_lite.strategies.strategy import StrategySource
 from kerastune_lite.study.events import SearchBegun, SearchEnded
-from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.files import StudyFiles, expanded
 from kerastune_lite.study.journal import JOURNAL_NAME
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.objective import Objective
@@ -51,8 +58,10 @@ class Tuner:
         objective: A name out of the model's logs, or an `Objective`. None means val_loss where there is validation
             data, else loss.
         strategy: Any object with `suggest(space, trials, rng)`, or a function of the study's seed that makes one.
-        max_trials: How many trials the study is to hold, resumed ones among them; None for no bound.
-        directory: Where the study is kept. An existing one is resumed. None makes a fresh folder in kerastune_runs/.
+        max_trials: How many trials the study is to hold, resumed ones among them; None for no bound. Where it isn't
+            given it is 10, or no bound where `search` is given `max_time` or `max_epochs_total`.
+        directory: Where the study is kept; "~" and environment variables are looked up. An existing one is resumed.
+            None makes a fresh folder in kerastune_runs/.
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
         workers: How many trials run at a time. With several, each runs in a process of its own, with its share of the
@@ -91,7 +100,7 @@ class Tuner:
         objective: str | Objective | None = None,
         *,
         strategy: StrategySource,
-        max_trials: int | None = 10,
+        max_trials: int | None = DEFAULT_MAX_TRIALS,
         directory: str | Path | None = None,
         overwrite: bool = False,
         seed: int | None = None,
@@ -112,11 +121,6 @@ class Tuner:
         check_build_fn(build_fn)
         check_strategy(strategy)
         check_views(views)
-        check_count("max_trials", max_trials, at_least=1, or_none=True)
-        check_count("workers", workers, at_least=1)
-        check_count("trials_per_gpu", trials_per_gpu, at_least=1)
-        check_count("max_attempts", max_attempts, at_least=1)
-        check_count("executions_per_trial", executions_per_trial, at_least=1)
         if not heartbeat_timeout > 0:
             raise ValueError(
                 f"heartbeat_timeout has to be a number of seconds above 0. Received: {heartbeat_timeout!r}."
@@ -128,27 +132,24 @@ class Tuner:
             )
         if engine not in ("auto", "fit"):
             raise ValueError(f"engine has to be 'auto' or 'fit'. Received: {engine!r}.")
-        check_count("keep_models", keep_models, at_least=0)
-        check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
-        check_count("seed", seed, at_least=0, or_none=True)
         self.build_fn = build_fn
         self.objective = None if objective is None else Objective.of(objective)
         self.strategy = strategy
-        self.max_trials = max_trials
-        self.directory = None if directory is None else Path(directory)
+        self.max_trials = check_count("max_trials", max_trials, at_least=1, or_none=True)
+        self.directory = None if directory is None else expanded(directory)
         self.overwrite = overwrite
-        self.seed = seed
-        self.workers = workers
+        self.seed = check_count("seed", seed, at_least=0, or_none=True)
+        self.workers = check_count("workers", workers, at_least=1)
         self.executor = executor
-        self.trials_per_gpu = trials_per_gpu
+        self.trials_per_gpu = check_count("trials_per_gpu", trials_per_gpu, at_least=1)
         self.trial_timeout = None if trial_timeout is None else seconds_of(trial_timeout)
         self.heartbeat_timeout = heartbeat_timeout
-        self.max_attempts = max_attempts
-        self.executions_per_trial = executions_per_trial
+        self.max_attempts = check_count("max_attempts", max_attempts, at_least=1)
+        self.executions_per_trial = check_count("executions_per_trial", executions_per_trial, at_least=1)
         self.stopping = rule_of(stopping)
         self.engine: EngineName = engine
-        self.keep_models = keep_models
-        self.max_failures_in_a_row = max_failures_in_a_row
+        self.keep_models = check_count("keep_models", keep_models, at_least=0)
+        self.max_failures_in_a_row = check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
         self.verbose = verbose
         self.views = tuple(views)
         self._enqueued: list[dict[str, Value]] = []
@@ -164,7 +165,7 @@ class Tuner:
         validation_split: float = 0.0,
         epochs: int = 1,
         batch_size: int | None = None,
-        callbacks: CallbackSource = (),
+        callbacks: keras.callbacks.Callback | CallbackSource = (),
         max_time: float | str | timedelta | None = None,
         max_epochs_total: int | None = None,
         **fit_arguments: Any,
@@ -181,8 +182,9 @@ class Tuner:
             validation_split: The share of the samples, the last ones, to validate on; split once for all trials.
             epochs: How long to train each setting.
             batch_size: As in `model.fit`.
-            callbacks: Keras callbacks, copied afresh for each trial, or a function of the trial that returns them.
-            max_time: Seconds, or a text like "90m" or "2h", for this whole search.
+            callbacks: Keras callbacks or a single one, copied afresh for each trial, or a function of the trial that
+                returns them.
+            max_time: Seconds, or a text like "90m", "5 min" or "2h", for this whole search.
             max_epochs_total: How many epochs all trials of the study may train together, resumed ones among them.
             **fit_arguments: Everything else that `model.fit` takes.
 
@@ -199,9 +201,13 @@ class Tuner:
         from kerastune_lite.training import callback_copies
 
         max_seconds = None if max_time is None else seconds_of(max_time)
-        check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
+        epochs = check_count("epochs", epochs, at_least=1)
+        max_epochs_total = check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
+        max_trials = self.max_trials
+        if isinstance(max_trials, DefaultCount) and (max_seconds is not None or max_epochs_total is not None):
+            max_trials = None  # nobody gave it, and there is another bound
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
-        callback_copies.check(callbacks)
+        callbacks = callback_copies.checked(callbacks)
         data = _prepared(x, y, validation_data, validation_split, fit_arguments)
         if data is not None:
             check_own_fit_on(self.build_fn, data)
@@ -211,7 +217,7 @@ class Tuner:
             shared=shared,
             strategy=self._strategy_for(shared, epochs),
             stopping=self.stopping,
-            max_trials=self.max_trials,
+            max_trials=max_trials,
             max_seconds=max_seconds,
             max_epochs_total=max_epochs_total,
             runs=self.executions_per_trial,
@@ -223,7 +229,7 @@ class Tuner:
         with self._writing(objective) as writer:
             begun = SearchBegun(
                 remarks=writer.remarks,
-                max_trials=self.max_trials,
+                max_trials=max_trials,
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
             )
@@ -264,8 +270,8 @@ class Tuner:
         """
         from kerastune_lite.search.confirmation import confirm
 
-        check_count("n", n, at_least=1)
-        check_count("repeats", repeats, at_least=1)
+        n = check_count("n", n, at_least=1)
+        repeats = check_count("repeats", repeats, at_least=1)
         if self._latest_plan is None:
             raise StudyError(
                 "confirm() trains on the data of the latest search: call search(x, y, …) first. "
@@ -403,7 +409,7 @@ class Tuner:
         """
         from kerastune_lite.training import finished_models
 
-        check_count("epochs", epochs, at_least=1, or_none=True)
+        epochs = check_count("epochs", epochs, at_least=1, or_none=True)
         trial = trial or self.study.best
         with random_state_put_back():
             return finished_models.retrained(trial, partial(self._build, trial), x, y, epochs, fit_arguments)

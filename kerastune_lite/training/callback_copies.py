@@ -14,36 +14,58 @@ from kerastune_lite.errors import CallbackError
 from kerastune_lite.study.trial import Trial
 
 if TYPE_CHECKING:
+    from keras.callbacks import Callback
+
     from kerastune_lite.running.task import CallbackSource
 
 _FOLDERS = {"TensorBoard": "log_dir", "BackupAndRestore": "backup_dir"}
 _FILES = {"ModelCheckpoint": "filepath", "CSVLogger": "filename"}
 
 
-def check(callbacks: CallbackSource) -> None:
-    """Raises CallbackError where callbacks can't be copied for each trial; call it before any training."""
-    if not callable(callbacks):
-        for callback in callbacks:
+def checked(callbacks: Callback | CallbackSource | None) -> CallbackSource:
+    """The callbacks of a search, a single one as a sequence; call it before any training.
+
+    Raises:
+        CallbackError: Something isn't a callback, or can't be copied for each trial.
+    """
+    if isinstance(callbacks, type):
+        raise CallbackError(f"callbacks= got the class {callbacks.__name__}: pass {callbacks.__name__}(…).")
+    source = _several(callbacks)
+    if not callable(source):
+        for callback in source:
             if not isinstance(callback, keras.callbacks.Callback):
                 raise CallbackError(
                     f"callbacks= takes Keras callbacks. Received: {callback!r} ({type(callback).__name__})."
                 )
             _copy(callback)
+    return source
+
+
+def _several(callbacks: Callback | CallbackSource | None) -> CallbackSource:
+    """Callbacks as they were given, a single one as a sequence of one, and None as none."""
+    if callbacks is None:
+        return ()
+    return (callbacks,) if isinstance(callbacks, keras.callbacks.Callback) else callbacks
 
 
 def for_training(
-    callbacks: CallbackSource, trial: Trial, run: int, runs: int, *, is_resumed: bool = False
+    callbacks: Callback | CallbackSource, trial: Trial, run: int, runs: int, *, is_resumed: bool = False
 ) -> list[keras.callbacks.Callback]:
     """Fresh callbacks for one training of a trial.
 
     Args:
-        callbacks: A sequence, which is copied, or a function of the trial, which makes them.
+        callbacks: A callback or a sequence of them, which is copied, or a function of the trial, which makes them.
         trial: The trial.
         run: Which training of the trial it is.
         runs: How many there are; with several, each has paths of its own.
         is_resumed: Whether the training was paused and is resumed: a log file is appended to then.
     """
-    fresh = list(callbacks(trial)) if callable(callbacks) else [_copy(callback) for callback in callbacks]
+    source = _several(callbacks)
+    if callable(source):
+        made: Any = _several(source(trial))
+        fresh = list(made)
+    else:
+        fresh = [_copy(callback) for callback in source]
     part = Path(f"trial_{trial.number:04d}") / (f"run_{run}" if runs > 1 else "")
     for callback in fresh:
         _keep_paths_apart(callback, part)

@@ -48,12 +48,12 @@ def test_a_callback_that_cannot_be_copied_is_named_with_the_way_out(tmp_path):
     callback = Counting()
     callback.lock = threading.Lock()
     with pytest.raises(CallbackError, match=r"Counting can't be copied .*callbacks=lambda trial: \[Counting"):
-        callback_copies.check([callback])
+        callback_copies.checked([callback])
 
 
 def test_something_else_than_a_callback_is_refused():
     with pytest.raises(CallbackError, match="Received: 'EarlyStopping'"):
-        callback_copies.check(["EarlyStopping"])
+        callback_copies.checked(["EarlyStopping"])
 
 
 @pytest.mark.parametrize(
