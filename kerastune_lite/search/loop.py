@@ -76,6 +76,7 @@ class SearchLoop:
         self._queue = queue
         self._clock = clock
         self._started = clock()
+        self._first_number = max(writer.study.records, default=-1) + 1
         self._strategy = strategy_of(plan.strategy, _known(writer.study.seed))
         self._failures = Failures(plan.max_failures_in_a_row)
         self._housekeeping = Housekeeping(StudyFiles(writer.study.directory), plan.keep_models)
@@ -130,6 +131,7 @@ class SearchLoop:
             running=Running(numbers=frozenset(self._given), awaiting_parameters=frozenset(self._awaiting_parameters)),
             queue=self._queue,
             seconds_left=self._seconds_left(),
+            first_number=self._first_number,
         )
 
     def _start(self, begun: TrialBegun) -> None:

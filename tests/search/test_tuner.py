@@ -12,7 +12,18 @@ from pathlib import Path
 import pytest
 
 import kerastune_lite
-from kerastune_lite import FailedTrial, GridSearch, Hyperband, NoScoreError, RandomSearch, Suggestion, Tuner, errors
+from kerastune_lite import (
+    BayesianOptimization,
+    FailedTrial,
+    GridSearch,
+    Hyperband,
+    NoScoreError,
+    RandomSearch,
+    Study,
+    Suggestion,
+    Tuner,
+    errors,
+)
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.study.events import EpochEnded, SearchBegun, SearchEnded, TrialBegun, TrialEnded
@@ -64,6 +75,23 @@ def test_a_search_whose_settings_were_all_given_up_says_so(tmp_path):
     with pytest.raises(NoScoreError, match=r"was given up by FailedTrial.*FailedTrial: 64 units are too many"):
         tuner.search()
     assert all(trial.is_rejected for trial in tuner.study.trials)
+
+
+@pytest.mark.parametrize("tuner", [RandomSearch, BayesianOptimization])
+def test_settings_that_are_given_up_do_not_use_up_max_trials_also_when_resumed(tmp_path, tuner):
+    def build_fn(hp):
+        if (units := hp.int("units", 1, 40)) > 12:
+            raise FailedTrial(f"{units} units are too many")
+        return float(units)
+
+    def search(max_trials):
+        return tuner(build_fn, "loss", max_trials=max_trials, directory=tmp_path, seed=1, verbose=0).search()
+
+    for count in (3, 5):
+        trials = search(count).trials
+        assert sum(trial.score is not None for trial in trials) == count
+        assert len(trials) > count
+    assert {trial.is_rejected for trial in Study.open(tmp_path).trials} == {True, False}
 
 
 def test_one_score_is_enough_for_a_search_to_give_its_study_back(tmp_path):
