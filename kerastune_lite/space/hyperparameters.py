@@ -47,7 +47,7 @@ class HyperParameters:
     @property
     def values(self) -> dict[str, Value]:
         """The parameters that were asked for so far, with their values; inactive ones are left out."""
-        return dict(self._values)
+        return {name: plain(value) for name, value in self._values.items()}
 
     @property
     def space(self) -> Space:
@@ -61,7 +61,7 @@ class HyperParameters:
 
     def __getitem__(self, name: str) -> Value:
         if name in self._values:
-            return self._values[name]
+            return plain(self._values[name])
         raise SpaceError(
             f"hp[{name!r}]: build_fn has not asked for it in this build, or its condition doesn't hold. "
             f"Asked for so far: {', '.join(self._values) or 'nothing'}."
@@ -198,16 +198,19 @@ class HyperParameters:
             )
         parent = self._asked[name]
         if parent.contains(plain(value_or_values)):
-            allowed: tuple[Value, ...] = (plain(value_or_values),)
+            allowed: tuple[Value, ...] = (value_or_values,)
         elif isinstance(value_or_values, (list, tuple, set, frozenset)) and value_or_values:
-            allowed = tuple(plain(value) for value in value_or_values)
+            allowed = tuple(value_or_values)
         else:
             allowed = (value_or_values,)
+        allowed = tuple(plain(value) for value in allowed)
         for value in allowed:
             if not parent.contains(value):
                 raise SpaceError(
                     f"hp.when({name!r}, {value_or_values!r}): {value!r} is not one of the values of {parent}."
                 )
+        if isinstance(parent, Choice):
+            allowed = tuple(parent.options[parent.index_of(value)] for value in allowed)
         self._conditions.append(Condition(name, allowed))
         try:
             yield self._active
@@ -237,13 +240,13 @@ class HyperParameters:
         self._asked = self._asked.with_parameter(parameter)
         self._space = self._space.with_parameter(parameter)
         if not self._active:
-            return first_value(parameter)
+            return plain(first_value(parameter))
         if name not in self._values:
             self._values[name] = self._answer(parameter)
         elif isinstance(parameter, Choice):
             # Options made afresh by each call are other objects; the answer is the one of this call.
-            return parameter.options[parameter.index_of(self._values[name])]
-        return self._values[name]
+            return plain(parameter.options[parameter.index_of(self._values[name])])
+        return plain(self._values[name])
 
     def _answer(self, parameter: Parameter) -> Value:
         value = self._given[parameter.name] if parameter.name in self._given else self._fill(parameter)
