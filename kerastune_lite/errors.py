@@ -22,7 +22,8 @@ KerastuneError
 └── FailedTrial            raised by the user to give up one setting; the search continues with others
 
 SystemExit
-└── SearchTerminated       the process was told to end (SIGTERM); the search ends, and can be resumed
+└── SearchTerminated       raised by the user to end the search, which gives its study back and can be resumed
+    └── ProcessTerminated  the process was told to end (SIGTERM); the search ends with it, and can be resumed
 
 Any other exception out of build_fn or a fit fails its own trial, and the search continues.
 """
@@ -107,12 +108,21 @@ class Diverged(KerastuneError):
 class FailedTrial(KerastuneError):
     """Raise it in build_fn or a callback to give up one setting; the search continues with others.
 
-    Unlike other exceptions it doesn't count towards `max_failures_in_a_row`, so that a search may
-    reject as many settings as it has to (a model that is too large, a shape that can't be built).
+    Unlike other exceptions it doesn't count towards `max_failures_in_a_row` nor `max_trials`, so that a search may
+    reject as many settings as it has to (a model that is too large, a shape that can't be built). A search that finds
+    no other settings any more ends.
     """
 
 
 class SearchTerminated(SystemExit):
+    """Raise it in build_fn, a callback or a view to end the search, which gives its study back.
+
+    The trial that runs is interrupted, and is run again when the search is resumed. `tuner.stop()` lets it end with its
+    epoch instead.
+    """
+
+
+class ProcessTerminated(SearchTerminated):
     """The process was told to end (SIGTERM). Left alone, it ends the process with status 143."""
 
 

@@ -225,10 +225,10 @@ def test_a_setting_that_the_user_gives_up_does_not_end_the_search(tmp_path):
             raise FailedTrial("too large")
         return 1.0
 
-    states = [trial.state for trial in search(build_fn, tmp_path, max_trials=20).trials]
+    states = [trial.state for trial in search(build_fn, tmp_path, max_trials=4).trials]
 
     assert states.count(TrialState.FAILED) > 10
-    assert len(states) == 20
+    assert states.count(TrialState.COMPLETED) == 4
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

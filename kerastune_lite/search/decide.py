@@ -23,6 +23,8 @@ from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState
 
+STOPPED = "tuner.stop() was called"
+"""Why a search ends that a person has stopped."""
 MOST_REJECTED = 1000
 """After how many rejected settings in a row a search without `max_trials` ends."""
 
@@ -99,6 +101,7 @@ class Situation:
         queue: The enqueued settings that are left.
         seconds_left: How much of `max_time` is left; None without a bound.
         first_number: The number of the first trial that this search began anew: earlier ones were another search's.
+        is_stopped: Whether a person has called `tuner.stop()`.
     """
 
     strategy: Strategy
@@ -106,6 +109,7 @@ class Situation:
     queue: Queue = ()
     seconds_left: float | None = None
     first_number: int = 0
+    is_stopped: bool = False
 
 
 def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
@@ -118,6 +122,8 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
         TypeError: The strategy answered something that isn't an answer.
         ValueError: The strategy wants to continue a trial that isn't paused.
     """
+    if situation.is_stopped:
+        return Done(STOPPED)
     if situation.seconds_left == 0.0:
         return Done("max_time is over")
     if epochs_left(study, plan) == 0:

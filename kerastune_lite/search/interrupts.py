@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from kerastune_lite.errors import SearchTerminated
+from kerastune_lite.errors import ProcessTerminated
 
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Turns SIGTERM into SearchTerminated, unless the user handles it or this is not the main thread."""
+    """Turns SIGTERM into ProcessTerminated, unless the user handles it or this is not the main thread."""
     here = threading.current_thread() is threading.main_thread()
     if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
     def raise_terminated(number: int, frame: FrameType | None) -> None:
-        raise SearchTerminated(128 + number)
+        raise ProcessTerminated(128 + number)
 
     signal.signal(signal.SIGTERM, raise_terminated)
     try:

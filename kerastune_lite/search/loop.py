@@ -12,7 +12,7 @@ from typing import TypeVar
 from kerastune_lite.errors import JournalError, RangeChangedError, StudyMismatchError
 from kerastune_lite.execution.workers import Ended, Lost, Workers
 from kerastune_lite.running.task import AskedParameters, Outcome, Request
-from kerastune_lite.search.decide import Done, GiveUp, Running, Situation, Start, Wait, decide, epochs_left
+from kerastune_lite.search.decide import STOPPED, Done, GiveUp, Running, Situation, Start, Wait, decide, epochs_left
 from kerastune_lite.search.enqueued import Queue
 from kerastune_lite.search.failures import Failures
 from kerastune_lite.search.housekeeping import Housekeeping
@@ -56,6 +56,7 @@ class SearchLoop:
         workers: Where trials run.
         queue: The settings to try before the strategy's own.
         clock: Tells the seconds that have passed.
+        is_stopped: Whether a person has stopped the search: trials end with their epochs then.
 
     Attributes:
         seconds_saved: How long the trials of this loop would have traced what the engine had traced before.
@@ -68,8 +69,10 @@ class SearchLoop:
         workers: Workers,
         queue: Queue = (),
         clock: Callable[[], float] = time.monotonic,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.seconds_saved = 0.0
+        self._is_stopped = is_stopped
         self._plan = plan
         self._writer = writer
         self._workers = workers
@@ -132,6 +135,7 @@ class SearchLoop:
             queue=self._queue,
             seconds_left=self._seconds_left(),
             first_number=self._first_number,
+            is_stopped=self._is_stopped(),
         )
 
     def _start(self, begun: TrialBegun) -> None:
@@ -190,6 +194,8 @@ class SearchLoop:
         known = self._study.trial(trial.number)
         if known.epochs is not None and epoch + 1 >= known.epochs:
             return None
+        if self._is_stopped():
+            return STOPPED
         if epochs_left(self._study, self._plan) == 0:
             return f"max_epochs_total: {self._plan.max_epochs_total} epochs were trained"
         if self._plan.stopping is None or run > 0:

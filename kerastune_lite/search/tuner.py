@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from kerastune_lite.errors import DataError, StudyError
+from kerastune_lite.errors import DataError, ProcessTerminated, SearchTerminated, StudyError
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.failures import check_has_score
@@ -152,6 +152,7 @@ class Tuner:
         self.max_failures_in_a_row = check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
         self.verbose = verbose
         self.views = tuple(views)
+        self._is_stopped = False
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
         self._study_as_read: tuple[tuple[int, ...], Study] | None = None
@@ -200,6 +201,7 @@ class Tuner:
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
 
+        self._is_stopped = False
         max_seconds = None if max_time is None else seconds_of(max_time)
         epochs = check_count("epochs", epochs, at_least=1)
         max_epochs_total = check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
@@ -233,21 +235,42 @@ class Tuner:
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
             )
-            ended = SearchEnded(reason=None)
+            ended, reason = SearchEnded(reason=None), None
             writer.show(begun)
             self._latest_plan = plan
             try:
                 queue = enqueued.checked(self._enqueued, self.build_fn, writer)
                 with closing(self._workers(shared, writer.study.directory)) as workers:
-                    loop = SearchLoop(plan, writer, workers, queue)
+                    loop = SearchLoop(plan, writer, workers, queue, is_stopped=lambda: self._is_stopped)
                     reason = loop.run()
                 ended = SearchEnded(
                     reason=reason, seconds_saved=loop.seconds_saved, remarks=self._closing_remarks(writer.study)
                 )
+            except SearchTerminated as error:
+                if isinstance(error, ProcessTerminated):
+                    raise
+                ended = SearchEnded(reason=f"SearchTerminated was raised: {error}".removesuffix(": "))
             finally:
                 writer.show(ended)
-            check_has_score(writer.study, reason)
+            if reason is not None and not self._is_stopped:
+                check_has_score(writer.study, reason)
         return self.study
+
+    def stop(self) -> None:
+        """Ends the search that runs now, in good order: no trial begins, and those that run end after their epoch.
+
+        They count as stopped, with the score that they have. `search` gives its study back; called again, it goes on.
+        May be called from a callback, a view, another thread or a signal handler. Where no search runs it does nothing.
+
+        A callback in a worker process has a copy of the tuner, whose `stop` does nothing: raise `SearchTerminated`
+        there. Trials of an `executor` are trained to their end, unless a stopping rule or `max_epochs_total` watches
+        their epochs.
+        """
+        self._is_stopped = True
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
+        # A callback that holds its tuner is copied for each trial, and stops the one that searches.
+        return self
 
     def confirm(self, n: int = 5, repeats: int = 3) -> Leaderboard:
         """Trains the finalists of the latest search again with new seeds: which of them is truly better.

@@ -192,7 +192,18 @@ def test_every_error_that_a_person_may_meet_is_exported_and_in_the_tree():
     ]
 
 
-@pytest.mark.parametrize("name", ["WorkerError", "StoppingError", "RangeChangedError", "Diverged", "SearchTerminated"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WorkerError",
+        "StoppingError",
+        "UnknownNameError",
+        "WrongCallError",
+        "NoScoreError",
+        "Diverged",
+        "SearchTerminated",
+    ],
+)
 def test_errors_survive_the_way_from_a_worker(name):
     error = getattr(kerastune_lite, name)("a message")
 
