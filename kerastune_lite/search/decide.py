@@ -102,6 +102,7 @@ class Situation:
         seconds_left: How much of `max_time` is left; None without a bound.
         first_number: The number of the first trial that this search began anew: earlier ones were another search's.
         is_stopped: Whether a person has called `tuner.stop()`.
+        to_retry: The trials that failed in earlier searches, and that this one is to begin again.
     """
 
     strategy: Strategy
@@ -110,6 +111,7 @@ class Situation:
     seconds_left: float | None = None
     first_number: int = 0
     is_stopped: bool = False
+    to_retry: frozenset[int] = frozenset()
 
 
 def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
@@ -128,7 +130,7 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
         return Done("max_time is over")
     if epochs_left(study, plan) == 0:
         return Done(f"max_epochs_total is reached: {plan.max_epochs_total} epochs were trained")
-    unfinished = _unfinished(study, plan, situation.running)
+    unfinished = _unfinished(study, plan, situation)
     if unfinished is not None:
         return unfinished
     if _must_wait_for_parameters(study, situation.running):
@@ -185,15 +187,23 @@ def _rejected_in_a_row(study: Study, since: int) -> int:
     return sum(1 for _ in itertools.takewhile(lambda trial: trial.is_rejected, latest_first))
 
 
-def _unfinished(study: Study, plan: SearchPlan, running: Running) -> Start | GiveUp | None:
-    """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none."""
+def _unfinished(study: Study, plan: SearchPlan, situation: Situation) -> Start | GiveUp | None:
+    """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none.
+
+    A trial that failed in an earlier search counts as one where it is to be tried again.
+    """
     for trial in study.trials:
         if trial.state is TrialState.INTERRUPTED:
             return Start(_begun_again(study, trial, trial.attempts))
-        if trial.state is TrialState.RUNNING and trial.number not in running.numbers:
+        if trial.state is TrialState.RUNNING and trial.number not in situation.running.numbers:
             if trial.attempts < plan.max_attempts:
                 return Start(_begun_again(study, trial, trial.attempts + 1))
             return GiveUp(trial)
+        if trial.state is TrialState.FAILED and trial.number in situation.to_retry:
+            told = "" if trial.error is None else f": {trial.error.summary}"
+            note = Note(f"attempt {trial.attempts} failed{told}", "attempt")
+            tried = dataclasses.replace(trial, notes=(*trial.notes, note))
+            return Start(_begun_again(study, tried, trial.attempts + 1))
     return None
 
 

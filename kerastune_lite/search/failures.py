@@ -53,7 +53,8 @@ class Failures:
         losses = self._losses.get(trial.number, ())
         if not losses:
             return TrialFailure(
-                type="ProcessDied", message=f"the process died {trial.attempts} times while this trial ran"
+                type="ProcessDied",
+                message=f"the process died while this trial ran, which was begun {trial.attempts} times",
             )
         reasons = [loss.reason for loss in losses]
         if len(reasons) > 1:
@@ -81,6 +82,11 @@ class Failures:
             )
 
 
+def failed_numbers(study: Study) -> list[int]:
+    """The numbers of the trials that have failed."""
+    return [number for number, trial in sorted(study.records.items()) if trial.state is TrialState.FAILED]
+
+
 def check_has_score(study: Study, reason: str) -> None:
     """Refuses the end of a search in whose study trials failed and none has a score.
 
@@ -102,7 +108,9 @@ def check_has_score(study: Study, reason: str) -> None:
             "Every setting that was tried was given up by FailedTrial. Let build_fn give up fewer, or change a range."
         )
     else:
-        told = "Mend what failed, and search again: retry_failed=True tries these trials again."
+        told = "Mend what failed and search again."
+        if all(trial.plan.pause_at is None for trial in failed):
+            told += " With retry_failed=True these trials are tried again."
     raise NoScoreError(f"{reason}, and no trial of the study has a score ({counts}). {told} {_shown(failed)}")
 
 

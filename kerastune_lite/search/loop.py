@@ -14,10 +14,10 @@ from kerastune_lite.execution.workers import Ended, Lost, Workers
 from kerastune_lite.running.task import AskedParameters, Outcome, Request
 from kerastune_lite.search.decide import STOPPED, Done, GiveUp, Running, Situation, Start, Wait, decide, epochs_left
 from kerastune_lite.search.enqueued import Queue
-from kerastune_lite.search.failures import Failures
+from kerastune_lite.search.failures import Failures, failed_numbers
 from kerastune_lite.search.housekeeping import Housekeeping
 from kerastune_lite.search.plan import SearchPlan
-from kerastune_lite.strategies.strategy import strategy_of
+from kerastune_lite.strategies.strategy import PausingStrategy, Strategy, strategy_of
 from kerastune_lite.study.events import (
     EpochEnded,
     EpochsKnown,
@@ -81,6 +81,7 @@ class SearchLoop:
         self._started = clock()
         self._first_number = max(writer.study.records, default=-1) + 1
         self._strategy = strategy_of(plan.strategy, _known(writer.study.seed))
+        self._to_retry = _to_retry(plan, self._strategy, writer.study)
         self._failures = Failures(plan.max_failures_in_a_row)
         self._housekeeping = Housekeeping(StudyFiles(writer.study.directory), plan.keep_models)
         self._given: dict[int, _Given] = {}
@@ -136,11 +137,13 @@ class SearchLoop:
             seconds_left=self._seconds_left(),
             first_number=self._first_number,
             is_stopped=self._is_stopped(),
+            to_retry=self._to_retry,
         )
 
     def _start(self, begun: TrialBegun) -> None:
         """Journals a trial's beginning and gives it to a worker."""
         begun = dataclasses.replace(begun, notes=(*begun.notes, *self._failures.note_on(begun.trial, begun.attempt)))
+        self._to_retry -= {begun.trial}
         self._writer.append(self._housekeeping.readable(begun))
         trial = self._study.trial(begun.trial)
         request = Request(
@@ -294,6 +297,18 @@ class SearchLoop:
 
     def _tidy(self) -> None:
         self._housekeeping.tidy(self._study, [given.trial for given in self._given.values()], self._strategy)
+
+
+def _to_retry(plan: SearchPlan, strategy: Strategy, study: Study) -> frozenset[int]:
+    """The numbers of the trials that failed in earlier searches and are to be begun again."""
+    if not plan.retry_failed:
+        return frozenset()
+    if isinstance(strategy, PausingStrategy):
+        raise ValueError(
+            f"retry_failed=True can't be used with {type(strategy).__name__}, which has decided without the trials "
+            "that failed which others go on. Leave it out, or search again in another directory."
+        )
+    return frozenset(failed_numbers(study))
 
 
 def _state_of(outcome: Outcome) -> TrialState:

@@ -38,6 +38,7 @@ class TunerSettings(TypedDict, total=False):
     engine: EngineName
     keep_models: int
     max_failures_in_a_row: int
+    retry_failed: bool
     verbose: int
     views: Sequence[View]
 

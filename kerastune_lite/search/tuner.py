@@ -14,7 +14,7 @@ import numpy as np
 from kerastune_lite.errors import DataError, ProcessTerminated, SearchTerminated, StudyError
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
-from kerastune_lite.search.failures import check_has_score
+from kerastune_lite.search.failures import check_has_score, failed_numbers
 from kerastune_lite.search.settings import (
     DEFAULT_MAX_TRIALS,
     DefaultCount,
@@ -31,7 +31,7 @@ from kerastune_lite.study.events import SearchBegun, SearchEnded
 from kerastune_lite.study.files import StudyFiles, expanded
 from kerastune_lite.study.journal import JOURNAL_NAME
 from kerastune_lite.study.leaderboard import Leaderboard
-from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.objective import Objective, is_of_training
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
@@ -83,6 +83,8 @@ class Tuner:
             plain `fit` elsewhere; `trial.engine` tells which. "fit" is always a plain `fit`.
         keep_models: How many of the best models stay on disk; 0 for none.
         max_failures_in_a_row: The search ends with an error after so many failures without a success between them.
+        retry_failed: Begin trials again that failed in earlier searches of the directory, under their own numbers and
+            with their own settings, once in each call of `search`. Not for strategies that pause trials.
         verbose: 0 prints nothing, 1 a line for each trial. What `fit` prints is `verbose=` of `search`, and 0 by
             default.
         views: Functions of (event, study) that are called with every event of a search, after it was journaled: a
@@ -115,6 +117,7 @@ class Tuner:
         engine: EngineName = "auto",
         keep_models: int = 1,
         max_failures_in_a_row: int = 3,
+        retry_failed: bool = False,
         verbose: int = 1,
         views: Sequence[View] = (),
     ) -> None:
@@ -150,6 +153,7 @@ class Tuner:
         self.engine: EngineName = engine
         self.keep_models = check_count("keep_models", keep_models, at_least=0)
         self.max_failures_in_a_row = check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
+        self.retry_failed = retry_failed
         self.verbose = verbose
         self.views = tuple(views)
         self._is_stopped = False
@@ -225,12 +229,13 @@ class Tuner:
             runs=self.executions_per_trial,
             keep_models=self.keep_models,
             max_failures_in_a_row=self.max_failures_in_a_row,
+            retry_failed=self.retry_failed,
             max_attempts=self.max_attempts,
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
             begun = SearchBegun(
-                remarks=writer.remarks,
+                remarks=(*writer.remarks, *self._remarks(objective, data, writer.study)),
                 max_trials=max_trials,
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
@@ -314,6 +319,20 @@ class Tuner:
         if data is not None and not hasattr(self.build_fn, "fit"):
             check_objective(objective, data)
         return objective
+
+    def _remarks(self, objective: Objective, data: TrainingData | None, study: Study) -> Sequence[str]:
+        """What a person should know when a search begins, besides what was found in the journal."""
+        remarks = []
+        has_own_fit = hasattr(self.build_fn, "build") and hasattr(self.build_fn, "fit")
+        if data is not None and data.has_validation and not has_own_fit and is_of_training(objective):
+            name = objective.name
+            remarks.append(
+                f"objective {name!r} is measured on the training data; 'val_{name}' would be on the validation data"
+            )
+        failed = failed_numbers(study) if self.retry_failed else ()
+        if failed:
+            remarks.append(f"{len(failed)} failed trials are tried again")
+        return remarks
 
     def _strategy_for(self, shared: Shared, epochs: int) -> StrategySource:
         """What chooses the settings of a search on what its trials share, each trained for so many epochs."""

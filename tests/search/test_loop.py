@@ -219,6 +219,50 @@ def test_settings_that_the_users_code_gives_up_do_not_count(search, tmp_path):
     assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["failed"] * 3 + ["completed"]
 
 
+def test_trials_that_failed_in_an_earlier_search_are_tried_again_under_their_own_numbers(search, tmp_path):
+    search(PretendWorkers({1: [failed()], 3: [failed("TypeError")]}), max_failures_in_a_row=2)
+
+    workers = PretendWorkers({3: [failed("OSError", "still not there")]})
+    search(workers, retry_failed=True)
+
+    assert [(request.trial.number, request.trial.values["units"]) for request in workers.requests] == [(1, 2), (3, 4)]
+    trials = Study.open(tmp_path).trials
+    assert [(trial.state.value, trial.attempts) for trial in trials[::2]] == [("completed", 1)] * 2
+    mended, failing = trials[1], trials[3]
+    assert (mended.state.value, mended.score, mended.error, mended.attempts) == ("completed", 2.0, None, 2)
+    assert mended.notes == ("attempt 1 failed: ValueError: no",)
+    assert (failing.state.value, failing.error.type, failing.attempts) == ("failed", "OSError", 2)
+    again = PretendWorkers()
+    search(again)
+    assert again.requests == []
+
+
+def test_trials_that_fail_in_the_search_itself_are_not_tried_again_by_it(search):
+    workers = PretendWorkers({number: [failed()] for number in (0, 2)})
+
+    search(workers, retry_failed=True)
+
+    assert [request.trial.number for request in workers.requests] == [0, 1, 2, 3]
+
+
+def test_a_trial_that_was_tried_again_and_cut_is_run_again(search, tmp_path):
+    search(PretendWorkers({1: [failed()]}), max_trials=2)
+    with pytest.raises(KeyboardInterrupt):
+        search(PretendWorkers({1: [KeyboardInterrupt()]}), max_trials=2, retry_failed=True)
+
+    search(PretendWorkers(), max_trials=2)
+
+    assert [(trial.state.value, trial.attempts) for trial in Study.open(tmp_path).trials] == [
+        ("completed", 1),
+        ("completed", 2),
+    ]
+
+
+def test_a_strategy_that_pauses_trials_does_not_try_failed_ones_again(search):
+    with pytest.raises(ValueError, match="retry_failed=True can't be used with PauseAndContinue, which has decided"):
+        search(PretendWorkers(), PauseAndContinue(), retry_failed=True)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ObjectiveError("no such metric")])
 def test_what_ends_the_search_interrupts_the_trials_that_run_and_a_new_search_runs_them_again(search, tmp_path, error):
     with pytest.raises(type(error)):

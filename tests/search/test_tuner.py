@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import kerastune_lite
@@ -18,6 +19,7 @@ from kerastune_lite import (
     GridSearch,
     Hyperband,
     NoScoreError,
+    Objective,
     RandomSearch,
     Study,
     Suggestion,
@@ -75,6 +77,60 @@ def test_a_search_whose_settings_were_all_given_up_says_so(tmp_path):
     with pytest.raises(NoScoreError, match=r"was given up by FailedTrial.*FailedTrial: 64 units are too many"):
         tuner.search()
     assert all(trial.is_rejected for trial in tuner.study.trials)
+
+
+def test_what_failed_is_tried_again_where_the_search_is_told_to(tmp_path, capsys):
+    is_there = []
+
+    def build_fn(hp):
+        x = hp.float("x", 0.0, 1.0)
+        if not is_there:
+            raise OSError("no such file")
+        return x
+
+    def search(**settings):
+        return RandomSearch(build_fn, "loss", max_trials=2, directory=tmp_path, seed=0, **settings).search()
+
+    with pytest.raises(NoScoreError, match="With retry_failed=True these trials are tried again"):
+        search()
+    before = [dict(trial.values) for trial in Study.open(tmp_path).trials]
+    is_there.append(True)
+    with pytest.raises(NoScoreError):  # there is nothing left to do
+        search()
+    study = search(retry_failed=True)
+
+    assert [dict(trial.values) for trial in study.trials] == before
+    assert [trial.score for trial in study.trials] == [values["x"] for values in before]
+    assert "2 failed trials are tried again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [("accuracy", "'val_accuracy' would be"), ("loss", "'val_loss' would be"), ("val_accuracy", ""), (None, "")],
+)
+def test_an_objective_of_the_training_data_is_told_where_there_is_validation_data(
+    tmp_path, iris, build_iris, objective, told, capsys
+):
+    RandomSearch(build_iris, objective, max_trials=1, directory=tmp_path, seed=0).search(*iris, validation_split=0.2)
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if "is measured on the training data" in line]
+    assert len(lines) == bool(told)
+    assert told in "".join(lines)
+
+
+def test_without_validation_data_or_with_a_metric_of_ones_own_nothing_is_told(tmp_path, iris, build_iris, capsys):
+    class Log(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["of_mine"] = 1.0
+
+    def search(name, objective, **arguments):
+        tuner = RandomSearch(build_iris, objective, max_trials=1, directory=tmp_path / name, seed=0)
+        tuner.search(*iris, **arguments)
+
+    search("without", "accuracy")
+    search("mine", Objective("of_mine", "max"), validation_split=0.2, callbacks=Log())
+
+    assert "measured on the training data" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("tuner", [RandomSearch, BayesianOptimization])
