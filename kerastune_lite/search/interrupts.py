@@ -1,4 +1,4 @@
-"""Turns SIGTERM into an exception, so that a search that is told to end closes its journal properly."""
+"""What ends a search from outside: SIGTERM, as an exception, so that the journal is closed properly; and the user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from kerastune_lite.errors import ProcessTerminated
+from kerastune_lite.errors import ProcessTerminated, SearchTerminated
 
 
 @contextmanager
@@ -27,3 +27,13 @@ def sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def ended_by_the_user() -> Iterator[None]:
+    """Leaves its block where the user's code raises SearchTerminated; SIGTERM goes on its way."""
+    try:
+        yield
+    except SearchTerminated as error:
+        if isinstance(error, ProcessTerminated):
+            raise

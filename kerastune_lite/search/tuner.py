@@ -297,6 +297,7 @@ class Tuner:
             NoResultError: No trial has a score.
         """
         from kerastune_lite.search.confirmation import confirm
+        from kerastune_lite.search.interrupts import ended_by_the_user
 
         n = check_count("n", n, at_least=1)
         repeats = check_count("repeats", repeats, at_least=1)
@@ -307,7 +308,7 @@ class Tuner:
             )
         objective = self.study.objective
         assert objective is not None
-        with self._writing(objective) as writer:
+        with self._writing(objective) as writer, ended_by_the_user():
             confirm(self._latest_plan, writer, writer.study.finalists(n), repeats)
         return self.study.confirmed()
 

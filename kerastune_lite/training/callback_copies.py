@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ def checked(callbacks: Callback | CallbackSource | None) -> CallbackSource:
     if isinstance(callbacks, type):
         raise CallbackError(f"callbacks= got the class {callbacks.__name__}: pass {callbacks.__name__}(…).")
     source = _several(callbacks)
-    if not callable(source):
+    if callable(source):
+        _check_maker(source)
+    else:
         for callback in source:
             if not isinstance(callback, keras.callbacks.Callback):
                 raise CallbackError(
@@ -39,6 +42,20 @@ def checked(callbacks: Callback | CallbackSource | None) -> CallbackSource:
                 )
             _copy(callback)
     return source
+
+
+def _check_maker(maker: Callable[[Trial], Any]) -> None:
+    try:
+        signature = inspect.signature(maker)
+    except (TypeError, ValueError):
+        return  # its signature can't be known
+    try:
+        signature.bind(object())
+    except TypeError as error:
+        raise CallbackError(
+            f"callbacks= takes a function of the trial, and {maker!r} can't be called with one: {error}. Write "
+            "callbacks=lambda trial: […]."
+        ) from error
 
 
 def _several(callbacks: Callback | CallbackSource | None) -> CallbackSource:

@@ -51,6 +51,13 @@ def test_a_callback_that_cannot_be_copied_is_named_with_the_way_out(tmp_path):
         callback_copies.checked([callback])
 
 
+def test_a_function_that_takes_no_trial_is_refused():
+    with pytest.raises(
+        CallbackError, match=r"function of the trial, .* too many positional arguments. Write .* trial:"
+    ):
+        callback_copies.checked(lambda: [])
+
+
 def test_something_else_than_a_callback_is_refused():
     with pytest.raises(CallbackError, match="Received: 'EarlyStopping'"):
         callback_copies.checked(["EarlyStopping"])
