@@ -268,8 +268,7 @@ class Tuner:
         May be called from a callback, a view, another thread or a signal handler. Where no search runs it does nothing.
 
         A callback in a worker process has a copy of the tuner, whose `stop` does nothing: raise `SearchTerminated`
-        there. Trials of an `executor` are trained to their end, unless a stopping rule or `max_epochs_total` watches
-        their epochs.
+        there.
         """
         self._is_stopped = True
 
