@@ -156,7 +156,7 @@ class Tuner:
         self.retry_failed = retry_failed
         self.verbose = verbose
         self.views = tuple(views)
-        self._is_stopped = False
+        self._is_stopped = self._is_copy = False
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
         self._study_as_read: tuple[tuple[int, ...], Study] | None = None
@@ -205,7 +205,7 @@ class Tuner:
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
 
-        self._is_stopped = False
+        self._is_stopped = self._is_copy = False
         max_seconds = None if max_time is None else seconds_of(max_time)
         epochs = check_count("epochs", epochs, at_least=1)
         max_epochs_total = check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
@@ -267,10 +267,15 @@ class Tuner:
         They count as stopped, with the score that they have. `search` gives its study back; called again, it goes on.
         May be called from a callback, a view, another thread or a signal handler. Where no search runs it does nothing.
 
-        A callback in a worker process has a copy of the tuner, whose `stop` does nothing: raise `SearchTerminated`
-        there.
+        A callback in a worker process holds a copy of the tuner. Called there, it ends the search as well, but by
+        raising `SearchTerminated`: trials that run are interrupted, and run again when the search is resumed.
         """
+        if self._is_copy:
+            raise SearchTerminated("tuner.stop() was called in a worker process")
         self._is_stopped = True
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, _is_copy=True)
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
         # A callback that holds its tuner is copied for each trial, and stops the one that searches.

@@ -29,19 +29,25 @@ def checked(callbacks: Callback | CallbackSource | None) -> CallbackSource:
     Raises:
         CallbackError: Something isn't a callback, or can't be copied for each trial.
     """
-    if isinstance(callbacks, type):
-        raise CallbackError(f"callbacks= got the class {callbacks.__name__}: pass {callbacks.__name__}(…).")
     source = _several(callbacks)
-    if callable(source):
+    if callable(source) and not isinstance(source, type):
         _check_maker(source)
-    else:
-        for callback in source:
-            if not isinstance(callback, keras.callbacks.Callback):
-                raise CallbackError(
-                    f"callbacks= takes Keras callbacks. Received: {callback!r} ({type(callback).__name__})."
-                )
-            _copy(callback)
+        return source
+    for callback in source if isinstance(source, (list, tuple)) else [source]:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise CallbackError(_no_callback(callback))
+        _copy(callback)
     return source
+
+
+def _no_callback(received: Any) -> str:
+    """What to tell a person who gave something else than a callback."""
+    if isinstance(received, type):
+        return f"callbacks= got the class {received.__name__}: pass {received.__name__}(…)."
+    return (
+        "callbacks= takes a Keras callback, a list of them, or a function of the trial that returns them. "
+        f"Received: {received!r} ({type(received).__name__})."
+    )
 
 
 def _check_maker(maker: Callable[[Trial], Any]) -> None:

@@ -58,9 +58,30 @@ def test_a_function_that_takes_no_trial_is_refused():
         callback_copies.checked(lambda: [])
 
 
-def test_something_else_than_a_callback_is_refused():
-    with pytest.raises(CallbackError, match="Received: 'EarlyStopping'"):
-        callback_copies.checked(["EarlyStopping"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["EarlyStopping"], "Received: 'EarlyStopping'"),
+        ("EarlyStopping", "Received: 'EarlyStopping'"),
+        (3, r"Received: 3 \(int\)"),
+        ([[keras.callbacks.EarlyStopping()]], r"Received: \[<.*\(list\)"),
+        (iter([keras.callbacks.EarlyStopping()]), r"\(list_iterator\)"),
+        ([keras.callbacks.EarlyStopping], r"got the class EarlyStopping: pass EarlyStopping\(…\)"),
+        (keras.callbacks.EarlyStopping, r"got the class EarlyStopping: pass EarlyStopping\(…\)"),
+    ],
+)
+def test_something_else_than_a_callback_is_refused(given, told):
+    with pytest.raises(CallbackError, match=told):
+        callback_copies.checked(given)
+
+
+def test_a_single_callback_and_none_are_taken():
+    callback = keras.callbacks.EarlyStopping()
+
+    assert list(callback_copies.checked(callback)) == [callback]
+    assert list(callback_copies.checked(None)) == []
+    assert len(callback_copies.for_training(lambda trial: callback, Trial(number=0), 0, 1)) == 1
+    assert len(callback_copies.for_training(callback, Trial(number=0), 0, 1)) == 1
 
 
 @pytest.mark.parametrize(
