@@ -198,7 +198,8 @@ class SearchLoop:
         if known.epochs is not None and epoch + 1 >= known.epochs:
             return None
         if self._is_stopped():
-            return STOPPED
+            # A trial that pauses with this epoch is kept, and goes on in a later search.
+            return None if epoch + 1 == known.plan.pause_at else STOPPED
         if epochs_left(self._study, self._plan) == 0:
             return f"max_epochs_total: {self._plan.max_epochs_total} epochs were trained"
         if self._plan.stopping is None or run > 0:

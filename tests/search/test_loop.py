@@ -89,7 +89,7 @@ class PretendWorkers:
 def search(tmp_path):
     """Plays a search in the test's directory; the events that views saw are in `search.events`."""
 
-    def play(workers, strategy=None, views=(), queue=(), **bounds):
+    def play(workers, strategy=None, views=(), queue=(), is_stopped=lambda: False, **bounds):
         play.events = []
         writer = StudyWriter.open(
             tmp_path,
@@ -101,7 +101,7 @@ def search(tmp_path):
         shared = Shared(build_fn=lambda hp: None)
         plan = SearchPlan(**{"shared": shared, "strategy": strategy or GridStrategy(), "keep_models": 0, **bounds})
         try:
-            return SearchLoop(plan, writer, workers, queue, clock=lambda: 0.0).run()
+            return SearchLoop(plan, writer, workers, queue, clock=lambda: 0.0, is_stopped=is_stopped).run()
         finally:
             writer.close()
 
@@ -293,6 +293,35 @@ def test_max_epochs_total_ends_the_running_trial_with_its_epoch(search, tmp_path
 
     assert reason == "max_epochs_total is reached: 6 epochs were trained"
     assert [len(trial.curve) for trial in Study.open(tmp_path).trials] == [4, 2]
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_a_search_that_is_stopped_ends_its_trials_with_their_epochs_and_begins_no_other(search, tmp_path, places):
+    epochs = []
+
+    reason = search(
+        PretendWorkers(epochs=3, places=places),
+        views=[lambda event, study: epochs.append(event) if isinstance(event, EpochEnded) else None],
+        is_stopped=lambda: len(epochs) >= 4,
+    )
+
+    trials = Study.open(tmp_path).trials
+    assert reason == "tuner.stop() was called"
+    assert [(len(trial.curve), trial.stop_reason) for trial in trials] == [(3, None), *[(1, reason)] * places]
+
+
+def test_a_trial_that_pauses_when_the_search_is_stopped_goes_on_in_a_later_one(search, tmp_path):
+    epochs = []
+
+    search(
+        PretendWorkers(),
+        PauseAndContinue(),
+        views=[lambda event, study: epochs.append(event) if isinstance(event, EpochEnded) else None],
+        is_stopped=lambda: len(epochs) == 2,
+    )
+
+    assert [trial.is_paused for trial in Study.open(tmp_path).trials] == [True, True]
+    assert search(PretendWorkers(), PauseAndContinue()) == "both have had their turns"
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,21 @@ def test_search_terminated_while_an_enqueued_setting_is_checked_ends_the_search(
     assert states(tuner.search()) == []
 
 
+def test_search_terminated_in_a_confirmation_ends_it(tmp_path):
+    is_enough = []
+
+    def build(hp):
+        if is_enough:
+            raise SearchTerminated
+        return float(hp.choice("x", [1, 2]))
+
+    tuner = tuner_in(tmp_path, build)
+    tuner.search()
+    is_enough.append(True)
+
+    assert len(tuner.confirm(n=1)) == 0
+
+
 PROGRAM = """
 import sys, os, signal
 from kerastune_lite import GridSearch
