@@ -19,17 +19,17 @@ def check_build_fn(build_fn: object) -> None:
     Raises:
         TypeError: It is a model, a class, or something that isn't called, or it can't be called with these arguments.
     """
-    keras = sys.modules.get("keras")  # whoever has a model has imported it
-    if keras is not None and isinstance(build_fn, keras.Layer):
-        raise TypeError(
-            f"build_fn has to be a function of hp, and got the {_noun(build_fn, keras)} {build_fn.name!r}. A search "
-            f"makes a new model for each trial. {_EXAMPLE}."
-        )
     if isinstance(build_fn, type):
-        raise TypeError(_class_told(build_fn))
+        raise TypeError(_told_of_class(build_fn))
+    if _is_keras_layer(type(build_fn)):
+        raise TypeError(
+            f"build_fn has to be a function of hp, and got {build_fn!r}. A search makes a new model for each trial. "
+            f"{_EXAMPLE}."
+        )
     build: Any = getattr(build_fn, "build", None)
     if build is None and callable(build_fn):
-        _check_function(build_fn)
+        _check_result(build_fn)
+        _check_call("build_fn", build_fn)
     elif callable(build):
         _check_call("build", build)
         _check_own_fit(getattr(build_fn, "fit", None))
@@ -40,13 +40,15 @@ def check_build_fn(build_fn: object) -> None:
         )
 
 
-def _noun(layer: object, keras: Any) -> str:
-    return "model" if isinstance(layer, keras.Model) else "layer"
+def _is_keras_layer(kind: type) -> bool:
+    """Whether a class is one of Keras's layers or models; whoever has one has imported Keras."""
+    keras = sys.modules.get("keras")
+    return keras is not None and issubclass(kind, keras.Layer)
 
 
-def _class_told(given: type) -> str:
+def _told_of_class(given: type) -> str:
     """What to tell a person who gave a class."""
-    if callable(getattr(given, "build", None)) and not _is_of_keras(given):
+    if callable(getattr(given, "build", None)) and not _is_keras_layer(given):
         return (
             f"build_fn got the class {given.__name__}, and takes a function of hp or an object with build(hp): "
             f"pass {given.__name__}()."
@@ -54,19 +56,18 @@ def _class_told(given: type) -> str:
     return f"build_fn has to be a function of hp, and got the class {given.__name__}. {_EXAMPLE}."
 
 
-def _is_of_keras(given: type) -> bool:
-    keras = sys.modules.get("keras")
-    return keras is not None and issubclass(given, keras.Layer)
-
-
-def _check_function(function: Callable[..., Any]) -> None:
-    for is_one, kind in ((inspect.iscoroutinefunction, "a coroutine"), (inspect.isgeneratorfunction, "a generator")):
-        if is_one(function):
-            raise TypeError(
-                f"build_fn has to be a function of hp that returns a model, and calling {_name(function)} gives {kind}."
-                f" Leave out {'async' if kind == 'a coroutine' else 'yield'}."
-            )
-    _check_call("build_fn", function)
+def _check_result(function: Callable[..., Any]) -> None:
+    """TypeError where a function can't return a model, because calling it only begins it."""
+    if inspect.iscoroutinefunction(function):
+        kind, word = "a coroutine", "async"
+    elif inspect.isgeneratorfunction(function):
+        kind, word = "a generator", "yield"
+    else:
+        return
+    raise TypeError(
+        f"build_fn has to be a function of hp that returns a model, and calling {_name(function)} gives {kind}. "
+        f"Leave out {word}."
+    )
 
 
 def _check_call(role: str, function: Callable[..., Any]) -> None:

@@ -93,8 +93,8 @@ def test_a_model_or_a_layer_or_a_class_of_models_is_no_function_of_hp():
         pass
 
     for given, told in (
-        (keras.Sequential(name="digits"), "got the model 'digits'. A search makes a new model for each trial"),
-        (keras.layers.Dense(1, name="top"), "got the layer 'top'"),
+        (keras.Sequential(name="digits"), "got <Sequential name=digits.*>. A search makes a new model for each trial"),
+        (keras.layers.Dense(1, name="top"), "got <Dense name=top.*>"),
         (Net, "got the class Net"),
     ):
         with pytest.raises(TypeError, match=f"build_fn has to be a function of hp, and {told}.*def build_fn.hp.: … "):
