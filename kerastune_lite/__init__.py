@@ -27,7 +27,9 @@ from kerastune_lite.errors import (
     JournalError,
     KerastuneError,
     NoResultError,
+    NoScoreError,
     ObjectiveError,
+    ProcessTerminated,
     RangeChangedError,
     SearchTerminated,
     SpaceError,
@@ -36,7 +38,9 @@ from kerastune_lite.errors import (
     StudyLockedError,
     StudyMismatchError,
     TooManyFailuresError,
+    UnknownNameError,
     WorkerError,
+    WrongCallError,
 )
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
@@ -66,10 +70,12 @@ __all__ = [
     "JournalError",
     "KerastuneError",
     "NoResultError",
+    "NoScoreError",
     "Objective",
     "ObjectiveError",
     "Pause",
     "PopulationBasedTraining",
+    "ProcessTerminated",
     "RandomSearch",
     "RangeChangedError",
     "SearchTerminated",
@@ -84,6 +90,8 @@ __all__ = [
     "Trial",
     "TrialState",
     "Tuner",
+    "UnknownNameError",
     "WorkerError",
+    "WrongCallError",
     "__version__",
 ]

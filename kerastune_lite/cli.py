@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show.add_argument("-n", type=int, default=10, help="how many of the best trials (default: 10)")
     options = parser.parse_args(arguments)
     try:
-        print(overview(Study.open(options.directory), options.n, is_running=is_locked(options.directory)))
+        study = Study.open(options.directory)
+        print(overview(study, options.n, is_running=is_locked(study.directory)))
     except KerastuneError as error:
         print(error, file=sys.stderr)
         return 1

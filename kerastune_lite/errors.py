@@ -2,7 +2,9 @@
 
 KerastuneError
 ├── SpaceError             a parameter is impossible; the search ends at once
-│   └── RangeChangedError  a name was asked for with two kinds or ranges
+│   ├── RangeChangedError  a name was asked for with two kinds or ranges
+│   ├── UnknownNameError   hp has nothing of that name
+│   └── WrongCallError     a method of hp was called with arguments that it doesn't take
 ├── ObjectiveError         the objective is unknown, or the model doesn't report it; the search ends at once
 ├── DataError              the data can't be trained on as given; raised before any training
 ├── CallbackError          a callback can't be used for several trials; raised before any training
@@ -15,11 +17,13 @@ KerastuneError
 ├── WorkerError            workers can't be started, reached, or given what they need; the search ends
 ├── TooManyFailuresError   too many trials failed in a row; the search ends
 ├── NoResultError          there is no finished trial to give back
+│   └── NoScoreError       a search has ended, and no trial of its study has a score (a TooManyFailuresError too)
 ├── Diverged               the loss or the objective stopped being a finite number; fails its trial
 └── FailedTrial            raised by the user to give up one setting; the search continues with others
 
 SystemExit
-└── SearchTerminated       the process was told to end (SIGTERM); the search ends, and can be resumed
+└── SearchTerminated       raised by the user to end the search, which gives its study back and can be resumed
+    └── ProcessTerminated  the process was told to end (SIGTERM); the search ends with it, and can be resumed
 
 Any other exception out of build_fn or a fit fails its own trial, and the search continues.
 """
@@ -35,6 +39,14 @@ class SpaceError(KerastuneError, ValueError):
 
 class RangeChangedError(SpaceError):
     """A name was asked for with two kinds or ranges; the search ends at once."""
+
+
+class UnknownNameError(SpaceError, AttributeError):
+    """hp has nothing of that name, such as `hp.Choice`; the search ends at once."""
+
+
+class WrongCallError(SpaceError, TypeError):
+    """A method of hp was called with arguments that it doesn't take; the search ends at once."""
 
 
 class ObjectiveError(KerastuneError, ValueError):
@@ -85,6 +97,10 @@ class NoResultError(KerastuneError, LookupError):
     """There is no finished trial to give back."""
 
 
+class NoScoreError(TooManyFailuresError, NoResultError):
+    """A search has ended and no trial of its study has a score; shows the first failure."""
+
+
 class Diverged(KerastuneError):
     """The loss or the objective stopped being a finite number; fails its trial, and the search continues."""
 
@@ -92,12 +108,21 @@ class Diverged(KerastuneError):
 class FailedTrial(KerastuneError):
     """Raise it in build_fn or a callback to give up one setting; the search continues with others.
 
-    Unlike other exceptions it doesn't count towards `max_failures_in_a_row`, so that a search may
-    reject as many settings as it has to (a model that is too large, a shape that can't be built).
+    Unlike other exceptions it doesn't count towards `max_failures_in_a_row` nor `max_trials`, so that a search may
+    reject as many settings as it has to (a model that is too large, a shape that can't be built). A search that finds
+    no other settings any more ends.
     """
 
 
 class SearchTerminated(SystemExit):
+    """Raise it in build_fn, a callback or a view to end the search, which gives its study back.
+
+    The trial that runs is interrupted, and is run again when the search is resumed. `tuner.stop()` lets it end with its
+    epoch instead.
+    """
+
+
+class ProcessTerminated(SearchTerminated):
     """The process was told to end (SIGTERM). Left alone, it ends the process with status 143."""
 
 

@@ -142,10 +142,11 @@ def test_a_search_without_a_score_recommends_nothing(tmp_path):
         raise RuntimeError("no memory")
 
     searched = tuner(failing, tmp_path, max_trials=2, max_failures_in_a_row=5)
-    study = searched.search()
+    with pytest.raises(NoResultError, match="no trial of the study has a score"):
+        searched.search()
 
     with pytest.raises(NoResultError):
-        _ = study.recommended
+        _ = searched.study.recommended
     with pytest.raises(NoResultError):
         searched.confirm()
 

@@ -432,7 +432,7 @@ def test_a_heads_metric_is_named_when_the_objective_lacks_its_prefix(tmp_path, i
     ("metric", "objective", "direction"),
     [
         (keras.metrics.SparseCategoricalAccuracy(name="score_of_mine"), "val_score_of_mine", "max"),
-        (keras.metrics.MeanSquaredError(name="accuracy_of_mine"), "accuracy_of_mine", "min"),
+        (keras.metrics.SparseCategoricalCrossentropy(name="accuracy_of_mine"), "accuracy_of_mine", "min"),
         ("accuracy", "val_loss", "min"),
     ],
     ids=["known by its class", "known by its class against its name", "known by its name"],

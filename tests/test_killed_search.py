@@ -95,7 +95,7 @@ def test_a_trial_that_kills_its_process_twice_is_given_up(tmp_path):
     trials = Study.open(tmp_path).trials
 
     assert [trial.state.value for trial in trials] == ["completed", "failed", "completed", "completed"]
-    assert str(trials[1].error) == "ProcessDied: the process died 2 times while this trial ran"
+    assert str(trials[1].error) == "ProcessDied: the process died while this trial ran, which was begun 2 times"
 
 
 @pytest.mark.drill

@@ -106,14 +106,20 @@ class RemoteReport:
         send: Sends a message to the search.
         answer: Waits for the search's answer to an epoch.
         awaits_stop_decision: Whether the search answers each epoch.
+        has_answer: Whether there is an answer that wasn't waited for: a person has stopped the search.
     """
 
     def __init__(
-        self, send: Callable[[ReportMessage], None], answer: Callable[[], str | None], awaits_stop_decision: bool
+        self,
+        send: Callable[[ReportMessage], None],
+        answer: Callable[[], str | None],
+        awaits_stop_decision: bool,
+        has_answer: Callable[[], bool] = lambda: False,
     ) -> None:
         self._send = send
         self._answer = answer
         self._awaits_stop_decision = awaits_stop_decision
+        self._has_answer = has_answer
 
     def asked(self, asked: AskedParameters) -> None:
         """Sends the parameters, with labels for options that are objects: both sides keep those of their build_fn."""
@@ -127,7 +133,7 @@ class RemoteReport:
     def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
         """Sends an epoch, and waits for the search's answer where it gives one."""
         self._send(EpochLogs(run, epoch, dict(logs)))
-        return self._answer() if self._awaits_stop_decision else None
+        return self._answer() if self._awaits_stop_decision or self._has_answer() else None
 
 
 def deliver(message: ReportMessage, report: Report) -> str | None:

@@ -7,6 +7,7 @@ and answers. It touches no file, no clock and no worker; loop.py carries out wha
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,11 @@ from kerastune_lite.study.events import TrialBegun
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState
+
+STOPPED = "tuner.stop() was called"
+"""Why a search ends that a person has stopped."""
+MOST_REJECTED = 1000
+"""After how many rejected settings in a row a search without `max_trials` ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +100,18 @@ class Situation:
         running: The trials that workers have.
         queue: The enqueued settings that are left.
         seconds_left: How much of `max_time` is left; None without a bound.
+        first_number: The number of the first trial that this search began anew: earlier ones were another search's.
+        is_stopped: Whether a person has called `tuner.stop()`.
+        to_retry: The trials that failed in earlier searches, and that this one is to begin again.
     """
 
     strategy: Strategy
     running: Running = field(default_factory=Running)
     queue: Queue = ()
     seconds_left: float | None = None
+    first_number: int = 0
+    is_stopped: bool = False
+    to_retry: frozenset[int] = frozenset()
 
 
 def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
@@ -112,11 +124,13 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
         TypeError: The strategy answered something that isn't an answer.
         ValueError: The strategy wants to continue a trial that isn't paused.
     """
+    if situation.is_stopped:
+        return Done(STOPPED)
     if situation.seconds_left == 0.0:
         return Done("max_time is over")
     if epochs_left(study, plan) == 0:
         return Done(f"max_epochs_total is reached: {plan.max_epochs_total} epochs were trained")
-    unfinished = _unfinished(study, plan, situation.running)
+    unfinished = _unfinished(study, plan, situation)
     if unfinished is not None:
         return unfinished
     if _must_wait_for_parameters(study, situation.running):
@@ -124,8 +138,9 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
     number = max(study.records, default=-1) + 1
     if isinstance(situation.strategy, PausingStrategy):
         return _of_pausing_strategy(situation.strategy, study, plan, situation, number)
-    if plan.max_trials is not None and number >= plan.max_trials:
-        return Done(f"{plan.max_trials} trials are done")
+    enough = _enough_trials(study, plan, situation)
+    if enough is not None:
+        return Done(enough)
     enqueued = _begun_enqueued(study, situation, number, Suggestion())
     if enqueued is not None:
         return enqueued
@@ -143,15 +158,52 @@ def epochs_left(study: Study, plan: SearchPlan) -> int | None:
     return max(plan.max_epochs_total - study.epochs_spent, 0)
 
 
-def _unfinished(study: Study, plan: SearchPlan, running: Running) -> Start | GiveUp | None:
-    """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none."""
+def _enough_trials(study: Study, plan: SearchPlan, situation: Situation) -> str | None:
+    """Why no new trial is to begin, as far as their number decides it; None where one may."""
+    if plan.max_trials is not None and _counted(study) >= plan.max_trials:
+        return f"{plan.max_trials} trials are done"
+    rejected = _rejected_in_a_row(study, situation.first_number)
+    if rejected >= (MOST_REJECTED if plan.max_trials is None else 10 * plan.max_trials + 10):
+        return f"FailedTrial gave up the last {rejected} settings, one after the other ({_done(study)} trials are done)"
+    return None
+
+
+def _counted(study: Study) -> int:
+    """How many trials count for `max_trials`: not those whose settings the user's code gave up."""
+    return sum(not trial.is_rejected for trial in study.records.values())
+
+
+def _done(study: Study) -> int:
+    return sum(trial.state.ended and not trial.is_rejected for trial in study.records.values())
+
+
+def _rejected_in_a_row(study: Study, since: int) -> int:
+    """How many settings the user's code gave up since the last trial that it didn't, from a trial's number on.
+
+    Where none is accepted any more, a search wouldn't end: rejected trials cost neither epochs nor `max_trials`.
+    """
+    ended = [trial for trial in study.records.values() if trial.state.ended and trial.number >= since]
+    latest_first = sorted(ended, key=lambda trial: trial.number, reverse=True)
+    return sum(1 for _ in itertools.takewhile(lambda trial: trial.is_rejected, latest_first))
+
+
+def _unfinished(study: Study, plan: SearchPlan, situation: Situation) -> Start | GiveUp | None:
+    """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none.
+
+    A trial that failed in an earlier search counts as one where it is to be tried again.
+    """
     for trial in study.trials:
         if trial.state is TrialState.INTERRUPTED:
             return Start(_begun_again(study, trial, trial.attempts))
-        if trial.state is TrialState.RUNNING and trial.number not in running.numbers:
+        if trial.state is TrialState.RUNNING and trial.number not in situation.running.numbers:
             if trial.attempts < plan.max_attempts:
                 return Start(_begun_again(study, trial, trial.attempts + 1))
             return GiveUp(trial)
+        if trial.state is TrialState.FAILED and trial.number in situation.to_retry:
+            told = "" if trial.error is None else f": {trial.error.summary}"
+            note = Note(f"attempt {trial.attempts} failed{told}", "attempt")
+            tried = dataclasses.replace(trial, notes=(*trial.notes, note))
+            return Start(_begun_again(study, tried, trial.attempts + 1))
     return None
 
 
@@ -174,8 +226,8 @@ def _of_pausing_strategy(
     if isinstance(answer, Pause):
         return Done(strategy.ending) if answer is Pause.DONE else Wait(strategy.ending)
     if isinstance(answer, Suggestion):
-        if plan.max_trials is not None and number >= plan.max_trials:
-            reason = f"{plan.max_trials} trials are done"
+        reason = _enough_trials(study, plan, situation)
+        if reason is not None:
             # A trial that runs may pause yet, and be one that the strategy wants to continue.
             return Wait(reason) if situation.running.numbers else Done(reason)
         if answer.resume_from is None:

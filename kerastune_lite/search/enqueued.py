@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastune_lite.errors import MISTAKES_IN_THE_CALL
 from kerastune_lite.running.task import Builder, BuildFunction
-from kerastune_lite.space import UNSET, HyperParameters, Value, same_value
+from kerastune_lite.space import UNSET, Choice, HyperParameters, Parameter, Value, same_value
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Note
@@ -61,10 +61,18 @@ def next_enqueued(queue: Queue, study: Study, number: int, rng: np.random.Genera
 
 
 def _is_new(given: Mapping[str, Value], study: Study) -> bool:
+    given = {name: _option(study.space.get(name), value) for name, value in given.items()}
     return not any(
         all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
         for trial in study.trials
     )
+
+
+def _option(parameter: Parameter | None, value: Value) -> Value:
+    """The option that a value stands for: one that was kept as JSON has lists where the option has tuples."""
+    if isinstance(parameter, Choice) and parameter.contains(value):
+        return parameter.options[parameter.index_of(value)]
+    return value
 
 
 def _check(given: Mapping[str, Value], build_fn: BuildFunction | Builder, writer: StudyWriter) -> None:

@@ -1,4 +1,4 @@
-"""Turns SIGTERM into an exception, so that a search that is told to end closes its journal properly."""
+"""What ends a search from outside: SIGTERM, as an exception, so that the journal is closed properly; and the user."""
 
 from __future__ import annotations
 
@@ -8,22 +8,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from kerastune_lite.errors import SearchTerminated
+from kerastune_lite.errors import ProcessTerminated, SearchTerminated
 
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Turns SIGTERM into SearchTerminated, unless the user handles it or this is not the main thread."""
+    """Turns SIGTERM into ProcessTerminated, unless the user handles it or this is not the main thread."""
     here = threading.current_thread() is threading.main_thread()
     if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
     def raise_terminated(number: int, frame: FrameType | None) -> None:
-        raise SearchTerminated(128 + number)
+        raise ProcessTerminated(128 + number)
 
     signal.signal(signal.SIGTERM, raise_terminated)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def ended_by_the_user() -> Iterator[None]:
+    """Leaves its block where the user's code raises SearchTerminated; SIGTERM goes on its way."""
+    try:
+        yield
+    except SearchTerminated as error:
+        if isinstance(error, ProcessTerminated):
+            raise

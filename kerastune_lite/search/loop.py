@@ -12,12 +12,12 @@ from typing import TypeVar
 from kerastune_lite.errors import JournalError, RangeChangedError, StudyMismatchError
 from kerastune_lite.execution.workers import Ended, Lost, Workers
 from kerastune_lite.running.task import AskedParameters, Outcome, Request
-from kerastune_lite.search.decide import Done, GiveUp, Running, Situation, Start, Wait, decide, epochs_left
+from kerastune_lite.search.decide import STOPPED, Done, GiveUp, Running, Situation, Start, Wait, decide, epochs_left
 from kerastune_lite.search.enqueued import Queue
-from kerastune_lite.search.failures import Failures
+from kerastune_lite.search.failures import Failures, failed_numbers
 from kerastune_lite.search.housekeeping import Housekeeping
 from kerastune_lite.search.plan import SearchPlan
-from kerastune_lite.strategies.strategy import strategy_of
+from kerastune_lite.strategies.strategy import PausingStrategy, Strategy, strategy_of
 from kerastune_lite.study.events import (
     EpochEnded,
     EpochsKnown,
@@ -56,6 +56,7 @@ class SearchLoop:
         workers: Where trials run.
         queue: The settings to try before the strategy's own.
         clock: Tells the seconds that have passed.
+        is_stopped: Whether a person has stopped the search: trials end with their epochs then.
 
     Attributes:
         seconds_saved: How long the trials of this loop would have traced what the engine had traced before.
@@ -68,15 +69,19 @@ class SearchLoop:
         workers: Workers,
         queue: Queue = (),
         clock: Callable[[], float] = time.monotonic,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.seconds_saved = 0.0
+        self._is_stopped = is_stopped
         self._plan = plan
         self._writer = writer
         self._workers = workers
         self._queue = queue
         self._clock = clock
         self._started = clock()
+        self._first_number = max(writer.study.records, default=-1) + 1
         self._strategy = strategy_of(plan.strategy, _known(writer.study.seed))
+        self._to_retry = _to_retry(plan, self._strategy, writer.study)
         self._failures = Failures(plan.max_failures_in_a_row)
         self._housekeeping = Housekeeping(StudyFiles(writer.study.directory), plan.keep_models)
         self._given: dict[int, _Given] = {}
@@ -130,11 +135,15 @@ class SearchLoop:
             running=Running(numbers=frozenset(self._given), awaiting_parameters=frozenset(self._awaiting_parameters)),
             queue=self._queue,
             seconds_left=self._seconds_left(),
+            first_number=self._first_number,
+            is_stopped=self._is_stopped(),
+            to_retry=self._to_retry,
         )
 
     def _start(self, begun: TrialBegun) -> None:
         """Journals a trial's beginning and gives it to a worker."""
         begun = dataclasses.replace(begun, notes=(*begun.notes, *self._failures.note_on(begun.trial, begun.attempt)))
+        self._to_retry -= {begun.trial}
         self._writer.append(self._housekeeping.readable(begun))
         trial = self._study.trial(begun.trial)
         request = Request(
@@ -176,6 +185,7 @@ class SearchLoop:
         self._writer.settle(objective)
         if epochs is None:
             return
+        epochs = int(epochs)  # build_fn may have decided a NumPy integer
         if epochs == self._plan.shared.data.fit_arguments.get("epochs"):
             # Where build_fn decides the epochs, some of its trainings may be too short for the rule.
             getattr(self._plan.stopping, "check", lambda epochs: None)(epochs)
@@ -187,6 +197,9 @@ class SearchLoop:
         known = self._study.trial(trial.number)
         if known.epochs is not None and epoch + 1 >= known.epochs:
             return None
+        if self._is_stopped():
+            # A trial that pauses with this epoch is kept, and goes on in a later search.
+            return None if epoch + 1 == known.plan.pause_at else STOPPED
         if epochs_left(self._study, self._plan) == 0:
             return f"max_epochs_total: {self._plan.max_epochs_total} epochs were trained"
         if self._plan.stopping is None or run > 0:
@@ -215,14 +228,14 @@ class SearchLoop:
         self.seconds_saved += outcome.seconds_saved
         self._end(ended.number, _state_of(outcome), outcome, seconds)
         self._tidy()
-        self._failures.count(self._study.trial(ended.number), is_rejected=outcome.is_rejected)
+        self._failures.count(self._study.trial(ended.number))
 
     def _give_up(self, trial: Trial, seconds: float = 0.0) -> None:
         """Fails a trial whose worker was lost, with all that is known of its attempts."""
         outcome = Outcome(error=self._failures.failure_of(trial))
         self._end(trial.number, TrialState.FAILED, outcome, seconds)
         if self._failures.was_lost(trial.number):
-            self._failures.count(self._study.trial(trial.number), is_rejected=False)
+            self._failures.count(self._study.trial(trial.number))
 
     def _interrupt_all(self, error: BaseException) -> None:
         """Journals that what ends the search has interrupted the trials that ran."""
@@ -262,6 +275,7 @@ class SearchLoop:
                 started=known.started,
                 stop_reason=outcome.stop_reason,
                 error=error or outcome.error,
+                is_rejected=outcome.is_rejected,
                 trained=outcome.trained,
                 attempts=known.attempts,
                 seed=known.seed,
@@ -284,6 +298,18 @@ class SearchLoop:
 
     def _tidy(self) -> None:
         self._housekeeping.tidy(self._study, [given.trial for given in self._given.values()], self._strategy)
+
+
+def _to_retry(plan: SearchPlan, strategy: Strategy, study: Study) -> frozenset[int]:
+    """The numbers of the trials that failed in earlier searches and are to be begun again."""
+    if not plan.retry_failed:
+        return frozenset()
+    if isinstance(strategy, PausingStrategy):
+        raise ValueError(
+            f"retry_failed=True can't be used with {type(strategy).__name__}, which has decided without the trials "
+            "that failed which others go on. Leave it out, or search again in another directory."
+        )
+    return frozenset(failed_numbers(study))
 
 
 def _state_of(outcome: Outcome) -> TrialState:

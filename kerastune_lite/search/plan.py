@@ -23,6 +23,7 @@ class SearchPlan:
         runs: How many times to train each setting.
         keep_models: How many of the best models stay on disk.
         max_failures_in_a_row: After how many failures the search is given up.
+        retry_failed: Whether to begin trials again that failed in earlier searches.
         max_attempts: How many times a trial whose process died is begun: it may be what kills it.
     """
 
@@ -35,6 +36,7 @@ class SearchPlan:
     runs: int = 1
     keep_models: int = 1
     max_failures_in_a_row: int = 3
+    retry_failed: bool = False
     max_attempts: int = 2
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, overload
 
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.strategy import Strategy
@@ -38,24 +38,44 @@ class TunerSettings(TypedDict, total=False):
     engine: EngineName
     keep_models: int
     max_failures_in_a_row: int
+    retry_failed: bool
     verbose: int
     views: Sequence[View]
 
 
-def check_count(name: str, value: object, *, at_least: int, or_none: bool = False) -> None:
-    """ValueError that names an argument which isn't a whole number of at least `at_least`."""
+class DefaultCount(int):
+    """A count that nobody gave, so that another bound may take its place."""
+
+
+DEFAULT_MAX_TRIALS: Final = DefaultCount(10)
+"""How many trials a study holds where nothing else bounds it."""
+
+
+@overload
+def check_count(name: str, value: object, *, at_least: int) -> int: ...
+
+
+@overload
+def check_count(name: str, value: object, *, at_least: int, or_none: bool) -> int | None: ...
+
+
+def check_count(name: str, value: object, *, at_least: int, or_none: bool = False) -> int | None:
+    """A whole number of any kind, NumPy's among them, as a plain int.
+
+    Raises:
+        ValueError: It isn't a whole number of at least `at_least`. The message names the argument.
+    """
     if value is None and or_none:
-        return
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < at_least:
+        return None
+    number = None
+    if not isinstance(value, bool):
+        with suppress(TypeError):
+            number = operator.index(value)  # type: ignore[arg-type]
+    if number is None or number < at_least:
         raise ValueError(
             f"{name} has to be an integer of at least {at_least}{' or None' if or_none else ''}. Received: {value!r}."
         )
-
-
-def check_build_fn(build_fn: object) -> None:
-    """TypeError where something is neither a function of hp nor an object with build(hp)."""
-    if not callable(build_fn) and not callable(getattr(build_fn, "build", None)):
-        raise TypeError(f"build_fn has to be a function of hp, or an object with build(hp). Received: {build_fn!r}.")
+    return value if isinstance(value, DefaultCount) else number
 
 
 def check_strategy(strategy: object) -> None:

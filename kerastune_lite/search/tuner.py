@@ -6,22 +6,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from kerastune_lite.errors import StudyError
+from kerastune_lite.errors import ProcessTerminated, SearchTerminated, StudyError
+from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
-from kerastune_lite.search.settings import Stopping, check_build_fn, check_count, check_strategy, check_views
+from kerastune_lite.search.failures import check_has_score, failed_numbers
+from kerastune_lite.search.settings import (
+    DEFAULT_MAX_TRIALS,
+    DefaultCount,
+    Stopping,
+    check_count,
+    check_strategy,
+    check_views,
+)
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
 from kerastune_lite.strategies.strategy import StrategySource
 from kerastune_lite.study.events import SearchBegun, SearchEnded
-from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.files import StudyFiles, expanded
 from kerastune_lite.study.journal import JOURNAL_NAME
 from kerastune_lite.study.leaderboard import Leaderboard
-from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.objective import Objective, is_of_training
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
 
     from kerastune_lite.execution.workers import Workers
     from kerastune_lite.running.task import Builder, BuildFunction, CallbackSource, EngineName, Shared
+    from kerastune_lite.running.training_data import TrainingData
     from kerastune_lite.search.plan import SearchPlan
 
 RUNS_FOLDER = "kerastune_runs"
@@ -47,8 +57,10 @@ class Tuner:
         objective: A name out of the model's logs, or an `Objective`. None means val_loss where there is validation
             data, else loss.
         strategy: Any object with `suggest(space, trials, rng)`, or a function of the study's seed that makes one.
-        max_trials: How many trials the study is to hold, resumed ones among them; None for no bound.
-        directory: Where the study is kept. An existing one is resumed. None makes a fresh folder in kerastune_runs/.
+        max_trials: How many trials the study is to hold, resumed ones among them; None for no bound. Where it isn't
+            given it is 10, or no bound where `search` is given `max_time` or `max_epochs_total`.
+        directory: Where the study is kept; "~" and environment variables are looked up. An existing one is resumed.
+            None makes a fresh folder in kerastune_runs/.
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
         workers: How many trials run at a time. With several, each runs in a process of its own, with its share of the
@@ -70,6 +82,8 @@ class Tuner:
             plain `fit` elsewhere; `trial.engine` tells which. "fit" is always a plain `fit`.
         keep_models: How many of the best models stay on disk; 0 for none.
         max_failures_in_a_row: The search ends with an error after so many failures without a success between them.
+        retry_failed: Begin trials again that failed in earlier searches of the directory, under their own numbers and
+            with their own settings, once in each call of `search`. Not for strategies that pause trials.
         verbose: 0 prints nothing, 1 a line for each trial. What `fit` prints is `verbose=` of `search`, and 0 by
             default.
         views: Functions of (event, study) that are called with every event of a search, after it was journaled: a
@@ -87,7 +101,7 @@ class Tuner:
         objective: str | Objective | None = None,
         *,
         strategy: StrategySource,
-        max_trials: int | None = 10,
+        max_trials: int | None = DEFAULT_MAX_TRIALS,
         directory: str | Path | None = None,
         overwrite: bool = False,
         seed: int | None = None,
@@ -102,17 +116,13 @@ class Tuner:
         engine: EngineName = "auto",
         keep_models: int = 1,
         max_failures_in_a_row: int = 3,
+        retry_failed: bool = False,
         verbose: int = 1,
         views: Sequence[View] = (),
     ) -> None:
         check_build_fn(build_fn)
         check_strategy(strategy)
         check_views(views)
-        check_count("max_trials", max_trials, at_least=1, or_none=True)
-        check_count("workers", workers, at_least=1)
-        check_count("trials_per_gpu", trials_per_gpu, at_least=1)
-        check_count("max_attempts", max_attempts, at_least=1)
-        check_count("executions_per_trial", executions_per_trial, at_least=1)
         if not heartbeat_timeout > 0:
             raise ValueError(
                 f"heartbeat_timeout has to be a number of seconds above 0. Received: {heartbeat_timeout!r}."
@@ -124,29 +134,28 @@ class Tuner:
             )
         if engine not in ("auto", "fit"):
             raise ValueError(f"engine has to be 'auto' or 'fit'. Received: {engine!r}.")
-        check_count("keep_models", keep_models, at_least=0)
-        check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
-        check_count("seed", seed, at_least=0, or_none=True)
         self.build_fn = build_fn
         self.objective = None if objective is None else Objective.of(objective)
         self.strategy = strategy
-        self.max_trials = max_trials
-        self.directory = None if directory is None else Path(directory)
+        self.max_trials = check_count("max_trials", max_trials, at_least=1, or_none=True)
+        self.directory = None if directory is None else expanded(directory)
         self.overwrite = overwrite
-        self.seed = seed
-        self.workers = workers
+        self.seed = check_count("seed", seed, at_least=0, or_none=True)
+        self.workers = check_count("workers", workers, at_least=1)
         self.executor = executor
-        self.trials_per_gpu = trials_per_gpu
+        self.trials_per_gpu = check_count("trials_per_gpu", trials_per_gpu, at_least=1)
         self.trial_timeout = None if trial_timeout is None else seconds_of(trial_timeout)
         self.heartbeat_timeout = heartbeat_timeout
-        self.max_attempts = max_attempts
-        self.executions_per_trial = executions_per_trial
+        self.max_attempts = check_count("max_attempts", max_attempts, at_least=1)
+        self.executions_per_trial = check_count("executions_per_trial", executions_per_trial, at_least=1)
         self.stopping = rule_of(stopping)
         self.engine: EngineName = engine
-        self.keep_models = keep_models
-        self.max_failures_in_a_row = max_failures_in_a_row
+        self.keep_models = check_count("keep_models", keep_models, at_least=0)
+        self.max_failures_in_a_row = check_count("max_failures_in_a_row", max_failures_in_a_row, at_least=1)
+        self.retry_failed = retry_failed
         self.verbose = verbose
         self.views = tuple(views)
+        self._is_stopped = self._is_copy = False
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
         self._study_as_read: tuple[tuple[int, ...], Study] | None = None
@@ -160,7 +169,7 @@ class Tuner:
         validation_split: float = 0.0,
         epochs: int = 1,
         batch_size: int | None = None,
-        callbacks: CallbackSource = (),
+        callbacks: keras.callbacks.Callback | CallbackSource = (),
         max_time: float | str | timedelta | None = None,
         max_epochs_total: int | None = None,
         **fit_arguments: Any,
@@ -178,8 +187,9 @@ class Tuner:
             validation_split: The share of the samples, the last ones, to validate on; split once for all trials.
             epochs: How long to train each setting.
             batch_size: As in `model.fit`.
-            callbacks: Keras callbacks, copied afresh for each trial, or a function of the trial that returns them.
-            max_time: Seconds, or a text like "90m" or "2h", for this whole search.
+            callbacks: Keras callbacks or a single one, copied afresh for each trial, or a function of the trial that
+                returns them.
+            max_time: Seconds, or a text like "90m", "5 min" or "2h", for this whole search.
             max_epochs_total: How many epochs all trials of the study may train together, resumed ones among them.
             **fit_arguments: Everything else that `model.fit` takes.
 
@@ -196,47 +206,80 @@ class Tuner:
         from kerastune_lite.training import callback_copies
         from kerastune_lite.training.data import prepare
 
+        self._is_stopped = self._is_copy = False
         max_seconds = None if max_time is None else seconds_of(max_time)
-        check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
+        epochs = check_count("epochs", epochs, at_least=1)
+        max_epochs_total = check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
+        max_trials = self.max_trials
+        if isinstance(max_trials, DefaultCount) and (max_seconds is not None or max_epochs_total is not None):
+            max_trials = None  # nobody gave it, and there is another bound
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
-        callback_copies.check(callbacks)
+        callbacks = callback_copies.checked(callbacks)
         data = prepare(x, y, validation_data, validation_split, fit_arguments)
+        check_own_fit_on(self.build_fn, data)
         objective = self.objective or Objective("val_loss" if data.has_validation else "loss")
         shared = Shared(self.build_fn, data, callbacks, self.engine, objective_is_given=self.objective is not None)
         plan = SearchPlan(
             shared=shared,
             strategy=self._strategy_for(shared, epochs),
             stopping=self.stopping,
-            max_trials=self.max_trials,
+            max_trials=max_trials,
             max_seconds=max_seconds,
             max_epochs_total=max_epochs_total,
             runs=self.executions_per_trial,
             keep_models=self.keep_models,
             max_failures_in_a_row=self.max_failures_in_a_row,
+            retry_failed=self.retry_failed,
             max_attempts=self.max_attempts,
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
             begun = SearchBegun(
-                remarks=writer.remarks,
-                max_trials=self.max_trials,
+                remarks=(*writer.remarks, *self._remarks(objective, data, writer.study)),
+                max_trials=max_trials,
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
             )
-            ended = SearchEnded(reason=None)
+            ended, reason = SearchEnded(reason=None), None
             writer.show(begun)
             self._latest_plan = plan
             try:
                 queue = enqueued.checked(self._enqueued, self.build_fn, writer)
                 with closing(self._workers(shared, writer.study.directory)) as workers:
-                    loop = SearchLoop(plan, writer, workers, queue)
+                    loop = SearchLoop(plan, writer, workers, queue, is_stopped=lambda: self._is_stopped)
                     reason = loop.run()
                 ended = SearchEnded(
                     reason=reason, seconds_saved=loop.seconds_saved, remarks=self._closing_remarks(writer.study)
                 )
+            except SearchTerminated as error:
+                if isinstance(error, ProcessTerminated):
+                    raise
+                ended = SearchEnded(reason=f"SearchTerminated was raised: {error}".removesuffix(": "))
             finally:
                 writer.show(ended)
+            if reason is not None and not self._is_stopped:
+                check_has_score(writer.study, reason)
         return self.study
+
+    def stop(self) -> None:
+        """Ends the search that runs now, in good order: no trial begins, and those that run end after their epoch.
+
+        They count as stopped, with the score that they have. `search` gives its study back; called again, it goes on.
+        May be called from a callback, a view, another thread or a signal handler. Where no search runs it does nothing.
+
+        A callback in a worker process holds a copy of the tuner. Called there, it ends the search as well, but by
+        raising `SearchTerminated`: trials that run are interrupted, and run again when the search is resumed.
+        """
+        if self._is_copy:
+            raise SearchTerminated("tuner.stop() was called in a worker process")
+        self._is_stopped = True
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, _is_copy=True)
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
+        # A callback that holds its tuner is copied for each trial, and stops the one that searches.
+        return self
 
     def confirm(self, n: int = 5, repeats: int = 3) -> Leaderboard:
         """Trains the finalists of the latest search again with new seeds: which of them is truly better.
@@ -258,9 +301,10 @@ class Tuner:
             NoResultError: No trial has a score.
         """
         from kerastune_lite.search.confirmation import confirm
+        from kerastune_lite.search.interrupts import ended_by_the_user
 
-        check_count("n", n, at_least=1)
-        check_count("repeats", repeats, at_least=1)
+        n = check_count("n", n, at_least=1)
+        repeats = check_count("repeats", repeats, at_least=1)
         if self._latest_plan is None:
             raise StudyError(
                 "confirm() trains on the data of the latest search: call search(x, y, …) first. "
@@ -268,9 +312,23 @@ class Tuner:
             )
         objective = self.study.objective
         assert objective is not None
-        with self._writing(objective) as writer:
+        with self._writing(objective) as writer, ended_by_the_user():
             confirm(self._latest_plan, writer, writer.study.finalists(n), repeats)
         return self.study.confirmed()
+
+    def _remarks(self, objective: Objective, data: TrainingData, study: Study) -> Sequence[str]:
+        """What a person should know when a search begins, besides what was found in the journal."""
+        remarks = []
+        has_own_fit = hasattr(self.build_fn, "build") and hasattr(self.build_fn, "fit")
+        if data.has_validation and not has_own_fit and is_of_training(objective):
+            name = objective.name
+            remarks.append(
+                f"objective {name!r} is measured on the training data; 'val_{name}' would be on the validation data"
+            )
+        failed = failed_numbers(study) if self.retry_failed else ()
+        if failed:
+            remarks.append(f"{len(failed)} failed trials are tried again")
+        return remarks
 
     def _strategy_for(self, shared: Shared, epochs: int) -> StrategySource:
         """What chooses the settings of a search on what its trials share, each trained for so many epochs."""
@@ -406,7 +464,7 @@ class Tuner:
         from kerastune_lite.running.task import Shared
         from kerastune_lite.training import finished_models
 
-        check_count("epochs", epochs, at_least=1, or_none=True)
+        epochs = check_count("epochs", epochs, at_least=1, or_none=True)
         trial = trial or self.study.best
         latest = self._latest_plan
         shared = Shared(self.build_fn) if latest is None else latest.shared

@@ -89,8 +89,7 @@ class BayesianOptimization(Tuner):
         initial_trials: int = LEAST_DESIGN,
         **settings: Unpack[TunerSettings],
     ) -> None:
-        check_count("initial_trials", initial_trials, at_least=1)
-
+        initial_trials = check_count("initial_trials", initial_trials, at_least=1)
         super().__init__(build_fn, objective, strategy=partial(_bayesian, design=initial_trials), **settings)
 
     def _closing_remarks(self, study: Study) -> Sequence[str]:
@@ -137,8 +136,9 @@ class Hyperband(Tuner):
     ) -> None:
         from kerastune_lite.strategies.hyperband import HyperbandStrategy, brackets
 
-        for name, value, least in (("max_epochs", max_epochs, 2), ("factor", factor, 2), ("iterations", iterations, 1)):
-            check_count(name, value, at_least=least)
+        max_epochs = check_count("max_epochs", max_epochs, at_least=2)
+        factor = check_count("factor", factor, at_least=2)
+        iterations = check_count("iterations", iterations, at_least=1)
         _check_one_execution("Hyperband", settings)
         settings.setdefault("max_trials", None)
         super().__init__(build_fn, objective, strategy=self._hyperband, **settings)
@@ -190,8 +190,8 @@ class PopulationBasedTraining(Tuner):
         interval: int = 1,
         **settings: Unpack[TunerSettings],
     ) -> None:
-        check_count("population", population, at_least=4)
-        check_count("interval", interval, at_least=1)
+        population = check_count("population", population, at_least=4)
+        interval = check_count("interval", interval, at_least=1)
         _check_one_execution("PopulationBasedTraining", settings)
         if settings.get("max_trials") is not None:
             raise ValueError(
@@ -206,6 +206,7 @@ class PopulationBasedTraining(Tuner):
 
     def search(self, x: Any = None, y: Any = None, *, epochs: int = 1, **arguments: Any) -> Study:
         """Trains every member for `epochs`; called again, it continues. Takes what `Tuner.search` takes."""
+        epochs = check_count("epochs", epochs, at_least=1)
         if epochs <= self.interval:
             raise ValueError(
                 f"The members are compared after every interval={self.interval} epochs, and search(epochs={epochs}) is "

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kerastune_lite.errors import SpaceError
+from kerastune_lite.space.misuse import checked_options, explained, unknown_name
 from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter
 from kerastune_lite.space.space import Space
 from kerastune_lite.space.values import UNSET, Value, as_float, as_integer, plain
@@ -46,7 +47,7 @@ class HyperParameters:
     @property
     def values(self) -> dict[str, Value]:
         """The parameters that were asked for so far, with their values; inactive ones are left out."""
-        return dict(self._values)
+        return {name: plain(value) for name, value in self._values.items()}
 
     @property
     def space(self) -> Space:
@@ -60,7 +61,7 @@ class HyperParameters:
 
     def __getitem__(self, name: str) -> Value:
         if name in self._values:
-            return self._values[name]
+            return plain(self._values[name])
         raise SpaceError(
             f"hp[{name!r}]: build_fn has not asked for it in this build, or its condition doesn't hold. "
             f"Asked for so far: {', '.join(self._values) or 'nothing'}."
@@ -69,6 +70,13 @@ class HyperParameters:
     def __contains__(self, name: object) -> bool:
         return name in self._values
 
+    def __getattr__(self, name: str) -> Any:
+        # Python and other libraries look for names with underscores, and have to be told in the usual way.
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise unknown_name(name, (known for known in dir(type(self)) if not known.startswith("_")))
+
+    @explained
     def choice(self, name: str, values: Sequence[T], *, default: Any = UNSET) -> T:
         """Asks for one of `values`, which may be any objects: numbers, strings, None, tuples, functions, mixed types.
 
@@ -78,10 +86,11 @@ class HyperParameters:
             default: The option to try first.
         """
         name = self._full_name(name)
-        options = tuple(plain(value) for value in values)
+        options = tuple(plain(value) for value in checked_options(name, values))
         answer: T = self._ask(Choice(name=name, options=options, default=plain(default)))
         return answer
 
+    @explained
     def int(
         self,
         name: str,
@@ -108,6 +117,7 @@ class HyperParameters:
         parameter = Int(name=name, low=low, high=high, step=step, log=log, default=as_integer(default))
         return int(self._ask(parameter))
 
+    @explained
     def float(
         self,
         name: str,
@@ -133,35 +143,42 @@ class HyperParameters:
         parameter = Float(name=name, low=low, high=high, step=step, log=log, default=as_float(default))
         return float(self._ask(parameter))
 
+    @explained
     def boolean(self, name: str, *, default: Any = UNSET) -> bool:
         """Asks for False or True."""
         return bool(self._ask(Boolean(name=self._full_name(name), default=plain(default))))
 
+    @explained
     def fixed(self, name: str, value: T) -> T:
         """Gives back `value`, and records it together with the open choices."""
         answer: T = self._ask(Fixed(name=self._full_name(name), options=(plain(value),)))
         return answer
 
+    @explained
     def uniform(self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET) -> builtins.float:
         """Asks for a float from `low` to `high`, under Hyperas's name."""
         return self.float(name, low, high, default=default)
 
+    @explained
     def loguniform(
         self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET
     ) -> builtins.float:
         """Asks for a float from `low` to `high` on a log scale; Hyperas gives the bounds' exponents instead."""
         return self.float(name, low, high, log=True, default=default)
 
+    @explained
     def quniform(
         self, name: str, low: builtins.float, high: builtins.float, q: builtins.float, *, default: Any = UNSET
     ) -> builtins.float:
         """Asks for a float from `low` to `high` in steps of `q`, under Hyperas's name."""
         return self.float(name, low, high, step=q, default=default)
 
+    @explained
     def randint(self, name: str, low: builtins.int, high: builtins.int, *, default: Any = UNSET) -> builtins.int:
         """Asks for an integer from `low` to `high`, both included, whereas Hyperas leaves out the upper one."""
         return self.int(name, low, high, default=default)
 
+    @explained
     @contextmanager
     def when(self, name: str, value_or_values: Any) -> Iterator[bool]:
         """Declares that the parameters asked for inside count only where a parameter has one of some values.
@@ -181,22 +198,26 @@ class HyperParameters:
             )
         parent = self._asked[name]
         if parent.contains(plain(value_or_values)):
-            allowed: tuple[Value, ...] = (plain(value_or_values),)
+            allowed: tuple[Value, ...] = (value_or_values,)
         elif isinstance(value_or_values, (list, tuple, set, frozenset)) and value_or_values:
-            allowed = tuple(plain(value) for value in value_or_values)
+            allowed = tuple(value_or_values)
         else:
             allowed = (value_or_values,)
+        allowed = tuple(plain(value) for value in allowed)
         for value in allowed:
             if not parent.contains(value):
                 raise SpaceError(
                     f"hp.when({name!r}, {value_or_values!r}): {value!r} is not one of the values of {parent}."
                 )
+        if isinstance(parent, Choice):
+            allowed = tuple(parent.options[parent.index_of(value)] for value in allowed)
         self._conditions.append(Condition(name, allowed))
         try:
             yield self._active
         finally:
             self._conditions.pop()
 
+    @explained
     @contextmanager
     def scope(self, prefix: str) -> Iterator[None]:
         """Prefixes the names asked for inside: "units" inside `hp.scope("block1")` is "block1/units"."""
@@ -219,13 +240,13 @@ class HyperParameters:
         self._asked = self._asked.with_parameter(parameter)
         self._space = self._space.with_parameter(parameter)
         if not self._active:
-            return first_value(parameter)
+            return plain(first_value(parameter))
         if name not in self._values:
             self._values[name] = self._answer(parameter)
         elif isinstance(parameter, Choice):
             # Options made afresh by each call are other objects; the answer is the one of this call.
-            return parameter.options[parameter.index_of(self._values[name])]
-        return self._values[name]
+            return plain(parameter.options[parameter.index_of(self._values[name])])
+        return plain(self._values[name])
 
     def _answer(self, parameter: Parameter) -> Value:
         value = self._given[parameter.name] if parameter.name in self._given else self._fill(parameter)

@@ -20,13 +20,16 @@ from kerastune_lite.space.values import (
     UNSET,
     OptionLabel,
     Value,
+    as_json_would,
     from_json,
+    is_data,
     is_number,
     is_scalar,
     label_of,
     plain,
     same_value,
     short_label,
+    to_full_json,
     to_json,
 )
 
@@ -101,7 +104,7 @@ class Parameter(ABC):
         if self.default is not UNSET:
             description["default"] = self.value_to_json(self.default)
         if self.conditions:
-            description["when"] = [[c.parent, [to_json(v) for v in c.values]] for c in self.conditions]
+            description["when"] = [[c.parent, [to_full_json(v) for v in c.values]] for c in self.conditions]
         return description
 
     def value_to_json(self, value: Value) -> Any:
@@ -126,7 +129,7 @@ class Choice(Parameter):
         if not self.options:
             raise SpaceError(f"hp.choice({self.name!r}, []): there is nothing to choose from. Give at least one value.")
         for index, option in enumerate(self.options):
-            if is_scalar(option) and any(same_value(option, other) for other in self.options[:index]):
+            if is_data(option) and any(same_value(option, other) for other in self.options[:index]):
                 raise SpaceError(
                     f"hp.choice({self.name!r}, …): {option!r} stands there twice. Give each value once: "
                     "a search never tries the same setting twice."
@@ -158,6 +161,11 @@ class Choice(Parameter):
         for index, option in enumerate(self.options):
             if same_value(option, value):
                 return index
+        # Values that were kept as JSON come back with lists for tuples.
+        if isinstance(value, (list, tuple, dict)):
+            for index, option in enumerate(self.options):
+                if is_data(option) and same_value(as_json_would(option), as_json_would(value)):
+                    return index
         return None
 
     def decode(self, position: float) -> Value:
@@ -177,11 +185,18 @@ class Choice(Parameter):
         index = self.index_of(value)
         if is_scalar(self.options[index]):
             return self.options[index]
-        return {"choice": index, "label": label_of(value)}
+        return {"choice": index, "label": label_of(self.options[index])}
 
     def range(self) -> dict[str, Any]:
         """The options as JSON: scalars and tuples of them as they are, other objects by their label."""
         return {"options": [to_json(option) for option in self.options]}
+
+    def describe(self) -> dict[str, Any]:
+        """The parameter as JSON, with what options hold that are lists or dicts."""
+        return {**super().describe(), **self._full_range()}
+
+    def _full_range(self) -> dict[str, Any]:
+        return {"options": [to_full_json(option) for option in self.options]}
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r} (one of {', '.join(map(short_label, self.options))})"
@@ -198,6 +213,9 @@ class Boolean(Choice):
         """An empty description, since all booleans have the same range."""
         return {}
 
+    def _full_range(self) -> dict[str, Any]:
+        return {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed(Choice):
@@ -208,6 +226,9 @@ class Fixed(Choice):
     def range(self) -> dict[str, Any]:
         """The one value as JSON."""
         return {"value": to_json(self.options[0])}
+
+    def _full_range(self) -> dict[str, Any]:
+        return {"value": to_full_json(self.options[0])}
 
 
 @dataclass(frozen=True, kw_only=True)

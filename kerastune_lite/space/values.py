@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 import operator
@@ -42,8 +43,35 @@ class OptionLabel(str):
 
 
 def plain(value: Value) -> Value:
-    """The value as a Python object where it is a NumPy scalar, and else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    """The value as Python objects: NumPy scalars converted, also inside lists, tuples and dicts, which are copied.
+
+    A build that changes a list that it was given changes its own copy. All other objects are left as they are.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(plain(item) for item in value)
+    if type(value) is dict:
+        return {plain(key): plain(item) for key, item in value.items()}
+    return value
+
+
+def is_data(value: Value) -> bool:
+    """Whether the value is a scalar, or a list, tuple or dict of such values, so that JSON can tell all of it."""
+    if type(value) in (list, tuple):
+        return all(map(is_data, value))
+    if type(value) is dict:
+        return all(is_scalar(key) and is_data(item) for key, item in value.items())
+    return is_scalar(value)
+
+
+def as_json_would(value: Value) -> Value:
+    """What data become on their way through JSON: tuples are lists, and the keys of dicts are texts."""
+    if type(value) in (list, tuple):
+        return [as_json_would(item) for item in value]
+    if type(value) is dict:
+        return {json.loads(json.dumps({key: 0})).popitem()[0]: as_json_would(item) for key, item in value.items()}
+    return value
 
 
 def is_scalar(value: Value) -> bool:
@@ -88,6 +116,8 @@ def same_value(one: Value, other: Value) -> bool:
         return bool(one == other)
     if isinstance(one, (tuple, list)):
         return len(one) == len(other) and all(map(same_value, one, other))
+    if type(one) is dict:
+        return one.keys() == other.keys() and all(same_value(value, other[key]) for key, value in one.items())
     return label_of(one) == label_of(other)
 
 
@@ -107,7 +137,7 @@ def as_float(value: Value) -> Value:
 
 
 def to_json(value: Value) -> Any:
-    """Any value as JSON: scalars as they are, tuples marked as such, other objects by their label."""
+    """Any value as JSON: scalars as they are, tuples of them marked as such, other objects by their label."""
     if is_scalar(value):
         return value
     if isinstance(value, tuple) and all(is_scalar(item) for item in value):
@@ -115,10 +145,42 @@ def to_json(value: Value) -> Any:
     return {"label": label_of(value)}
 
 
+def to_full_json(value: Value) -> Any:
+    """As `to_json`, but beside the label of a list, a dict or a nested tuple stands what it holds.
+
+    Readers that know only labels read those.
+    """
+    told = to_json(value)
+    is_label = isinstance(told, dict) and "label" in told
+    return {**told, "data": _data_to_json(value)} if is_label and is_data(value) else told
+
+
+def _data_to_json(value: Value) -> Any:
+    """Data as JSON from which all types can be told."""
+    if type(value) is dict:
+        return {"dict": [[key, _data_to_json(item)] for key, item in value.items()]}
+    if type(value) in (list, tuple):
+        return {type(value).__name__: [_data_to_json(item) for item in value]}
+    return value
+
+
+def _data_from_json(data: Any) -> Value:
+    match data:
+        case {"dict": items}:
+            return {key: _data_from_json(item) for key, item in items}
+        case {"list": items}:
+            return [_data_from_json(item) for item in items]
+        case {"tuple": items}:
+            return tuple(_data_from_json(item) for item in items)
+    return data
+
+
 def from_json(data: Any, index: int = 0) -> Value:
-    """The value that `to_json` wrote; an object comes back as its label, which remembers its index."""
+    """The value that `to_json` or `to_full_json` wrote; an object comes back as its label, which knows its index."""
     if isinstance(data, dict):
         if "tuple" in data:
             return tuple(from_json(item) for item in data["tuple"])
+        if "data" in data:
+            return _data_from_json(data["data"])
         return OptionLabel(data["label"], int(data.get("choice", index)))
     return data

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
+from kerastune_lite.errors import FailedTrial
 from kerastune_lite.space import OptionLabel, Parameter, Value, parameter_from_json, to_json
 from kerastune_lite.study.journal import FORMAT_VERSION, Line
 from kerastune_lite.study.labels import values_from_json
@@ -267,6 +268,7 @@ class TrialEnded:
         started: When it began.
         stop_reason: Why training ended early, or None.
         error: Why it failed or was interrupted, or None.
+        is_rejected: Whether it failed because the user's code gave its setting up.
         trained: How it was trained.
         attempts: How many times it was begun.
         seed: What its first run was seeded with.
@@ -289,6 +291,7 @@ class TrialEnded:
     started: datetime | None = None
     stop_reason: str | None = None
     error: TrialFailure | None = None
+    is_rejected: bool = False
     trained: Trained | None = None
     attempts: int | None = None
     seed: int | None = None
@@ -311,6 +314,7 @@ class TrialEnded:
             "started": None if self.started is None else self.started.isoformat(),
             "stop_reason": self.stop_reason,
             "error": None if self.error is None else asdict(self.error),
+            **({"rejected": True} if self.is_rejected else {}),
             "engine": None if self.trained is None else str(self.trained),
             "attempts": self.attempts,
             "seed": self.seed,
@@ -335,6 +339,8 @@ class TrialEnded:
             started=datetime.fromisoformat(started) if started else None,
             stop_reason=line.get("stop_reason"),
             error=TrialFailure(**error) if error else None,
+            # Earlier versions wrote the exception's type alone.
+            is_rejected=line.get("rejected", error is not None and error["type"] == FailedTrial.__name__),
             trained=Trained.of(trained) if trained else None,
             attempts=line.get("attempts"),
             seed=line.get("seed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ class StudyFiles:
         """Removes all models, checkpoints and worker files."""
         for name in (MODELS, CHECKPOINTS, WORKERS):
             shutil.rmtree(self.directory / name, ignore_errors=True)
+
+
+def expanded(directory: str | Path) -> Path:
+    """A person's path, with "~" and environment variables looked up, as a shell would do."""
+    return Path(os.path.expandvars(os.path.expanduser(directory)))
 
 
 def _keep(folder: Path, pattern: str, kept: Iterable[Path], running: Iterable[Path]) -> None:

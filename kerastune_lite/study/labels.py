@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kerastune_lite.space import Choice, OptionLabel, Space, Value, from_json, to_json
+from kerastune_lite.space import Choice, OptionLabel, Space, Value, from_json, plain, to_json
 
 
 def values_to_json(values: Mapping[str, Value], space: Space) -> dict[str, Any]:
@@ -32,5 +32,5 @@ def resolved(values: Mapping[str, Value], space: Space) -> dict[str, Value]:
     for name, value in values.items():
         parameter = space.get(name)
         if isinstance(value, OptionLabel) and isinstance(parameter, Choice) and value.place < parameter.size:
-            options[name] = parameter.options[value.place]
+            options[name] = plain(parameter.options[value.place])
     return options

@@ -109,6 +109,14 @@ def with_direction(
     return Objective(objective.name, direction)
 
 
+def is_of_training(objective: Objective) -> bool:
+    """Whether an objective is known to be measured on the training data: one of Keras's own metrics, without val_.
+
+    A name that isn't known may be reported by a callback of the user's, on whatever data.
+    """
+    return not objective.name.startswith("val_") and direction_of_name(objective.name) is not None
+
+
 def unknown_direction(name: str) -> str:
     """What to tell a person whose objective could be meant either way."""
     return (

@@ -27,6 +27,7 @@ from kerastune_lite.study.events import (
     TrialEnded,
     event_of,
 )
+from kerastune_lite.study.files import expanded
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
 from kerastune_lite.study.labels import resolved
 from kerastune_lite.study.leaderboard import Leaderboard
@@ -88,11 +89,14 @@ class Study:
     def open(cls, directory: str | Path) -> Study:
         """The study of a directory as its journal has it now: finished, running or crashed.
 
+        Args:
+            directory: Where it is kept; "~" and environment variables are looked up.
+
         Raises:
             StudyError: There is no journal.
             JournalError: The journal can't be read, or a newer version of this library wrote it.
         """
-        directory = Path(directory)
+        directory = expanded(directory)
         path = directory / JOURNAL_NAME
         if not path.is_file():
             raise StudyError(f"There is no study in {directory}: it holds no {JOURNAL_NAME}. Check the path.")
@@ -188,7 +192,7 @@ class Study:
         failure = next((trial.error for trial in self.trials if trial.error), None)
         raise NoResultError(
             f"No trial of the study in {self.directory} has a score ({counts})."
-            + (f" The first error was {failure}" if failure else "")
+            + (f" The first error was {failure.summary}" if failure else "")
         )
 
     def leaderboard(self, n: int | None = None) -> Leaderboard:
@@ -374,6 +378,7 @@ def _after_end(trial: Trial, event: TrialEnded) -> Trial:
         ended=event.time,
         stop_reason=event.stop_reason,
         error=event.error,
+        is_rejected=event.is_rejected,
         trained=event.trained,
         attempts=trial.attempts if event.attempts is None else event.attempts,
         seed=trial.seed if event.seed is None else event.seed,

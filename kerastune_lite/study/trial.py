@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Literal
 
 from kerastune_lite.space import Value
+from kerastune_lite.study.error_lines import informative_line, without_numbers
 from kerastune_lite.study.metric_directions import Direction
 from kerastune_lite.study.read_only import ReadOnlyDict
 
@@ -39,6 +40,16 @@ class TrialFailure:
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
+
+    @property
+    def summary(self) -> str:
+        """The type, and the one line of the message that tells what is wrong."""
+        line = informative_line(self.message)
+        return f"{self.type}: {line}" if line else self.type
+
+    def is_like(self, other: TrialFailure) -> bool:
+        """Whether another failure has the same type and says the same, numbers and addresses of objects aside."""
+        return without_numbers(self.summary) == without_numbers(other.summary)
 
 
 Curve = tuple[Mapping[str, float], ...]
@@ -133,6 +144,7 @@ class Trial:
         ended: When it ended (UTC), or None.
         stop_reason: Why training ended before its last epoch, or None.
         error: Why it failed, or None.
+        is_rejected: Whether it failed because the user's code gave its setting up, by raising `FailedTrial`.
         trained: How it was trained; None where build_fn trained by itself.
         attempts: How many times it was begun; a beginning that the user interrupted isn't counted again.
         seed: What Python, NumPy and Keras were seeded with before the first run's build.
@@ -156,6 +168,7 @@ class Trial:
     ended: datetime | None = None
     stop_reason: str | None = None
     error: TrialFailure | None = None
+    is_rejected: bool = False
     trained: Trained | None = None
     attempts: int = 1
     seed: int | None = None

@@ -189,7 +189,7 @@ class Training:
             seconds_saved=seconds_saved,
             model=scored.model,
             example=partial(example_of, data),
-            notes=(*notes, *scored.notes),
+            notes=(*notes, *recorder.notes, *scored.notes),
         )
 
     def _check_default_objective(self, built: Built) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 
 from kerastune_lite.errors import BuildError, ObjectiveError
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.trial import Note
+from kerastune_lite.training.metric_values import notes_of, numeric_logs
 
 SEVERAL_TRAININGS = (
     "This search pauses trials and resumes them, and the fit of build_fn trains several times or compiles its model "
@@ -45,6 +47,7 @@ class EpochRecorder(keras.callbacks.Callback):
         is_paused: Whether it has paused it.
         trainings: How many trainings have begun.
         trained_here: Whether an epoch of the trial's own model was recorded.
+        notes: Remarks on its metrics for the trial's record.
 
     Args:
         model: The trial's model.
@@ -90,6 +93,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.is_paused = False
         self.trained_here = bool(earlier)
         self.trainings = 0
+        self.notes: tuple[Note, ...] = ()
 
     @property
     def trains_own_model(self) -> bool:
@@ -122,7 +126,8 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Records the epoch's logs, and the weights where it is the best so far."""
-        numbers = numeric_logs(logs or {})
+        numbers = numeric_logs(logs or {}, self.objective)
+        self.notes = tuple(dict.fromkeys((*self.notes, *notes_of(logs or {}))))
         if self.trains_own_model and not self.trained_here:
             self.trained_here = True
             self.scores = [None] * len(self.scores)
@@ -214,20 +219,3 @@ class Weights:
         """Gives the variables these values."""
         for variable, value in zip(self.variables, self.values, strict=True):
             variable.assign(value)
-
-
-def numeric_logs(logs: Mapping[str, Any]) -> dict[str, float]:
-    """The logs as plain floats.
-
-    Raises:
-        BuildError: A metric isn't one number.
-    """
-    numbers = {}
-    for name, value in logs.items():
-        try:
-            numbers[name] = float(value)
-        except (TypeError, ValueError) as error:
-            raise BuildError(
-                f"The metric {name!r} is {value!r}, not one number. Let it return a scalar (its mean, say)."
-            ) from error
-    return numbers

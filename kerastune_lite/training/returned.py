@@ -13,7 +13,7 @@ import numpy as np
 from kerastune_lite.errors import BuildError
 from kerastune_lite.space import is_number
 from kerastune_lite.study.objective import Objective, with_direction
-from kerastune_lite.training.recorder import numeric_logs
+from kerastune_lite.training.metric_values import numeric_logs
 from kerastune_lite.training.scoring import best_of_curve
 
 Curve = Sequence[Mapping[str, float]]

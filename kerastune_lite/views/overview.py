@@ -26,7 +26,10 @@ def overview(study: Study, n: int, *, is_running: bool) -> str:
     failed = [trial for trial in trials if trial.state is TrialState.FAILED]
     if failed:
         lines += ["", "failures"]
-        lines += [f"  trial {trial.number}  {values_text(trial.values)}\n    {trial.error}" for trial in failed]
+        lines += [
+            f"  trial {trial.number}  {values_text(trial.values)}\n    {trial.error and trial.error.summary}"
+            for trial in failed
+        ]
     unfinished = [trial for trial in trials if not trial.state.ended]
     if unfinished:
         lines += ["", "running" if is_running else "cut, to be run again when the search is resumed"]

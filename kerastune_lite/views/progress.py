@@ -27,7 +27,7 @@ from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
 SHOWN_NOTES = ("checkpoint", "model", "score", "leak")
 """Kinds of notes that change what a trial is worth, or what a person can do with it, so that they stand in its line."""
 LONGEST_ERROR = 200
-"""Characters of an error's first line that are shown."""
+"""Characters of an error's informative line that are shown."""
 
 
 class Progress:
@@ -71,7 +71,7 @@ class Progress:
                 trial = study.trial(event.trial)
                 self._print(f"trial {event.trial} again: {event.scores[-1]:.5g}, so far {confirmed_text(trial)}")
             case ConfirmationFailed():
-                reason = "" if event.error is None else _first_line(event.error)
+                reason = "" if event.error is None else _told(event.error)
                 self._print(f"trial {event.trial} again: failed  {reason}")
             case WorkerLost():
                 self._print(f"trial {event.trial}: {event.reason}")
@@ -118,13 +118,12 @@ class Progress:
             self._print(remark)
 
     def _line(self, trial: Trial, study: Study) -> str:
-        of = f" ({trial.number + 1} of {self._search.max_trials})" if self._search.max_trials else ""
-        parts = [f"trial {trial.number}{of}", trial.state.value]
+        parts = [f"trial {trial.number}{self._of(trial, study)}", trial.state.value]
         if trial.score is not None:
             parts.append(self._scored(trial, study))
         parts.append(duration_text(trial.seconds or 0.0))
         if trial.error is not None and trial.state is TrialState.FAILED:
-            parts.append(_first_line(trial.error))
+            parts.append(_told(trial.error))
         if trial.stop_reason:
             parts.append(trial.stop_reason)
         parts.append(values_text(trial.values))
@@ -132,15 +131,21 @@ class Progress:
         return "  ".join([*parts, *self._outlook(study)])
 
     def _moving_line(self, trial: Trial, study: Study) -> str:
-        of = f" ({trial.number + 1} of {self._search.max_trials})" if self._search.max_trials else ""
         epochs = f"/{trial.epochs}" if trial.epochs else ""
         running = sum(other.state is TrialState.RUNNING for other in study.records.values())
         parts = [f"{running} trials running"] if running > 1 else []
-        parts += [f"trial {trial.number}{of}", f"epoch {len(trial.curve)}{epochs}"]
+        parts += [f"trial {trial.number}{self._of(trial, study)}", f"epoch {len(trial.curve)}{epochs}"]
         name = study.objective.name if study.objective else ""
         if trial.curve and name in trial.curve[-1]:
             parts.append(f"{name} {trial.curve[-1][name]:.4g}")
         return "  ".join([*parts, *self._outlook(study)])
+
+    def _of(self, trial: Trial, study: Study) -> str:
+        """Which of how many trials it is, where that is bounded; those that were rejected don't count."""
+        if not self._search.max_trials or trial.is_rejected:
+            return ""
+        earlier = sum(not t.is_rejected for t in study.records.values() if t.number < trial.number)
+        return f" ({earlier + 1} of {self._search.max_trials})"
 
     def _outlook(self, study: Study) -> list[str]:
         parts = [f"best {score_text(best)} (trial {best.number})" for best in study.leaderboard(1)]
@@ -157,7 +162,7 @@ class Progress:
             bounds.append((self._search.max_epochs - study.epochs_spent) * passed / trained)
         # A trial that pauses ends more than once.
         if self._search.max_trials is not None and self._durations and not any(trial.is_paused for trial in records):
-            ended = sum(trial.state.ended for trial in records)
+            ended = sum(trial.state.ended and not trial.is_rejected for trial in records)
             running = sum(trial.state is TrialState.RUNNING for trial in records)
             mean = sum(self._durations) / len(self._durations)
             bounds.append((self._search.max_trials - ended) * mean / max(running, 1))
@@ -179,5 +184,5 @@ class Progress:
         self._console.print(text, markup=False, highlight=False)
 
 
-def _first_line(error: TrialFailure) -> str:
-    return str(error).splitlines()[0][:LONGEST_ERROR]
+def _told(error: TrialFailure) -> str:
+    return error.summary[:LONGEST_ERROR]

@@ -18,6 +18,7 @@ from kerastune_lite.execution.clusters.executor_cluster import ExecutorCluster
 from kerastune_lite.execution.messages import EpochLogs
 from kerastune_lite.running.task import Request, Shared
 from kerastune_lite.space import Space
+from kerastune_lite.study.events import EpochEnded
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 
@@ -57,6 +58,28 @@ def test_an_executor_reaches_the_settings_of_one_worker_and_obeys_the_rule(tmp_p
     assert {trial.stop_reason for trial in study.trials} == {"two are enough"}
     scored = tuner.best_model().evaluate(X[40:], X[40:, :1], verbose=0)
     assert scored == pytest.approx(study.best.score, rel=1e-5)
+
+
+class Slow(keras.callbacks.Callback):
+    """Takes a moment for each epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        time.sleep(0.05)
+
+
+def test_a_search_that_is_stopped_ends_the_trials_of_its_executor_with_their_epochs(tmp_path):
+    def stop(event, study):
+        if isinstance(event, EpochEnded):
+            tuner.stop()
+
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        tuner = RandomSearch(
+            build_linear, "loss", directory=tmp_path, seed=0, verbose=0, engine="fit", executor=executor, views=[stop]
+        )
+        study = tuner.search(X, X[:, :1], epochs=400, callbacks=Slow())
+
+    assert [trial.stop_reason for trial in study.trials] == ["tuner.stop() was called"]
+    assert len(study.trials[0].curve) < 400
 
 
 def test_a_trial_whose_search_has_ended_ends_with_its_epoch_and_leaves_no_thread():

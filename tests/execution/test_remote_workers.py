@@ -176,7 +176,10 @@ def test_a_cluster_without_workers_has_no_room():
 
 
 class Silence:
-    """A report that keeps nothing and wants no further epoch."""
+    """A report that keeps nothing and answers each epoch in the same way."""
+
+    def __init__(self, answer):
+        self.answer = answer
 
     def asked(self, asked):
         pass
@@ -185,11 +188,19 @@ class Silence:
         pass
 
     def epoch(self, run, epoch, logs):
-        return "enough"
+        return self.answer
 
 
-@pytest.mark.parametrize(("awaits_stop_decision", "answers"), [(True, ["enough"] * EPOCHS), (False, [])])
-def test_a_worker_is_answered_where_its_request_awaits_a_stop_decision(awaits_stop_decision, answers):
+@pytest.mark.parametrize(
+    ("awaits_stop_decision", "answer", "answers"),
+    [
+        (True, "enough", ["enough"] * EPOCHS),
+        (True, None, [None] * EPOCHS),
+        (False, None, []),
+        (False, "tuner.stop() was called", ["tuner.stop() was called"] * EPOCHS),
+    ],
+)
+def test_a_worker_is_answered_where_it_waits_for_it_or_has_to_end(awaits_stop_decision, answer, answers):
     cluster = PretendedCluster(1)
     workers = RemoteWorkers(cluster)
     objective = Objective("loss", "min")
@@ -201,7 +212,7 @@ def test_a_worker_is_answered_where_its_request_awaits_a_stop_decision(awaits_st
             study_seed=0,
             awaits_stop_decision=awaits_stop_decision,
         ),
-        Silence(),
+        Silence(answer),
     )
     workers.wait()
 

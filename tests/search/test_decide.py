@@ -54,10 +54,12 @@ def trial(number, state=COMPLETED, values=None, **fields):
 SEVEN = Suggestion({"units": 7})
 
 
-def decided(known, answer=SEVEN, running=(), awaiting=(), queue=(), seconds_left=None, **bounds):
+def decided(known, answer=SEVEN, running=(), awaiting=(), queue=(), seconds_left=None, first_number=0, **bounds):
     strategy = answer if hasattr(answer, "suggest") else Always(answer)
     running = Running(numbers=frozenset(running), awaiting_parameters=frozenset(awaiting))
-    situation = Situation(strategy=strategy, running=running, queue=queue, seconds_left=seconds_left)
+    situation = Situation(
+        strategy=strategy, running=running, queue=queue, seconds_left=seconds_left, first_number=first_number
+    )
     return decide(known, plan(**bounds), situation)
 
 
@@ -168,6 +170,43 @@ def test_max_trials_holds_for_a_persons_own_pausing_strategy():
 
     assert decided(known, strategy, max_trials=2) == Done("2 trials are done")
     assert isinstance(decided(known, strategy, max_trials=3), Start)
+
+
+def rejected(number, **fields):
+    return trial(number, TrialState.FAILED, is_rejected=True, **fields)
+
+
+def test_trials_that_the_users_code_gave_up_do_not_count_for_max_trials():
+    known = study(trial(0), rejected(1), rejected(2), trial(3))
+
+    assert decided(known, max_trials=3).begun.trial == 4
+    assert decided(known, max_trials=2) == Done("2 trials are done")
+
+
+def test_a_pausing_strategys_rejected_trials_do_not_count_either():
+    strategy = AlwaysPausing(Suggestion({"units": 7}, epochs=9, pause_at=1))
+
+    assert decided(study(rejected(0), paused(1)), strategy, max_trials=2).begun.trial == 2
+    assert decided(study(rejected(0), paused(1)), strategy, max_trials=1) == Done("1 trials are done")
+
+
+@pytest.mark.parametrize(("max_trials", "bound"), [(3, 40), (10, 110), (None, 1000)])
+def test_a_search_in_which_every_setting_is_given_up_ends(max_trials, bound):
+    trials = [trial(0), *(rejected(number) for number in range(1, bound + 1))]
+    end = Done(f"FailedTrial gave up the last {bound} settings, one after the other (1 trials are done)")
+
+    assert isinstance(decided(study(*trials[:-1]), max_trials=max_trials), Start)
+    assert decided(study(*trials), max_trials=max_trials) == end
+    # Neither a trial that runs nor what an earlier search came to changes that.
+    running = [*trials, trial(bound + 1, RUNNING)]
+    assert decided(study(*running), running=[bound + 1], max_trials=max_trials) == end
+    assert isinstance(decided(study(*trials), max_trials=max_trials, first_number=bound), Start)
+
+
+def test_a_setting_that_is_accepted_now_and_then_keeps_the_search_going():
+    trials = [trial(number) if number % 20 == 0 else rejected(number) for number in range(100)]
+
+    assert isinstance(decided(study(*trials), max_trials=6), Start)
 
 
 def test_max_trials_lets_a_pausing_strategy_continue_what_still_runs():

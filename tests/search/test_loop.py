@@ -34,6 +34,10 @@ from kerastune_lite.study.writer import StudyWriter
 UNITS = Choice(name="units", options=(1, 2, 3, 4))
 
 
+def failed(name="ValueError", message="no", **fields):
+    return Outcome(error=TrialFailure(type=name, message=message, traceback="the traceback"), **fields)
+
+
 class PretendWorkers:
     """Answers requests as a script says: by trial number, what each attempt comes to.
 
@@ -85,7 +89,7 @@ class PretendWorkers:
 def search(tmp_path):
     """Plays a search in the test's directory; the events that views saw are in `search.events`."""
 
-    def play(workers, strategy=None, views=(), queue=(), **bounds):
+    def play(workers, strategy=None, views=(), queue=(), is_stopped=lambda: False, **bounds):
         play.events = []
         writer = StudyWriter.open(
             tmp_path,
@@ -97,15 +101,11 @@ def search(tmp_path):
         shared = Shared(build_fn=lambda hp: None)
         plan = SearchPlan(**{"shared": shared, "strategy": strategy or GridStrategy(), "keep_models": 0, **bounds})
         try:
-            return SearchLoop(plan, writer, workers, queue, clock=lambda: 0.0).run()
+            return SearchLoop(plan, writer, workers, queue, clock=lambda: 0.0, is_stopped=is_stopped).run()
         finally:
             writer.close()
 
     return play
-
-
-def failed(name="ValueError", **fields):
-    return Outcome(error=TrialFailure(type=name, message="no", traceback="the traceback"), **fields)
 
 
 def test_a_search_runs_every_trial_and_says_why_it_ended(search, tmp_path):
@@ -184,6 +184,29 @@ def test_failures_in_a_row_end_the_search_and_show_the_first(search):
         search(workers, max_failures_in_a_row=2)
 
 
+def test_the_same_error_in_different_settings_is_said_not_to_be_the_setting(search):
+    same = [failed(message=f"Layer dense_{number} has {2**number} units at 0x7f{number}") for number in range(3)]
+
+    with pytest.raises(TooManyFailuresError, match="It was the same error each time: it isn't the setting"):
+        search(PretendWorkers({number: [failure] for number, failure in enumerate(same)}))
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [failed(), failed("TypeError"), failed()],
+        [failed(message="no room"), failed(message="no time"), failed(message="no room")],
+        [failed("Diverged", message="The loss became NaN in epoch 0.")] * 3,
+        [failed("ResourceExhaustedError", message="OOM when allocating tensor with shape[1000,1000]")] * 3,
+    ],
+    ids=["other types", "other messages", "a rate that is too large", "models that are too large"],
+)
+def test_what_may_be_the_setting_is_not_said_to_be_none(search, failures):
+    with pytest.raises(TooManyFailuresError) as caught:
+        search(PretendWorkers({number: [failure] for number, failure in enumerate(failures)}))
+    assert "isn't the setting" not in str(caught.value)
+
+
 def test_a_success_between_them_begins_the_count_anew(search):
     search(PretendWorkers({0: [failed()], 2: [failed()]}), max_failures_in_a_row=2)
 
@@ -194,6 +217,50 @@ def test_settings_that_the_users_code_gives_up_do_not_count(search, tmp_path):
     search(PretendWorkers({number: [rejected] for number in range(3)}), max_failures_in_a_row=2)
 
     assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["failed"] * 3 + ["completed"]
+
+
+def test_trials_that_failed_in_an_earlier_search_are_tried_again_under_their_own_numbers(search, tmp_path):
+    search(PretendWorkers({1: [failed()], 3: [failed("TypeError")]}), max_failures_in_a_row=2)
+
+    workers = PretendWorkers({3: [failed("OSError", "still not there")]})
+    search(workers, retry_failed=True)
+
+    assert [(request.trial.number, request.trial.values["units"]) for request in workers.requests] == [(1, 2), (3, 4)]
+    trials = Study.open(tmp_path).trials
+    assert [(trial.state.value, trial.attempts) for trial in trials[::2]] == [("completed", 1)] * 2
+    mended, failing = trials[1], trials[3]
+    assert (mended.state.value, mended.score, mended.error, mended.attempts) == ("completed", 2.0, None, 2)
+    assert mended.notes == ("attempt 1 failed: ValueError: no",)
+    assert (failing.state.value, failing.error.type, failing.attempts) == ("failed", "OSError", 2)
+    again = PretendWorkers()
+    search(again)
+    assert again.requests == []
+
+
+def test_trials_that_fail_in_the_search_itself_are_not_tried_again_by_it(search):
+    workers = PretendWorkers({number: [failed()] for number in (0, 2)})
+
+    search(workers, retry_failed=True)
+
+    assert [request.trial.number for request in workers.requests] == [0, 1, 2, 3]
+
+
+def test_a_trial_that_was_tried_again_and_cut_is_run_again(search, tmp_path):
+    search(PretendWorkers({1: [failed()]}), max_trials=2)
+    with pytest.raises(KeyboardInterrupt):
+        search(PretendWorkers({1: [KeyboardInterrupt()]}), max_trials=2, retry_failed=True)
+
+    search(PretendWorkers(), max_trials=2)
+
+    assert [(trial.state.value, trial.attempts) for trial in Study.open(tmp_path).trials] == [
+        ("completed", 1),
+        ("completed", 2),
+    ]
+
+
+def test_a_strategy_that_pauses_trials_does_not_try_failed_ones_again(search):
+    with pytest.raises(ValueError, match="retry_failed=True can't be used with PauseAndContinue, which has decided"):
+        search(PretendWorkers(), PauseAndContinue(), retry_failed=True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ObjectiveError("no such metric")])
@@ -226,6 +293,35 @@ def test_max_epochs_total_ends_the_running_trial_with_its_epoch(search, tmp_path
 
     assert reason == "max_epochs_total is reached: 6 epochs were trained"
     assert [len(trial.curve) for trial in Study.open(tmp_path).trials] == [4, 2]
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_a_search_that_is_stopped_ends_its_trials_with_their_epochs_and_begins_no_other(search, tmp_path, places):
+    epochs = []
+
+    reason = search(
+        PretendWorkers(epochs=3, places=places),
+        views=[lambda event, study: epochs.append(event) if isinstance(event, EpochEnded) else None],
+        is_stopped=lambda: len(epochs) >= 4,
+    )
+
+    trials = Study.open(tmp_path).trials
+    assert reason == "tuner.stop() was called"
+    assert [(len(trial.curve), trial.stop_reason) for trial in trials] == [(3, None), *[(1, reason)] * places]
+
+
+def test_a_trial_that_pauses_when_the_search_is_stopped_goes_on_in_a_later_one(search, tmp_path):
+    epochs = []
+
+    search(
+        PretendWorkers(),
+        PauseAndContinue(),
+        views=[lambda event, study: epochs.append(event) if isinstance(event, EpochEnded) else None],
+        is_stopped=lambda: len(epochs) == 2,
+    )
+
+    assert [trial.is_paused for trial in Study.open(tmp_path).trials] == [True, True]
+    assert search(PretendWorkers(), PauseAndContinue()) == "both have had their turns"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import kerastune_lite
-from kerastune_lite import Hyperband, RandomSearch, Suggestion, Tuner, errors
+from kerastune_lite import (
+    BayesianOptimization,
+    FailedTrial,
+    GridSearch,
+    Hyperband,
+    NoScoreError,
+    Objective,
+    RandomSearch,
+    Study,
+    Suggestion,
+    Tuner,
+    errors,
+)
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.study.events import EpochEnded, SearchBegun, SearchEnded, TrialBegun, TrialEnded
@@ -36,6 +49,116 @@ def score_of(hp):
 def test_a_strategy_class_instead_of_an_object_is_refused_before_anything_is_trained(make):
     with pytest.raises(TypeError, match=r"strategy got the class \w+, and takes an object of it: pass \w+\(…\)"):
         make()
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_search_without_any_score_ends_with_an_error_that_shows_the_first_failure(tmp_path, verbose, capsys):
+    def build_fn(hp):
+        raise OSError(f"no file of size {hp.int('size', 1, 99)}")
+
+    tuner = RandomSearch(build_fn, "loss", max_trials=2, directory=tmp_path, seed=0, verbose=verbose)
+
+    with pytest.raises(NoScoreError, match="2 trials are done, and no trial of the study has a score") as caught:
+        tuner.search()
+    first = tuner.study.trials[0]
+    assert f"it isn't the setting. The first was trial 0 with {dict(first.values)}: OSError: no" in str(caught.value)
+    assert first.error.summary in str(caught.value)
+    assert "in build_fn" in str(caught.value)  # the traceback
+    assert ("search ended: 2 trials are done (2 failed" in capsys.readouterr().out) == bool(verbose)
+    assert [trial.state.value for trial in tuner.study.trials] == ["failed", "failed"]
+
+
+def test_a_search_whose_settings_were_all_given_up_says_so(tmp_path):
+    def build_fn(hp):
+        raise FailedTrial(f"{hp.choice('units', [64, 128])} units are too many")
+
+    tuner = GridSearch(build_fn, "loss", directory=tmp_path, verbose=0)
+
+    with pytest.raises(NoScoreError, match=r"was given up by FailedTrial.*FailedTrial: 64 units are too many"):
+        tuner.search()
+    assert all(trial.is_rejected for trial in tuner.study.trials)
+
+
+def test_what_failed_is_tried_again_where_the_search_is_told_to(tmp_path, capsys):
+    is_there = []
+
+    def build_fn(hp):
+        x = hp.float("x", 0.0, 1.0)
+        if not is_there:
+            raise OSError("no such file")
+        return x
+
+    def search(**settings):
+        return RandomSearch(build_fn, "loss", max_trials=2, directory=tmp_path, seed=0, **settings).search()
+
+    with pytest.raises(NoScoreError, match="With retry_failed=True these trials are tried again"):
+        search()
+    before = [dict(trial.values) for trial in Study.open(tmp_path).trials]
+    is_there.append(True)
+    with pytest.raises(NoScoreError):  # there is nothing left to do
+        search()
+    study = search(retry_failed=True)
+
+    assert [dict(trial.values) for trial in study.trials] == before
+    assert [trial.score for trial in study.trials] == [values["x"] for values in before]
+    assert "2 failed trials are tried again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [("accuracy", "'val_accuracy' would be"), ("loss", "'val_loss' would be"), ("val_accuracy", ""), (None, "")],
+)
+def test_an_objective_of_the_training_data_is_told_where_there_is_validation_data(
+    tmp_path, iris, build_iris, objective, told, capsys
+):
+    RandomSearch(build_iris, objective, max_trials=1, directory=tmp_path, seed=0).search(*iris, validation_split=0.2)
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if "is measured on the training data" in line]
+    assert len(lines) == bool(told)
+    assert told in "".join(lines)
+
+
+def test_without_validation_data_or_with_a_metric_of_ones_own_nothing_is_told(tmp_path, iris, build_iris, capsys):
+    class Log(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["of_mine"] = 1.0
+
+    def search(name, objective, **arguments):
+        tuner = RandomSearch(build_iris, objective, max_trials=1, directory=tmp_path / name, seed=0)
+        tuner.search(*iris, **arguments)
+
+    search("without", "accuracy")
+    search("mine", Objective("of_mine", "max"), validation_split=0.2, callbacks=Log())
+
+    assert "measured on the training data" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tuner", [RandomSearch, BayesianOptimization])
+def test_settings_that_are_given_up_do_not_use_up_max_trials_also_when_resumed(tmp_path, tuner):
+    def build_fn(hp):
+        if (units := hp.int("units", 1, 40)) > 12:
+            raise FailedTrial(f"{units} units are too many")
+        return float(units)
+
+    def search(max_trials):
+        return tuner(build_fn, "loss", max_trials=max_trials, directory=tmp_path, seed=1, verbose=0).search()
+
+    for count in (3, 5):
+        trials = search(count).trials
+        assert sum(trial.score is not None for trial in trials) == count
+        assert len(trials) > count
+    assert {trial.is_rejected for trial in Study.open(tmp_path).trials} == {True, False}
+
+
+def test_one_score_is_enough_for_a_search_to_give_its_study_back(tmp_path):
+    def build_fn(hp):
+        if hp.choice("units", [4, 8]) == 4:
+            raise ValueError("too few")
+        return 1.0
+
+    study = GridSearch(build_fn, "loss", directory=tmp_path, verbose=0).search()
+
+    assert [trial.state.value for trial in study.trials] == ["failed", "completed"]
 
 
 @pytest.mark.parametrize("view", [None, "a name", print.__class__, type("View", (), {})])
@@ -125,7 +248,18 @@ def test_every_error_that_a_person_may_meet_is_exported_and_in_the_tree():
     ]
 
 
-@pytest.mark.parametrize("name", ["WorkerError", "StoppingError", "RangeChangedError", "Diverged", "SearchTerminated"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WorkerError",
+        "StoppingError",
+        "UnknownNameError",
+        "WrongCallError",
+        "NoScoreError",
+        "Diverged",
+        "SearchTerminated",
+    ],
+)
 def test_errors_survive_the_way_from_a_worker(name):
     error = getattr(kerastune_lite, name)("a message")
 

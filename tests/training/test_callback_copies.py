@@ -48,12 +48,40 @@ def test_a_callback_that_cannot_be_copied_is_named_with_the_way_out(tmp_path):
     callback = Counting()
     callback.lock = threading.Lock()
     with pytest.raises(CallbackError, match=r"Counting can't be copied .*callbacks=lambda trial: \[Counting"):
-        callback_copies.check([callback])
+        callback_copies.checked([callback])
 
 
-def test_something_else_than_a_callback_is_refused():
-    with pytest.raises(CallbackError, match="Received: 'EarlyStopping'"):
-        callback_copies.check(["EarlyStopping"])
+def test_a_function_that_takes_no_trial_is_refused():
+    with pytest.raises(
+        CallbackError, match=r"function of the trial, .* too many positional arguments. Write .* trial:"
+    ):
+        callback_copies.checked(lambda: [])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["EarlyStopping"], "Received: 'EarlyStopping'"),
+        ("EarlyStopping", "Received: 'EarlyStopping'"),
+        (3, r"Received: 3 \(int\)"),
+        ([[keras.callbacks.EarlyStopping()]], r"Received: \[<.*\(list\)"),
+        (iter([keras.callbacks.EarlyStopping()]), r"\(list_iterator\)"),
+        ([keras.callbacks.EarlyStopping], r"got the class EarlyStopping: pass EarlyStopping\(…\)"),
+        (keras.callbacks.EarlyStopping, r"got the class EarlyStopping: pass EarlyStopping\(…\)"),
+    ],
+)
+def test_something_else_than_a_callback_is_refused(given, told):
+    with pytest.raises(CallbackError, match=told):
+        callback_copies.checked(given)
+
+
+def test_a_single_callback_and_none_are_taken():
+    callback = keras.callbacks.EarlyStopping()
+
+    assert list(callback_copies.checked(callback)) == [callback]
+    assert list(callback_copies.checked(None)) == []
+    assert len(callback_copies.for_training(lambda trial: callback, Trial(number=0), 0, 1)) == 1
+    assert len(callback_copies.for_training(callback, Trial(number=0), 0, 1)) == 1
 
 
 @pytest.mark.parametrize(

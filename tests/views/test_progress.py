@@ -90,6 +90,15 @@ def test_a_failed_trial_shows_the_first_line_of_its_error():
     assert lines[1] == "trial 0  failed  2.0s  ValueError: no  units=8"
 
 
+def test_a_trial_that_was_given_up_does_not_count_among_those_that_are_planned():
+    failure = TrialFailure(type="FailedTrial", message="too large")
+    gone = ended(0, None, TrialState.FAILED, error=failure, is_rejected=True, best_epoch=None)
+    lines = Shown().show(SearchBegun(max_trials=2), begun(0), gone, begun(1), ended(1))
+
+    assert lines[1] == "trial 0  failed  2.0s  FailedTrial: too large  units=8  4.0s left"
+    assert lines[2].startswith("trial 1 (1 of 2)  completed")
+
+
 @pytest.mark.parametrize(("kind", "is_shown"), [("model", True), ("checkpoint", True), ("setting", False)])
 def test_notes_that_change_what_a_person_can_do_with_a_trial_stand_in_its_line(kind, is_shown):
     lines = Shown().show(SearchBegun(), begun(0), ended(0, notes=(Note("a remark", kind),)))

@@ -163,4 +163,7 @@ def _run_on_worker(search: str, packed: bytes, ticket: Ticket, request: Request,
             raise SearchGone(f"the search did not answer for {PATIENCE:g} seconds") from error
         return text or None
 
-    return run_trial_here(search, packed, request, files, send, answer)
+    def has_answer() -> bool:
+        return bool(answers.qsize())
+
+    return run_trial_here(search, packed, request, files, send, answer, has_answer)

@@ -75,7 +75,11 @@ class Cluster(Protocol):
         ...
 
     def answer(self, ticket: Ticket, text: str | None) -> None:
-        """Sends the search's answer to an attempt that waits: why the trial is to end with this epoch, or None."""
+        """Sends the search's answer to an attempt that waits: why the trial is to end with this epoch, or None.
+
+        Where a person has stopped the search, a reason is also sent to attempts that don't wait. They end with their
+        epoch if `run_trial_here` was given `has_answer`, and else are trained to their end.
+        """
         ...
 
     def close(self) -> None:

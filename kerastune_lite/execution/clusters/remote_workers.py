@@ -85,7 +85,7 @@ class RemoteWorkers:
             is_news = is_news or isinstance(message, AskedParameters)
             if isinstance(message, EpochLogs):
                 attempt.latest_epoch = message.epoch
-                if attempt.request.awaits_stop_decision:
+                if attempt.request.awaits_stop_decision or answer is not None:
                     self._cluster.answer(ticket, answer)
         return is_news
 

@@ -32,6 +32,7 @@ def run_trial_here(
     files: Mapping[str, bytes],
     send: Callable[[ReportMessage], None],
     answer: Callable[[], str | None],
+    has_answer: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Runs a trial in this process, which is a worker of any kind.
 
@@ -44,6 +45,7 @@ def run_trial_here(
         files: The content of the files that it reads, by the names of the request's fields.
         send: Sends a message to the search.
         answer: Waits for the search's answer to an epoch.
+        has_answer: Whether there is an answer that wasn't waited for: a person has stopped the search.
     """
     with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="kerastune_lite-") as folder, quick_collection():
         if search not in _CONTEXTS:
@@ -55,7 +57,7 @@ def run_trial_here(
         for name, content in files.items():
             paths[name].write_bytes(content)
         moved: dict[str, Any] = {**paths}
-        report = RemoteReport(send, answer, request.awaits_stop_decision)
+        report = RemoteReport(send, answer, request.awaits_stop_decision, has_answer)
         try:
             message: LastMessage = Finished(context.run(dataclasses.replace(request, **moved), report))
         except BaseException as error:

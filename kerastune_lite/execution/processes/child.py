@@ -40,6 +40,10 @@ class Channel:
         """The next message of the search: a request, or the answer to an epoch; EOFError when it has closed."""
         return self._connection.recv()
 
+    def has_message(self) -> bool:
+        """Whether the search has sent something, or has closed."""
+        return self._connection.poll()
+
     def keep_beating(self, seconds: float) -> None:
         """Sends a heartbeat again and again, at this interval; never returns."""
         while True:
@@ -54,13 +58,16 @@ def serve(channel: Channel, packed: Path) -> None:
     from kerastune_lite.execution.packing import unpack
     from kerastune_lite.execution.quick_collection import quick_collection
     from kerastune_lite.execution.worker_setup import WorkerContext
+    from kerastune_lite.running.task import Request
 
     context = WorkerContext.of(unpack(packed))
     channel.send(Ready())
     with quick_collection():
         while True:
             request = channel.receive()
-            report = RemoteReport(channel.send, channel.receive, request.awaits_stop_decision)
+            if not isinstance(request, Request):
+                continue  # the answer to an epoch that came when the trial had ended
+            report = RemoteReport(channel.send, channel.receive, request.awaits_stop_decision, channel.has_message)
             try:
                 message: LastMessage = Finished(context.run(request, report))
             except BaseException as error:

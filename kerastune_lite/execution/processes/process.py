@@ -116,7 +116,7 @@ class ChildProcess:
         answer = deliver(message, self._report)
         if isinstance(message, EpochLogs):
             self._latest_epoch = message.epoch
-            if self.request.awaits_stop_decision:
+            if self.request.awaits_stop_decision or answer is not None:
                 with contextlib.suppress(OSError):
                     self.connection.send(answer)
 
