@@ -93,7 +93,10 @@ def evaluation_of(value: Any, model: keras.Model) -> dict[str, float] | None:
     """
     if not (isinstance(value, list) and len(value) > 1) and not isinstance(value, dict):
         return None
-    results = {name: as_number(result) for name, result in model.get_metrics_result().items()}
+    try:
+        results = {name: as_number(result) for name, result in model.get_metrics_result().items()}
+    except ValueError:
+        return None  # it hasn't been evaluated
     given = value if isinstance(value, dict) else dict(zip(results, value, strict=False))
     numbers = {name: as_number(item) for name, item in given.items()}
     if len(value) != len(results) or numbers.keys() != results.keys():
