@@ -82,8 +82,12 @@ class HyperParameters:
 
         Args:
             name: The parameter's name, unique in a build.
-            values: The options; NumPy scalars come back as plain Python values.
+            values: The options, a list or another sequence. NumPy scalars come back as plain Python values; lists,
+                tuples and dicts as copies, which a build may change.
             default: The option to try first.
+
+        Raises:
+            SpaceError: The options aren't a sequence, are none, or hold a value twice.
         """
         name = self._full_name(name)
         options = tuple(plain(value) for value in checked_options(name, values))

@@ -135,9 +135,12 @@ def test_without_validation_data_or_with_a_metric_of_ones_own_nothing_is_told(tm
 
 @pytest.mark.parametrize("tuner", [RandomSearch, BayesianOptimization])
 def test_settings_that_are_given_up_do_not_use_up_max_trials_also_when_resumed(tmp_path, tuner):
+    class TooLarge(FailedTrial):
+        pass
+
     def build_fn(hp):
         if (units := hp.int("units", 1, 40)) > 12:
-            raise FailedTrial(f"{units} units are too many")
+            raise TooLarge(f"{units} units are too many")
         return float(units)
 
     def search(max_trials):

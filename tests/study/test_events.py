@@ -132,6 +132,26 @@ def test_a_failed_confirmation_and_a_lost_worker_are_events_of_their_own():
         assert event_of({"event": "note", "time": "2026-01-01T00:00:00+00:00", **event.to_json()}) == event
 
 
+@pytest.mark.parametrize(
+    ("kind", "written", "is_rejected"),
+    [
+        ("FailedTrial", {}, True),  # as earlier versions wrote it
+        ("ValueError", {}, False),
+        ("TooLarge", {"rejected": True}, True),
+    ],
+)
+def test_a_setting_that_was_given_up_is_known_by_its_field_or_in_earlier_journals_by_its_error(
+    kind, written, is_rejected
+):
+    error = {"type": kind, "message": "no", "traceback": ""}
+    line = {"event": "end", "time": "2026-01-01T00:00:00+00:00", "trial": 0, "state": "failed", "values": {}}
+
+    read = event_of({**line, "error": error, **written})
+
+    assert read.is_rejected == is_rejected
+    assert read.to_json().get("rejected", False) == is_rejected
+
+
 def test_a_note_that_this_version_knows_nothing_of_is_passed_over():
     assert event_of({"event": "note", "time": "2026-01-01T00:00:00+00:00", "trial": 0, "mood": "good"}) is None
 
