@@ -20,6 +20,7 @@ def parts_of(shared: Shared) -> dict[str, Any]:
         "the data": shared.data,
         "callbacks": shared.callbacks,
         "the engine's name": shared.engine,
+        "what is fixed": shared.fixed,
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -50,12 +50,14 @@ class Shared:
         data: What to train on; None for a build_fn that trains by itself.
         callbacks: As the user gave them.
         engine: What trains.
+        fixed: Values that parameters are held at.
     """
 
     build_fn: BuildFunction | Builder
     data: TrainingData | None = None
     callbacks: CallbackSource = ()
     engine: EngineName = "auto"
+    fixed: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,9 @@ class Request:
         return dataclasses.replace(
             self,
             trial=dataclasses.replace(self.trial, values=labelled(self.trial.values, self.space)),
-            space=Space(parameter_from_json(parameter.describe()) for parameter in self.space),
+            space=Space(
+                (parameter_from_json(parameter.describe()) for parameter in self.space), self.space.remembered
+            ),
             model_path=_absolute(self.model_path),
             checkpoint=_absolute(self.checkpoint),
             checkpoint_path=_absolute(self.checkpoint_path),

@@ -20,7 +20,7 @@ from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, PausingStrat
 from kerastune_lite.study.events import TrialBegun
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState
+from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState, inside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +77,11 @@ class Done:
 
     Attributes:
         reason: What a person is told.
+        by_strategy: Whether it is the strategy that has nothing left to try.
     """
 
     reason: str
+    by_strategy: bool = field(default=False, compare=False)
 
 
 Decision = Start | GiveUp | Wait | Done
@@ -124,7 +126,7 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
     number = max(study.records, default=-1) + 1
     if isinstance(situation.strategy, PausingStrategy):
         return _of_pausing_strategy(situation.strategy, study, plan, situation, number)
-    if plan.max_trials is not None and number >= plan.max_trials:
+    if plan.max_trials is not None and _counted(study) >= plan.max_trials:
         return Done(f"{plan.max_trials} trials are done")
     enqueued = _begun_enqueued(study, situation, number, Suggestion())
     if enqueued is not None:
@@ -132,8 +134,13 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
     answer = _asked(situation.strategy, study, number)
     if isinstance(answer, Pause):
         reason = f"the space is used up: {answer.value}"
-        return Done(reason) if answer is Pause.DONE else Wait(reason)
+        return Done(reason, by_strategy=True) if answer is Pause.DONE else Wait(reason)
     return Start(_begun(study, number, answer))
+
+
+def _counted(study: Study) -> int:
+    """How many trials count for `max_trials`: those that lie in the space."""
+    return len(inside(study.trials))
 
 
 def epochs_left(study: Study, plan: SearchPlan) -> int | None:
@@ -144,8 +151,11 @@ def epochs_left(study: Study, plan: SearchPlan) -> int | None:
 
 
 def _unfinished(study: Study, plan: SearchPlan, running: Running) -> Start | GiveUp | None:
-    """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none."""
-    for trial in study.trials:
+    """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none.
+
+    One that lies outside the space can't be run again: it stays in the record as it is.
+    """
+    for trial in inside(study.trials):
         if trial.state is TrialState.INTERRUPTED:
             return Start(_begun_again(study, trial, trial.attempts))
         if trial.state is TrialState.RUNNING and trial.number not in running.numbers:
@@ -163,7 +173,7 @@ def _must_wait_for_parameters(study: Study, running: Running) -> bool:
     """
     if not running.awaiting_parameters:
         return False
-    shown = (trial for trial in study.records.values() if trial.number not in running.awaiting_parameters)
+    shown = (trial for trial in inside(study.trials) if trial.number not in running.awaiting_parameters)
     return len({frozenset(trial.values) for trial in shown}) != 1
 
 
@@ -172,9 +182,9 @@ def _of_pausing_strategy(
 ) -> Decision:
     answer = _asked(strategy, study, number)
     if isinstance(answer, Pause):
-        return Done(strategy.ending) if answer is Pause.DONE else Wait(strategy.ending)
+        return Done(strategy.ending, by_strategy=True) if answer is Pause.DONE else Wait(strategy.ending)
     if isinstance(answer, Suggestion):
-        if plan.max_trials is not None and number >= plan.max_trials:
+        if plan.max_trials is not None and _counted(study) >= plan.max_trials:
             reason = f"{plan.max_trials} trials are done"
             # A trial that runs may pause yet, and be one that the strategy wants to continue.
             return Wait(reason) if situation.running.numbers else Done(reason)
@@ -186,7 +196,10 @@ def _of_pausing_strategy(
 
 
 def _asked(strategy: Strategy, study: Study, number: int) -> Answer:
-    answer = strategy.suggest(study.space, study.to_minimise(), _rng(study, number))
+    trials = study.to_minimise()
+    if not isinstance(strategy, PausingStrategy):
+        trials = inside(trials)
+    answer = strategy.suggest(study.space, trials, _rng(study, number))
     if not isinstance(answer, (Suggestion, GoOn, Pause)):
         raise TypeError(
             f"{type(strategy).__name__}.suggest() has to return a Suggestion, GoOn, or Pause. Received: {answer!r}."
@@ -239,9 +252,14 @@ def _event(
 
 
 def _paused(study: Study, number: int) -> Trial:
-    trial = study.records.get(number)
+    trial = study.trial(number) if number in study.records else None
     if trial is None or not trial.is_paused:
         raise ValueError(f"The strategy wants to continue trial {number}, and there is no paused trial of that number.")
+    if trial.is_outside:
+        raise ValueError(
+            f"The strategy wants to continue trial {number}, whose setting lies outside the space as build_fn asks for "
+            "it now. A strategy that pauses trials leaves out those whose `is_outside` is true."
+        )
     return trial
 
 

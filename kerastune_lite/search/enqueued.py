@@ -12,7 +12,7 @@ from kerastune_lite.running.task import Builder, BuildFunction
 from kerastune_lite.space import UNSET, HyperParameters, Value, same_value
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Note
+from kerastune_lite.study.trial import Note, inside
 from kerastune_lite.study.writer import StudyWriter
 
 Queue = Sequence[Mapping[str, Value]]
@@ -54,7 +54,7 @@ def next_enqueued(queue: Queue, study: Study, number: int, rng: np.random.Genera
         return Enqueued(defaults, Note("defaults", "setting"), taken=0)
     for place, given in enumerate(queue):
         if _is_new(given, study):
-            tree = tried_settings(study.space, study.trials)
+            tree = tried_settings(study.space, inside(study.trials))
             values = untried(study.space, tree, rng, given)
             return Enqueued(values, Note("enqueued", "setting"), taken=place + 1)
     return None
@@ -63,7 +63,7 @@ def next_enqueued(queue: Queue, study: Study, number: int, rng: np.random.Genera
 def _is_new(given: Mapping[str, Value], study: Study) -> bool:
     return not any(
         all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
-        for trial in study.trials
+        for trial in inside(study.trials)
     )
 
 

@@ -30,7 +30,7 @@ from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, inside
 from kerastune_lite.study.writer import StudyWriter, mismatch
 
 T = TypeVar("T")
@@ -195,7 +195,7 @@ class SearchLoop:
         known = dataclasses.replace(
             known, curves=(known.curves[0][: epoch + 1],), best_so_far=known.best_so_far[: epoch + 1]
         )
-        return self._plan.stopping.should_stop(known, self._study.trials, _known(self._study.objective))
+        return self._plan.stopping.should_stop(known, inside(self._study.trials), _known(self._study.objective))
 
     # Ending trials
 

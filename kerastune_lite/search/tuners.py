@@ -246,7 +246,7 @@ class PopulationBasedTraining(Tuner):
 
         if shared.data is None:
             raise DataError("PopulationBasedTraining trains by fit. Call search(x, y, …).")
-        layout = partial(weight_shapes_of, shared.build_fn, shared.data)
+        layout = partial(weight_shapes_of, shared.build_fn, shared.data, shared.fixed)
         return PopulationStrategy(RandomStrategy(), self.population, self.interval, epochs, layout)
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kerastune_lite.space import Space
 from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, Strategy, Suggestion
-from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState, inside
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class HyperbandStrategy:
         is_waiting = False
         for first, bracket in self._places():
             if number < first + bracket[0].trials and (self.max_trials is None or number < self.max_trials):
-                answer = self.inner.suggest(space, trials, rng)
+                answer = self.inner.suggest(space, inside(trials), rng)
                 if isinstance(answer, Suggestion):
                     return replace(answer, epochs=self.max_epochs, pause_at=self._pause_of(bracket[0]))
                 if answer is Pause.WAIT:
@@ -111,8 +111,21 @@ class HyperbandStrategy:
                 for trial in best if is_final else ():
                     if trial.is_paused and len(trial.best_so_far) < above.epochs:
                         return GoOn(trial.number, pause_at=self._pause_of(above))
-            is_waiting |= any(not trial.state.ended for trial in members)
+            is_waiting |= any(not trial.state.ended for trial in inside(members))
         return Pause.WAIT if is_waiting else Pause.DONE
+
+    @property
+    def plan(self) -> Mapping[str, int]:
+        """The numbers that decide which trials are in which bracket, and when they pause."""
+        return {"max_epochs": self.max_epochs, "factor": self.factor}
+
+    def has_place_for(self, trial: Trial) -> bool:
+        """Whether a trial is to train max_epochs, and pauses at a rung of the bracket that has its number."""
+        if trial.plan.epochs != self.max_epochs:
+            return False
+        bracket = next((b for first, b in self._places() if first <= trial.number < first + b[0].trials), None)
+        # After the last bracket come those of iterations that this plan no longer has.
+        return bracket is None or trial.plan.pause_at in [self._pause_of(rung) for rung in bracket]
 
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
         """The numbers of the paused trials that may still be promoted: the best of each rung so far."""
@@ -168,7 +181,8 @@ def _promotions(
         if not may_grow:
             count = _members_of(above, bracket, len(members))
         arrived = [trial for trial in entrants if _has_arrived(trial, here.epochs)]
-        best = sorted(arrived, key=lambda trial: (_score_after(trial, here.epochs), trial.number))[:count]
+        # One outside the space has its place in the bracket, but can't be trained further.
+        best = sorted(inside(arrived), key=lambda trial: (_score_after(trial, here.epochs), trial.number))[:count]
         is_final = len(arrived) == len(entrants) and not may_grow
         yield above, best, is_final
         if not is_final:
@@ -178,6 +192,8 @@ def _promotions(
 
 def _has_arrived(trial: Trial, epochs: int) -> bool:
     """Whether a trial has reached a rung of that many epochs, or has ended and will not reach it."""
+    if trial.is_outside:
+        return True
     if trial.state.ended:
         return not (trial.is_paused and len(trial.best_so_far) < epochs)
     return trial.plan.resumed_from == trial.number and trial.plan.resumed_at >= epochs

@@ -36,7 +36,8 @@ class StudyWriter:
     def __init__(
         self, journal: Journal, study: Study, *, remarks: Sequence[str] = (), views: Sequence[View] = ()
     ) -> None:
-        self.study = study
+        # What the journal says of the space is what earlier searches asked for.
+        self.study = study.with_space(study.space.as_remembered())
         self.is_resumed = bool(study.records)
         self.remarks: Sequence[str] = tuple(remarks)
         self._journal = journal
@@ -102,7 +103,7 @@ class StudyWriter:
             view(event, self.study)
 
     def learn(self, space: Space) -> None:
-        """Journals the parameters that are new in a space, and takes over its options as objects."""
+        """Journals the parameters that are new or changed in a space, and takes over its options as objects."""
         for parameter in space:
             known = self.study.space.get(parameter.name)
             if known is None or known.describe() != parameter.describe():

@@ -21,7 +21,10 @@ from kerastune_lite.training.engine.engine import Engine
 
 
 def built(
-    build_fn: BuildFunction | Builder, values: Mapping[str, Value], objective: Objective
+    build_fn: BuildFunction | Builder,
+    values: Mapping[str, Value],
+    objective: Objective,
+    fixed: Mapping[str, Value] | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """A fresh, compiled model of a setting, and the arguments of `fit` that build_fn decided with it.
 
@@ -29,7 +32,7 @@ def built(
         NoResultError: build_fn gives back no model.
         KerastuneError: build_fn refuses a value, or returned something that can't be trained.
     """
-    result = built_with(build_fn, values, objective)
+    result = built_with(build_fn, values, objective, fixed)
     if result.model is None:
         raise NoResultError("build_fn trains by itself and gives back no model.")
     return result.model, dict(result.fit_arguments or {})

@@ -13,14 +13,16 @@ from kerastune_lite.training.keras_internals import reset_layer_names, trained_s
 from kerastune_lite.training.pausing import build_on
 
 
-def weight_shapes_of(build_fn: BuildFunction | Builder, data: TrainingData, values: Mapping[str, Value]) -> Hashable:
+def weight_shapes_of(
+    build_fn: BuildFunction | Builder, data: TrainingData, fixed: Mapping[str, Value], values: Mapping[str, Value]
+) -> Hashable:
     """Names, shapes and types of all variables of the model that a setting builds, and of its optimizer.
 
     Where it can't be built, the error and the values instead: equal to no other setting's.
     """
     reset_layer_names()
     try:
-        model = built_with(build_fn, values, Objective("loss")).model
+        model = built_with(build_fn, values, Objective("loss"), fixed).model
         build_on(model, data.arguments()["x"])
     except Exception as error:
         return f"{type(error).__name__}: {error}", tuple(values.items())
