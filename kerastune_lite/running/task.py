@@ -101,9 +101,7 @@ class Request:
         return dataclasses.replace(
             self,
             trial=dataclasses.replace(self.trial, values=labelled(self.trial.values, self.space)),
-            space=Space(
-                (parameter_from_json(parameter.describe()) for parameter in self.space), self.space.remembered
-            ),
+            space=Space((parameter_from_json(parameter.describe()) for parameter in self.space), self.space.remembered),
             model_path=_absolute(self.model_path),
             checkpoint=_absolute(self.checkpoint),
             checkpoint_path=_absolute(self.checkpoint_path),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -40,6 +40,7 @@ class TunerSettings(TypedDict, total=False):
     max_failures_in_a_row: int
     verbose: int
     views: Sequence[View]
+    fixed: Mapping[str, Any] | None
 
 
 def check_count(name: str, value: object, *, at_least: int, or_none: bool = False) -> None:

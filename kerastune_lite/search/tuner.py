@@ -13,12 +13,13 @@ import numpy as np
 
 from kerastune_lite.errors import DataError, StudyError
 from kerastune_lite.search.durations import seconds_of
+from kerastune_lite.search.fixed_values import plain_values
 from kerastune_lite.search.settings import Stopping, check_build_fn, check_count, check_strategy, check_views
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
-from kerastune_lite.strategies.strategy import StrategySource
-from kerastune_lite.study.events import SearchBegun, SearchEnded
+from kerastune_lite.strategies.strategy import PlannedStrategy, StrategySource, strategy_of
+from kerastune_lite.study.events import SearchBegun, SearchDescribed, SearchEnded
 from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.journal import JOURNAL_NAME
 from kerastune_lite.study.leaderboard import Leaderboard
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from kerastune_lite.execution.workers import Workers
     from kerastune_lite.running.task import Builder, BuildFunction, CallbackSource, EngineName, Shared
     from kerastune_lite.search.plan import SearchPlan
+    from kerastune_lite.search.resumption import Reviewer
     from kerastune_lite.training.data import TrainingData
 
 RUNS_FOLDER = "kerastune_runs"
@@ -77,6 +79,8 @@ class Tuner:
         views: Functions of (event, study) that are called with every event of a search, after it was journaled: a
             person's own display or tracker. The types of events are in `kerastune_lite.study.events`; the study is
             that after the event. An exception out of a view ends the search.
+        fixed: Values that parameters are held at, by their full names: `fixed={"learning_rate": 0.01}`. Wherever
+            build_fn asks for one of them, it is answered so. Each has to be a value of its parameter's own range.
 
     Raises:
         TypeError: An argument is of a wrong kind.
@@ -106,6 +110,7 @@ class Tuner:
         max_failures_in_a_row: int = 3,
         verbose: int = 1,
         views: Sequence[View] = (),
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         check_build_fn(build_fn)
         check_strategy(strategy)
@@ -149,6 +154,7 @@ class Tuner:
         self.max_failures_in_a_row = max_failures_in_a_row
         self.verbose = verbose
         self.views = tuple(views)
+        self.fixed = plain_values(fixed)
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
         self._study_as_read: tuple[tuple[int, ...], Study] | None = None
@@ -191,7 +197,7 @@ class Tuner:
             KerastuneError: See kerastune_lite.errors. Whatever ends a search, the trials that had finished are kept.
         """
         from kerastune_lite.running.task import Shared
-        from kerastune_lite.search import enqueued
+        from kerastune_lite.search import enqueued, fixed_values
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
@@ -202,7 +208,7 @@ class Tuner:
         callback_copies.check(callbacks)
         data = _prepared(x, y, validation_data, validation_split, fit_arguments)
         objective = self._objective_on(data)
-        shared = Shared(self.build_fn, data, callbacks, self.engine)
+        shared = Shared(self.build_fn, data, callbacks, self.engine, self.fixed)
         plan = SearchPlan(
             shared=shared,
             strategy=self._strategy_for(shared, epochs),
@@ -217,8 +223,10 @@ class Tuner:
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
+            reviewer, remarks = self._resumed(plan, writer)
+            fixed_values.check(shared, writer.study)
             begun = SearchBegun(
-                remarks=writer.remarks,
+                remarks=(*writer.remarks, *remarks),
                 max_trials=self.max_trials,
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
@@ -227,12 +235,17 @@ class Tuner:
             writer.show(begun)
             self._latest_plan = plan
             try:
-                queue = enqueued.checked(self._enqueued, self.build_fn, writer)
+                queue = enqueued.checked(self._enqueued, shared, writer)
                 with closing(self._workers(shared, writer.study.directory)) as workers:
-                    loop = SearchLoop(plan, writer, workers, queue)
+                    loop = SearchLoop(plan, writer, workers, queue, reviewer)
                     reason = loop.run()
                 ended = SearchEnded(
-                    reason=reason, seconds_saved=loop.seconds_saved, remarks=self._closing_remarks(writer.study)
+                    reason=reason,
+                    seconds_saved=loop.seconds_saved,
+                    remarks=(
+                        *self._closing_remarks(writer.study),
+                        *fixed_values.never_asked_for(self.fixed, writer.study),
+                    ),
                 )
             finally:
                 writer.show(ended)
@@ -292,6 +305,31 @@ class Tuner:
     def _closing_remarks(self, study: Study) -> Sequence[str]:
         """What else a person should know at the end of a search."""
         return ()
+
+    def _resumed(self, plan: SearchPlan, writer: StudyWriter) -> tuple[Reviewer | None, list[str]]:
+        """Compares a search with what its study holds already, before anything is trained.
+
+        Returns:
+            What asks build_fn about earlier trials, or None where there are none; and what a person is told.
+
+        Raises:
+            StudyMismatchError: The study can't go on with this search.
+        """
+        from kerastune_lite.search import description, resumption
+
+        strategy = strategy_of(plan.strategy, writer.study.seed or 0)
+        resumption.check_plan(writer.study, strategy, type(self).__name__)
+        reviewer = resumption.Reviewer(plan.shared, writer) if writer.is_resumed else None
+        if reviewer is not None:
+            reviewer.begin()
+        planned = strategy.plan if isinstance(strategy, PlannedStrategy) else {}
+        now = description.description_of(type(self).__name__, planned, plan.shared, plan.runs)
+        before = writer.study.latest_search
+        if before != now:
+            writer.append(SearchDescribed(description=now))
+        has_scores = bool(writer.study.leaderboard(1))
+        told = description.remark_on(before, now) if has_scores else []
+        return reviewer, [*told, *resumption.remark_on(writer.study)]
 
     @contextmanager
     def _writing(self, objective: Objective) -> Iterator[StudyWriter]:
@@ -408,7 +446,7 @@ class Tuner:
         from kerastune_lite.training import finished_models
 
         values = trial_or_values.values if isinstance(trial_or_values, Trial) else trial_or_values
-        return finished_models.built(self.build_fn, values, self.objective or Objective("loss"))
+        return finished_models.built(self.build_fn, values, self.objective or Objective("loss"), self.fixed)
 
     def _settled_directory(self) -> Path:
         """The directory that was given, or a fresh one."""

@@ -30,7 +30,6 @@ from kerastune_lite.space.values import (
     to_json,
 )
 
-
 ABSENT_PLACE, UNCERTAIN_PLACE = -1, -2
 """The places of labels whose option was taken out of its choice, and of those that may be one of several options."""
 

@@ -16,7 +16,9 @@ from kerastune_lite.study.events import (
     Event,
     ParameterLearned,
     SearchBegun,
+    SearchDescribed,
     SearchEnded,
+    SpaceReviewed,
     StudyBegun,
     TrialEnded,
     WorkerLost,
@@ -59,7 +61,7 @@ class Progress:
                 self._begin(event, study)
             case SearchEnded():
                 self._end(event, study)
-            case StudyBegun() | ParameterLearned():
+            case StudyBegun() | ParameterLearned() | SpaceReviewed() | SearchDescribed():
                 pass
             case _ if event.trial not in study.records:
                 pass
@@ -118,7 +120,7 @@ class Progress:
             self._print(remark)
 
     def _line(self, trial: Trial, study: Study) -> str:
-        of = f" ({trial.number + 1} of {self._search.max_trials})" if self._search.max_trials else ""
+        of = f" ({_place(trial, study)} of {self._search.max_trials})" if self._search.max_trials else ""
         parts = [f"trial {trial.number}{of}", trial.state.value]
         if trial.score is not None:
             parts.append(self._scored(trial, study))
@@ -132,7 +134,7 @@ class Progress:
         return "  ".join([*parts, *self._outlook(study)])
 
     def _moving_line(self, trial: Trial, study: Study) -> str:
-        of = f" ({trial.number + 1} of {self._search.max_trials})" if self._search.max_trials else ""
+        of = f" ({_place(trial, study)} of {self._search.max_trials})" if self._search.max_trials else ""
         epochs = f"/{trial.epochs}" if trial.epochs else ""
         running = sum(other.state is TrialState.RUNNING for other in study.records.values())
         parts = [f"{running} trials running"] if running > 1 else []
@@ -177,6 +179,11 @@ class Progress:
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
+
+
+def _place(trial: Trial, study: Study) -> int:
+    """How many trials count for `max_trials` once this one does."""
+    return trial.number + 1 - sum(other.number < trial.number for other in study.outside)
 
 
 def _first_line(error: TrialFailure) -> str:

@@ -1,0 +1,65 @@
+"""Asking build_fn what it asks for, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import keras
+
+from kerastune_lite.errors import MISTAKES_IN_THE_CALL
+from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.space import HyperParameters
+from kerastune_lite.training.build import builder_of
+from kerastune_lite.training.keras_internals import reset_layer_names
+
+
+class _TrainingBegins(BaseException):
+    """Takes a build_fn that trains by itself out of its training; no `except Exception` of its own stops it."""
+
+
+def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bool = False) -> bool:
+    """Calls build_fn once for what it asks of `hp`, and tells whether it came to its end.
+
+    An exception out of the user's code is no error here: the trial that meets it will have it in its record.
+
+    Args:
+        build_fn: The function or object.
+        hp: What is asked.
+        may_train: Whether a function that trains by itself does so here. Otherwise it is left where its training by
+            Keras begins; training by other means isn't noticed, and runs.
+
+    Raises:
+        KerastuneError: A mistake in the call, such as an impossible range.
+    """
+    reset_layer_names()
+    try:
+        with nullcontext() if may_train else _no_training():
+            builder_of(build_fn)(hp)
+    except MISTAKES_IN_THE_CALL:
+        raise
+    except (Exception, _TrainingBegins):
+        return False
+    return True
+
+
+@contextmanager
+def _no_training() -> Iterator[None]:
+    """Lets the methods by which Keras trains raise, inside the block."""
+
+    def begin(*_: Any, **__: Any) -> None:
+        raise _TrainingBegins
+
+    names = ("fit", "train_on_batch")
+    own = {name: vars(keras.Model)[name] for name in names if name in vars(keras.Model)}
+    for name in names:
+        setattr(keras.Model, name, begin)
+    try:
+        yield
+    finally:
+        for name in names:
+            if name in own:
+                setattr(keras.Model, name, own[name])
+            else:
+                delattr(keras.Model, name)
