@@ -146,7 +146,13 @@ class Reviewer:
         """Asks with one setting; returns the space with what build_fn asked for."""
         from kerastune_lite.training.asking import ask
 
-        hp = HyperParameters(trial.values, space, fixed=self._shared.fixed)
+        # Another trial's build may have asked already for a range without this one's value.
+        values = {
+            name: value
+            for name, value in trial.values.items()
+            if name in space.remembered or space.contains({name: value})
+        }
+        hp = HyperParameters(values, space, fixed=self._shared.fixed)
         directory = self._writer.study.directory
         try:
             is_complete = ask(self._shared.build_fn, hp)
