@@ -275,6 +275,7 @@ def settled(parameter: Parameter, value: Value) -> Value:
 
 def held(parameter: Parameter, value: Value) -> Fixed:
     """A parameter that is held at one of its values; SpaceError where it doesn't take that value."""
+    value = plain(value)
     if not parameter.contains(value):
         raise SpaceError(
             f"fixed={{{parameter.name!r}: {value!r}}}: {value!r} is not one of the values of {parameter}. "
