@@ -15,11 +15,11 @@ from kerastune_lite.errors import RangeChangedError, StudyMismatchError
 from kerastune_lite.execution.quick_collection import quick_collection
 from kerastune_lite.running.task import Shared
 from kerastune_lite.space import HyperParameters, Space
-from kerastune_lite.strategies.strategy import PlannedStrategy, Strategy
+from kerastune_lite.strategies.strategy import PlannedStrategy, StrategySource
 from kerastune_lite.study.events import SpaceReviewed
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, TrialState
-from kerastune_lite.study.writer import StudyWriter, mismatch
+from kerastune_lite.study.writer import Draft, StudyWriter, mismatch
 
 MOST_FIRST = 8
 """How many settings build_fn is asked with at the beginning: one for each set of parameters that trials have."""
@@ -46,7 +46,7 @@ class Answer:
         return self.names != held if self.is_complete else not self.names <= held
 
 
-def check_plan(study: Study, strategy: Strategy, tuner: str) -> None:
+def check_plan(study: Study, strategy: StrategySource, tuner: str) -> None:
     """StudyMismatchError where the trials of a study have no place in the plan of a strategy that makes one.
 
     What the study was planned with stands in its journal. Journals of earlier versions don't have it; their trials
@@ -68,6 +68,16 @@ def check_plan(study: Study, strategy: Strategy, tuner: str) -> None:
         "as before"
     )
     raise StudyMismatchError(mismatch(study.directory, difference))
+
+
+def check_goes_on(study: Study, strategy: StrategySource, tuner: str) -> None:
+    """StudyMismatchError where too many trials of a plan lie outside the space as build_fn asks for it now."""
+    if isinstance(strategy, PlannedStrategy) and not strategy.goes_on_from(study.to_minimise()):
+        difference = (
+            f"none of the trials from which {tuner} would go on lies in the space as build_fn asks for it now. To "
+            "continue that study, ask for what it was asked"
+        )
+        raise StudyMismatchError(mismatch(study.directory, difference))
 
 
 def _planned(study: Study) -> Mapping[str, Any]:
@@ -104,55 +114,58 @@ class Reviewer:
         self._writer = writer
         self._clock = clock
         self._earlier = tuple(trial.number for trial in writer.study.trials if trial.state.ended)
+        self._names_before = {name for number in self._earlier for name in writer.study.records[number].values}
         self._answers: dict[int, Answer] = {}
-        self._names_before = {name for trial in self._ended() for name in trial.values}
 
-    def begin(self) -> None:
+    def begin(self, check: Callable[[Study], None] = lambda study: None) -> None:
         """Asks with one trial of each kind, and where build_fn asks for something else now, with all of them.
+
+        Args:
+            check: Is given the study as it would be, and raises what keeps it from being journaled.
 
         Raises:
             StudyMismatchError: A parameter has another kind now, or there is nothing that build_fn still asks for.
         """
-        trials = representatives(self._ended())
-        self._ask(trials)
+        draft = Draft(self._writer.study)
+        trials = representatives(best_of_all_first(draft.study, self._earlier))
+        self._ask(trials, draft)
         if any(self._answers[trial.number].differs_from(trial) for trial in trials if trial.number in self._answers):
-            self.review()
+            self._ask_all(draft)
+        check(draft.study)
+        draft.carry_out(self._writer)
 
     def review(self) -> bool:
         """Asks with all earlier trials; tells whether that has changed the space or which trials lie in it."""
-        self.has_asked_all = True
-        before = self._writer.study
-        self._ask(self._ended())
-        event = reviewed(self._writer.study, self._earlier, self._answers)
-        if event.dropped or frozenset(event.differing) != before.differing:
-            self._writer.append(event)
+        before, draft = self._writer.study, Draft(self._writer.study)
+        self._ask_all(draft)
+        draft.carry_out(self._writer)
         return _shape_of(self._writer.study) != _shape_of(before)
 
-    def _ended(self) -> list[Trial]:
-        return best_of_all_first(self._writer.study, self._earlier)
+    def _ask_all(self, draft: Draft) -> None:
+        self.has_asked_all = True
+        self._ask(best_of_all_first(draft.study, self._earlier), draft)
+        event = reviewed(draft.study, self._earlier, self._answers)
+        if event.dropped or frozenset(event.differing) != draft.study.differing:
+            draft.append(event)
 
-    def _ask(self, trials: Iterable[Trial]) -> None:
-        started = self._clock()
-        space = self._writer.study.space
+    def _ask(self, trials: Iterable[Trial], draft: Draft) -> None:
+        started, space = self._clock(), draft.study.space
         with quick_collection():
             for trial in trials:
                 if len(self._answers) >= MOST_BUILDS or self._clock() - started > MOST_SECONDS:
                     break
                 if trial.number not in self._answers:
                     space = self._asked(trial, space)
-        self._writer.learn(space)
+        draft.learn(space)
 
     def _asked(self, trial: Trial, space: Space) -> Space:
         """Asks with one setting; returns the space with what build_fn asked for."""
         from kerastune_lite.training.asking import ask
 
-        # Another trial's build may have asked already for a range without this one's value.
-        values = {
-            name: value
-            for name, value in trial.values.items()
-            if name in space.remembered or space.contains({name: value})
-        }
-        hp = HyperParameters(values, space, fixed=self._shared.fixed)
+        # Another trial's build may have asked already for a range without this one's value, or the space may have been
+        # without the name for a while.
+        held = {name: v for name, v in trial.values.items() if name in space.remembered or space.contains({name: v})}
+        hp = HyperParameters(held, space.remembering(held), fixed=self._shared.fixed)
         directory = self._writer.study.directory
         try:
             is_complete = ask(self._shared.build_fn, hp)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -223,6 +224,7 @@ class Tuner:
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
+            plan = replace(plan, strategy=strategy_of(plan.strategy, writer.study.seed or 0))
             reviewer, remarks = self._resumed(plan, writer)
             fixed_values.check(shared, writer.study)
             begun = SearchBegun(
@@ -317,17 +319,17 @@ class Tuner:
         """
         from kerastune_lite.search import description, resumption
 
-        strategy = strategy_of(plan.strategy, writer.study.seed or 0)
-        resumption.check_plan(writer.study, strategy, type(self).__name__)
+        tuner, strategy = type(self).__name__, plan.strategy
+        resumption.check_plan(writer.study, strategy, tuner)
         reviewer = resumption.Reviewer(plan.shared, writer) if writer.is_resumed else None
         if reviewer is not None:
-            reviewer.begin()
+            reviewer.begin(lambda study: resumption.check_goes_on(study, strategy, tuner))
         planned = strategy.plan if isinstance(strategy, PlannedStrategy) else {}
-        now = description.description_of(type(self).__name__, planned, plan.shared, plan.runs)
+        now = description.description_of(tuner, planned, plan.shared, plan.runs)
         before = writer.study.latest_search
         if before != now:
             writer.append(SearchDescribed(description=now))
-        has_scores = bool(writer.study.leaderboard(1))
+        has_scores = any(trial.score is not None for trial in writer.study.trials)
         told = description.remark_on(before, now) if has_scores else []
         return reviewer, [*told, *resumption.remark_on(writer.study)]
 

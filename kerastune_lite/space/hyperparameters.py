@@ -241,7 +241,7 @@ class HyperParameters:
         if not parameter.contains(value):
             if parameter.name in self._fixed:
                 raise SpaceError(
-                    f"{value!r} was given for {parameter.name!r}, which fixed= holds at {parameter.options[0]!r}. "
+                    f"{value!r} was given for {parameter.name!r}, which fixed= holds at {self._fixed[parameter.name]!r}. "
                     f"Leave it out of the setting, or leave {parameter.name!r} out of fixed."
                 )
             raise SpaceError(
@@ -253,12 +253,11 @@ class HyperParameters:
     def _setting_of(self, parameter: Parameter) -> Value:
         """What the setting says of a parameter; where only the range of an earlier search had that value, the fill."""
         value, known = self._given[parameter.name], self._known.get(parameter.name)
-        if known is None or parameter.name not in self._known.remembered:
+        if parameter.name not in self._known.remembered:
             return value
-        if isinstance(value, OptionLabel):
-            moved = moved_label(value, known, parameter)
-            return moved if parameter.contains(moved) else self._fill(parameter)
-        return value if parameter.contains(value) or not known.contains(value) else self._fill(parameter)
+        if isinstance(value, OptionLabel) and known is not None:
+            value = moved_label(value, known, parameter)
+        return value if parameter.contains(value) else self._fill(parameter)
 
 
 def first_value(parameter: Parameter) -> Value:

@@ -86,6 +86,10 @@ class Space:
         """The space as a new search finds it: nothing of it was asked for yet."""
         return Space(self, self._parameters)
 
+    def remembering(self, names: Iterable[str]) -> Space:
+        """The space in which names that it doesn't know count as remembered too, with ranges that nobody remembers."""
+        return Space(self, self.remembered.union(name for name in names if name not in self))
+
     def conflicts(self, asked: Iterable[Parameter]) -> list[str]:
         """What a person is told of each parameter that has another kind than the remembered one of its name."""
         return [

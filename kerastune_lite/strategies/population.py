@@ -99,6 +99,15 @@ class PopulationStrategy:
         plan = trial.plan
         return plan.continues_as_new_trial and plan.epochs == self.epochs and plan.pause_at == pause_at
 
+    def goes_on_from(self, trials: Sequence[Trial]) -> bool:
+        """Whether a member of the latest complete turn, or of a later one, lies in the space.
+
+        If not, nobody is left whose training goes on.
+        """
+        turns = max((trial.number for trial in trials), default=-1) + 1
+        first = (turns // self.population - 1) * self.population
+        return first < 0 or any(trial.number >= first for trial in inside(trials))
+
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
         """The paused trials of the latest turn, and of the turn before until the latest one is complete."""
         turn = (max((trial.number for trial in trials), default=-1) + 1) // self.population

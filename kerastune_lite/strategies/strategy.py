@@ -105,7 +105,11 @@ class PlannedStrategy(Strategy, Protocol):
         ...
 
     def has_place_for(self, trial: Trial) -> bool:
-        """Whether a trial was begun as this plan would have begun the trial of its number."""
+        """Whether a trial was begun as this plan would have begun it."""
+        ...
+
+    def goes_on_from(self, trials: Sequence[Trial]) -> bool:
+        """Whether the plan can go on after these trials, of which some may lie outside the space now."""
         ...
 
 
