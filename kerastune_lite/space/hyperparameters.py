@@ -241,8 +241,8 @@ class HyperParameters:
         if not parameter.contains(value):
             if parameter.name in self._fixed:
                 raise SpaceError(
-                    f"{value!r} was given for {parameter.name!r}, which fixed= holds at {self._fixed[parameter.name]!r}. "
-                    f"Leave it out of the setting, or leave {parameter.name!r} out of fixed."
+                    f"{value!r} was given for {parameter.name!r}, which fixed= holds at "
+                    f"{self._fixed[parameter.name]!r}. Leave it out of the setting, or leave {parameter.name!r} out of fixed."
                 )
             raise SpaceError(
                 f"{value!r} was given for {parameter}, which doesn't take it. "
