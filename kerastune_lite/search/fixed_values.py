@@ -68,13 +68,13 @@ class _Asked:
 
 
 def _ask(shared: Shared, asked: _Asked, build: int) -> _Asked:
-    from kerastune_lite.training.asking import ask
+    from kerastune_lite.training.asking import End, ask
 
     def drawn(parameter: Parameter) -> Value:
         return random_value(parameter, 0, build)
 
     hp = HyperParameters(fill=drawn, fixed=shared.fixed)
-    is_complete = ask(shared.build_fn, hp)
+    is_complete = ask(shared.build_fn, hp) is End.COMPLETE
     names = [parameter.name for parameter in hp.asked]
     is_same = build == 0 or set(names) == set(asked.names)
     return _Asked(

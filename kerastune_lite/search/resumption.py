@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import RangeChangedError, StudyMismatchError
 from kerastune_lite.execution.quick_collection import quick_collection
@@ -20,6 +20,9 @@ from kerastune_lite.study.events import SpaceReviewed
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.writer import Draft, StudyWriter, mismatch
+
+if TYPE_CHECKING:
+    from kerastune_lite.training.asking import End
 
 MOST_FIRST = 8
 """How many settings build_fn is asked with at the beginning: one for each set of parameters that trials have."""
@@ -128,7 +131,7 @@ class Reviewer:
         """
         draft = Draft(self._writer.study)
         trials = representatives(best_of_all_first(draft.study, self._earlier))
-        self._ask(trials, draft)
+        self._ask(trials, draft, may_train=True)
         if any(self._answers[trial.number].differs_from(trial) for trial in trials if trial.number in self._answers):
             self._ask_all(draft)
         check(draft.study)
@@ -148,35 +151,47 @@ class Reviewer:
         if event.dropped or frozenset(event.differing) != draft.study.differing:
             draft.append(event)
 
-    def _ask(self, trials: Iterable[Trial], draft: Draft) -> None:
+    def _ask(self, trials: Iterable[Trial], draft: Draft, *, may_train: bool = False) -> None:
         started, space = self._clock(), draft.study.space
         with quick_collection():
             for trial in trials:
                 if len(self._answers) >= MOST_BUILDS or self._clock() - started > MOST_SECONDS:
                     break
                 if trial.number not in self._answers:
-                    space = self._asked(trial, space)
+                    space = self._asked(trial, space, may_train=may_train)
         draft.learn(space)
 
-    def _asked(self, trial: Trial, space: Space) -> Space:
-        """Asks with one setting; returns the space with what build_fn asked for."""
+    def _asked(self, trial: Trial, space: Space, *, may_train: bool) -> Space:
+        """Asks with one setting; returns the space with what build_fn asked for.
+
+        A function that trains by itself is left where its training begins. Where it hasn't asked for all that the trial
+        has by then, only its training can show whether it still does: it is trained once, if it may be.
+        """
+        from kerastune_lite.training.asking import End
+
+        hp, end = self._called(trial, space)
+        if may_train and end is End.AT_TRAINING and not hp.values.keys() >= trial.values.keys():
+            hp, end = self._called(trial, space, may_train=True)
+        check_same_build_fn(self._writer.study, self._names_before, [parameter.name for parameter in hp.asked])
+        self._answers[trial.number] = Answer(frozenset(hp.values), is_complete=end is End.COMPLETE)
+        return hp.space
+
+    def _called(self, trial: Trial, space: Space, *, may_train: bool = False) -> tuple[HyperParameters, End]:
+        """Calls build_fn with a trial's setting; returns the `hp` that it asked, and how that ended."""
         from kerastune_lite.training.asking import ask
 
         # Another trial's build may have asked already for a range without this one's value, or the space may have been
         # without the name for a while.
         held = {name: v for name, v in trial.values.items() if name in space.remembered or space.contains({name: v})}
         hp = HyperParameters(held, space.remembering(held), fixed=self._shared.fixed)
-        directory = self._writer.study.directory
         try:
-            is_complete = ask(self._shared.build_fn, hp)
+            return hp, ask(self._shared.build_fn, hp, may_train=may_train)
         except RangeChangedError as error:
             conflicts = space.conflicts(hp.asked)
-            if conflicts:
-                raise StudyMismatchError(mismatch(directory, "; ".join(conflicts))) from error
-            raise
-        check_same_build_fn(self._writer.study, self._names_before, [parameter.name for parameter in hp.asked])
-        self._answers[trial.number] = Answer(frozenset(hp.values), is_complete)
-        return hp.space
+            if not conflicts:
+                raise
+            directory = self._writer.study.directory
+            raise StudyMismatchError(mismatch(directory, "; ".join(conflicts))) from error
 
 
 def check_same_build_fn(study: Study, before: Iterable[str], names: Sequence[str]) -> None:

@@ -242,7 +242,7 @@ class HyperParameters:
             if parameter.name in self._fixed:
                 raise SpaceError(
                     f"{value!r} was given for {parameter.name!r}, which fixed= holds at "
-                    f"{self._fixed[parameter.name]!r}. Leave it out of the setting, or leave {parameter.name!r} out of fixed."
+                    f"{self._fixed[parameter.name]!r}. Leave it out of the setting, or out of fixed."
                 )
             raise SpaceError(
                 f"{value!r} was given for {parameter}, which doesn't take it. "

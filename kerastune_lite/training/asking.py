@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from enum import Enum
 from typing import Any
 
 import keras
@@ -19,8 +20,16 @@ class _TrainingBegins(BaseException):
     """Takes a build_fn that trains by itself out of its training; no `except Exception` of its own stops it."""
 
 
-def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bool = False) -> bool:
-    """Calls build_fn once for what it asks of `hp`, and tells whether it came to its end.
+class End(Enum):
+    """How a call of build_fn ended: only one that came to its end has shown all that it asks for."""
+
+    COMPLETE = "it came to its end"
+    AT_TRAINING = "it was left where it began to train"
+    ERROR = "it raised an exception"
+
+
+def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bool = False) -> End:
+    """Calls build_fn once for what it asks of `hp`, and tells how that ended.
 
     An exception out of the user's code is no error here: the trial that meets it will have it in its record.
 
@@ -39,9 +48,11 @@ def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bo
             builder_of(build_fn)(hp)
     except MISTAKES_IN_THE_CALL:
         raise
-    except (Exception, _TrainingBegins):
-        return False
-    return True
+    except _TrainingBegins:
+        return End.AT_TRAINING
+    except Exception:
+        return End.ERROR
+    return End.COMPLETE
 
 
 @contextmanager

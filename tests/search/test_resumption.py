@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 
@@ -383,3 +384,51 @@ def test_a_mistake_in_the_new_space_is_told_before_anything_is_tried(search, tmp
         search(lambda hp: float(hp.choice("x", [1, 2]) + hp.int("y", 3, 2)))
 
     assert len(Study.open(tmp_path).trials) == 2
+
+
+def own_fit(trainings, options, *, asks_later=(), asks_first=()):
+    """A function that trains by itself with Keras, and asks for something before and after that."""
+
+    def build_fn(hp):
+        for name in asks_first:
+            hp.choice(name, [1, 2])
+        rate = hp.choice("rate", options)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        history = model.fit(np.ones((8, 1)), np.ones((8, 1)), verbose=0)
+        trainings.append(rate)
+        for name in asks_later:
+            hp.choice(name, [1, 2])
+        return history
+
+    return build_fn
+
+
+def test_a_function_that_trains_by_itself_is_asked_without_its_training(search):
+    trainings = []
+    search(own_fit(trainings, [0.1, 0.2]))
+    study = search(own_fit(trainings, [0.2, 0.3, 0.1]))
+    narrowed = search(own_fit(trainings, [0.2, 0.3]))
+
+    assert tried(study, "rate") == trainings == [0.1, 0.2, 0.3]
+    assert [trial.number for trial in narrowed.outside] == [0]
+
+
+def test_what_such_a_function_asks_after_its_training_is_not_taken_for_no_longer_asked(search):
+    trainings = []
+    before = search(own_fit(trainings, [0.1, 0.2], asks_later=["late"]))
+    study = search(own_fit(trainings, [0.1, 0.2], asks_later=["late"]))
+
+    assert study.outside == ()
+    assert len(study.trials) == len(before.trials) == 4
+
+
+@pytest.mark.parametrize("when", ["asks_first", "asks_later"])
+def test_what_such_a_function_no_longer_asks_is_noticed(search, when):
+    trainings = []
+    search(own_fit(trainings, [0.1, 0.2], **{when: ["gone"]}))
+    study = search(own_fit(trainings, [0.1, 0.2]))
+
+    assert [parameter.name for parameter in study.space] == ["rate"]
+    assert [trial.number for trial in study.outside] == [0, 1, 2, 3]
+    assert tried(study, "rate")[4:] == [0.1, 0.2]
