@@ -219,6 +219,11 @@ def _begun_enqueued(study: Study, situation: Situation, number: int, suggestion:
 def _begun(study: Study, number: int, answer: Suggestion | GoOn, notes: Sequence[Note] = ()) -> TrialBegun:
     if isinstance(answer, GoOn):
         source = _paused(study, answer.number)
+        if source.is_outside:
+            raise ValueError(
+                f"The strategy wants to continue trial {source.number}, whose setting lies outside the space as "
+                "build_fn asks for it now. A strategy that pauses trials leaves out those whose is_outside is true."
+            )
         plan = dataclasses.replace(
             source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=source.plan.pause_at or 0
         )
@@ -255,11 +260,6 @@ def _paused(study: Study, number: int) -> Trial:
     trial = study.trial(number) if number in study.records else None
     if trial is None or not trial.is_paused:
         raise ValueError(f"The strategy wants to continue trial {number}, and there is no paused trial of that number.")
-    if trial.is_outside:
-        raise ValueError(
-            f"The strategy wants to continue trial {number}, whose setting lies outside the space as build_fn asks for "
-            "it now. A strategy that pauses trials leaves out those whose `is_outside` is true."
-        )
     return trial
 
 

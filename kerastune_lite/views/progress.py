@@ -24,7 +24,7 @@ from kerastune_lite.study.events import (
     WorkerLost,
 )
 from kerastune_lite.study.leaderboard import confirmed_text, duration_text, epoch_text, score_text, values_text
-from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, inside
 
 SHOWN_NOTES = ("checkpoint", "model")
 """Kinds of notes that change what a person can do with a trial, so that they stand in its line."""
@@ -91,7 +91,7 @@ class Progress:
             self._print(f"{study.directory}: {remark}")
         finished = sum(trial.state.ended for trial in study.trials)
         if study.records:
-            unfinished = len(study.records) - finished
+            unfinished = sum(not trial.state.ended for trial in inside(study.trials))
             again = f", {unfinished} to run again" if unfinished else ""
             self._print(f"resuming the study in {study.directory}: {finished} finished trials found{again}")
         else:
