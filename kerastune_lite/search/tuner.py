@@ -202,6 +202,7 @@ class Tuner:
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
+        from kerastune_lite.training.devices import visible_gpus
 
         max_seconds = None if max_time is None else seconds_of(max_time)
         check_count("max_epochs_total", max_epochs_total, at_least=1, or_none=True)
@@ -224,9 +225,12 @@ class Tuner:
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
+            if not self._trains_here:
+                # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
+                visible_gpus()
+            fixed_values.check(shared, writer.study)
             plan = replace(plan, strategy=strategy_of(plan.strategy, writer.study.seed or 0))
             reviewer, remarks = self._resumed(plan, writer)
-            fixed_values.check(shared, writer.study)
             begun = SearchBegun(
                 remarks=(*writer.remarks, *remarks),
                 max_trials=self.max_trials,
@@ -353,13 +357,18 @@ class Tuner:
             with closing(writer):
                 yield writer
 
+    @property
+    def _trains_here(self) -> bool:
+        """Whether trials run in this process."""
+        return self.executor is None and self.workers == 1 and self.trial_timeout is None
+
     def _workers(self, shared: Shared, directory: Path) -> Workers:
         """Where the trials of a search run."""
         if self.executor is not None:
             from kerastune_lite.execution.clusters import RemoteWorkers, cluster_of
 
             return RemoteWorkers(cluster_of(self.executor, self.workers, shared))
-        if self.workers == 1 and self.trial_timeout is None:
+        if self._trains_here:
             from kerastune_lite.execution.in_process import ThisProcess
             from kerastune_lite.training.engine.engine import Engine
 

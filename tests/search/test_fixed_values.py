@@ -209,3 +209,14 @@ def test_a_kind_that_was_changed_is_refused_where_it_is_not_held(search):
 
     with pytest.raises(StudyMismatchError, match="int 'x'"):
         search(lambda hp: float(hp.int("x", 1, 3) * hp.int("y", 1, 3)), fixed={"y": 2})
+
+
+def test_a_refused_value_changes_nothing_in_a_study_that_is_resumed(search, tmp_path):
+    search(product)
+    before = (tmp_path / "journal.jsonl").read_text()
+
+    for fixed in ({"y": 4}, {"y": 2, "z": 1}):
+        with pytest.raises(SpaceError, match="fixed="):
+            search(product, fixed=fixed)
+
+    assert (tmp_path / "journal.jsonl").read_text() == before
