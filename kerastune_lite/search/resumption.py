@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from kerastune_lite.errors import RangeChangedError, StudyMismatchError
 from kerastune_lite.execution.quick_collection import quick_collection
 from kerastune_lite.running.task import Shared
-from kerastune_lite.space import HyperParameters, Space
+from kerastune_lite.space import HyperParameters, Space, Value
 from kerastune_lite.strategies.strategy import PlannedStrategy, StrategySource
-from kerastune_lite.study.events import SpaceReviewed
+from kerastune_lite.study.events import ParametersKnown, SpaceReviewed
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.writer import Draft, StudyWriter, mismatch
@@ -36,17 +36,21 @@ class Answer:
     """What build_fn asked for with an earlier trial's setting.
 
     Attributes:
-        names: The active parameters.
+        names: The active parameters, in the order in which they were asked for.
         is_complete: Whether it came to its end. If not, it may have had more to ask.
     """
 
-    names: frozenset[str]
+    names: tuple[str, ...]
     is_complete: bool
 
     def differs_from(self, trial: Trial) -> bool:
         """Whether the trial was asked for other parameters."""
-        held = frozenset(trial.values)
-        return self.names != held if self.is_complete else not self.names <= held
+        asked, held = frozenset(self.names), frozenset(trial.values)
+        return asked != held if self.is_complete else not asked <= held
+
+    def is_as(self, trial: Trial) -> bool:
+        """Whether the trial was asked for the same parameters in the same order."""
+        return self.names == tuple(trial.values) if self.is_complete else not self.differs_from(trial)
 
 
 def check_plan(study: Study, strategy: StrategySource, tuner: str) -> None:
@@ -132,7 +136,7 @@ class Reviewer:
         draft = Draft(self._writer.study)
         trials = representatives(best_of_all_first(draft.study, self._earlier))
         self._ask(trials, draft, may_train=True)
-        if any(self._answers[trial.number].differs_from(trial) for trial in trials if trial.number in self._answers):
+        if not all(self._answers[trial.number].is_as(trial) for trial in trials if trial.number in self._answers):
             self._ask_all(draft)
         check(draft.study)
         draft.carry_out(self._writer)
@@ -150,6 +154,8 @@ class Reviewer:
         event = reviewed(draft.study, self._earlier, self._answers)
         if event.dropped or frozenset(event.differing) != draft.study.differing:
             draft.append(event)
+        for number, values in reordered(draft.study, self._earlier, self._answers).items():
+            draft.append(ParametersKnown(trial=number, values=values))
 
     def _ask(self, trials: Iterable[Trial], draft: Draft, *, may_train: bool = False) -> None:
         started, space = self._clock(), draft.study.space
@@ -173,7 +179,7 @@ class Reviewer:
         if may_train and end is End.AT_TRAINING and not hp.values.keys() >= trial.values.keys():
             hp, end = self._called(trial, space, may_train=True)
         check_same_build_fn(self._writer.study, self._names_before, [parameter.name for parameter in hp.asked])
-        self._answers[trial.number] = Answer(frozenset(hp.values), is_complete=end is End.COMPLETE)
+        self._answers[trial.number] = Answer(tuple(hp.values), is_complete=end is End.COMPLETE)
         return hp.space
 
     def _called(self, trial: Trial, space: Space, *, may_train: bool = False) -> tuple[HyperParameters, End]:
@@ -257,9 +263,28 @@ def reviewed(study: Study, earlier: Sequence[int], answers: Mapping[int, Answer]
     return SpaceReviewed(differing=tuple(differing), dropped=tuple(dropped) if is_known else ())
 
 
+def reordered(study: Study, earlier: Sequence[int], answers: Mapping[int, Answer]) -> dict[int, Mapping[str, Value]]:
+    """The settings of the trials whose parameters are asked for in another order now, in that order, by their numbers.
+
+    A strategy learns from the order which parameter decides about which. Trials that build_fn wasn't asked with are
+    ordered like another one with the same parameters.
+    """
+    orders = {frozenset(answer.names): answer.names for answer in answers.values() if answer.is_complete}
+    settings: dict[int, Mapping[str, Value]] = {}
+    for number in earlier:
+        values, answer = study.records[number].values, answers.get(number)
+        order = orders.get(frozenset(values), tuple(values))
+        if answer is not None and answer.is_complete and set(answer.names) == set(values):
+            order = answer.names
+        if order != tuple(values):
+            settings[number] = {name: values[name] for name in order}
+    return settings
+
+
 def _shape_of(study: Study) -> tuple[object, ...]:
     """What a strategy's answer depends on besides the trials' scores."""
-    return [parameter.describe() for parameter in study.space], study.differing, study.outranged
+    orders = [tuple(record.values) for record in study.records.values()]
+    return [parameter.describe() for parameter in study.space], study.differing, study.outranged, orders
 
 
 def remark_on(study: Study) -> list[str]:

@@ -74,8 +74,16 @@ class Space:
         return known.name in self.remembered and (known.kind == asked.kind or Fixed.kind in (known.kind, asked.kind))
 
     def replacing(self, parameter: Parameter) -> Space:
-        """The space with one more parameter, or with another one in the place of that name."""
-        return Space({**self._parameters, parameter.name: parameter}.values(), self.remembered - {parameter.name})
+        """The space with one more parameter, or with another one in the place of that name.
+
+        One that depends on parameters that stand after it becomes the last one: parents come before their children.
+        """
+        names = list(self._parameters)
+        before = names[: names.index(parameter.name)] if parameter.name in names else names
+        known = dict(self._parameters)
+        if not all(condition.parent in before for condition in parameter.conditions):
+            known.pop(parameter.name, None)
+        return Space({**known, parameter.name: parameter}.values(), self.remembered - {parameter.name})
 
     def without(self, names: Iterable[str]) -> Space:
         """The space without the parameters of some names."""

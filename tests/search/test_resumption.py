@@ -432,3 +432,65 @@ def test_what_such_a_function_no_longer_asks_is_noticed(search, when):
     assert [parameter.name for parameter in study.space] == ["rate"]
     assert [trial.number for trial in study.outside] == [0, 1, 2, 3]
     assert tried(study, "rate")[4:] == [0.1, 0.2]
+
+
+def x_then_y(hp):
+    return float(hp.choice("x", [1, 2]) * hp.choice("y", [1, 2]))
+
+
+def y_then_x(hp):
+    return float(hp.choice("y", [1, 2, 3]) * hp.choice("x", [1, 2]))
+
+
+def y_then_sometimes_x(hp):
+    return float(hp.choice("x", [1, 2])) if hp.choice("y", [1, 2, 3]) != 3 else 0.0
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize(("build_fn", "added"), [(y_then_x, 2), (y_then_sometimes_x, 1)])
+def test_questions_in_another_order_lead_to_the_same_settings(search, tuner, build_fn, added):
+    search(x_then_y, tuner)
+
+    study = search(build_fn, tuner)
+
+    assert study.outside == ()
+    assert len(study.trials) == 4 + added
+    assert len({tuple(sorted(trial.values.items())) for trial in study.trials}) == 4 + added
+    assert {next(iter(trial.values)) for trial in study.trials} == {"y"}
+
+
+def when_one_of(allowed):
+    def build_fn(hp):
+        score = hp.choice("a", [1, 2, 3])
+        with hp.when("a", allowed) as used:
+            score += hp.choice("b", [10, 20]) if used else 0 * hp.choice("b", [10, 20])
+        return float(score)
+
+    return build_fn
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_declared_condition_that_changed_puts_the_trials_outside_that_it_concerns(search, tuner):
+    search(when_one_of([1]), tuner)
+
+    wider = search(when_one_of([1, 2]), tuner)
+
+    assert [trial.values for trial in wider.outside] == [{"a": 2}]
+    assert sorted(trial.score for trial in wider.leaderboard()) == [3.0, 11.0, 12.0, 21.0, 22.0]
+
+
+@pytest.mark.parametrize(
+    ("now", "values"),
+    [
+        (lambda hp: hp.int("x", 2, 8, step=2), [2, 4, 6, 8]),
+        (lambda hp: hp.int("x", 2, 8, step=2, log=True), [2, 4, 8]),
+        (lambda hp: hp.int("x", 1, 8, log=True), [1, 2, 3, 4, 5, 6, 7, 8]),
+    ],
+)
+def test_another_step_or_scale_is_another_range(search, now, values):
+    search(lambda hp: float(hp.int("x", 2, 8)))
+
+    study = search(lambda hp: float(now(hp)))
+
+    assert sorted(trial.values["x"] for trial in study.leaderboard()) == values
+    assert len(study.trials) == len({2, 3, 4, 5, 6, 7, 8, *values})

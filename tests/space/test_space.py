@@ -315,3 +315,13 @@ ONE, OTHER = (lambda: 1), (lambda: 2)
 )
 def test_a_label_is_found_among_other_options_where_it_can_be_told_apart(option, place, choices, expected):
     assert place_of(option, place, *choices) == expected
+
+
+def test_a_parameter_that_comes_to_depend_on_a_later_one_stands_after_it():
+    space = Space([Int(name="child", low=1, high=2), Int(name="parent", low=1, high=2)]).as_remembered()
+    child = Int(name="child", low=1, high=3, conditions=(Condition("parent", (2,)),))
+
+    now = space.with_parameter(Int(name="parent", low=1, high=2)).with_parameter(child)
+
+    assert [parameter.name for parameter in now] == ["parent", "child"]
+    assert now.decode([0.9, 0.9]) == {"parent": 2, "child": 3}
