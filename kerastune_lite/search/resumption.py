@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def check_plan(study: Study, strategy: StrategySource, tuner: str) -> None:
     plan = strategy.plan
     before = {name: known for name, known in _planned(study).items() if name in plan}
     is_other = bool(study.records) and bool(before) and before != dict(plan)
-    foreign = next((trial for trial in study.trials if not strategy.has_place_for(trial)), None)
+    foreign = None if before else _foreign(study, strategy)
     if not is_other and foreign is None:
         return
     begun = f"its trials were begun with {_in_words(before)}"
@@ -75,6 +76,15 @@ def check_plan(study: Study, strategy: StrategySource, tuner: str) -> None:
         "as before"
     )
     raise StudyMismatchError(mismatch(study.directory, difference))
+
+
+def _foreign(study: Study, strategy: PlannedStrategy) -> Trial | None:
+    """A trial of a study whose plan isn't known that shows that it was another one; None where there is none."""
+    foreign = [trial for trial in study.trials if not strategy.has_place_for(trial)]
+    if study.latest_search is None and len(foreign) < len(study.records):
+        # A trial whose beginning can't be read any more tells nothing of its plan.
+        foreign = [trial for trial in foreign if trial.plan.epochs is not None]
+    return next(iter(foreign), None)
 
 
 def check_goes_on(study: Study, strategy: StrategySource, tuner: str) -> None:
@@ -159,12 +169,12 @@ class Reviewer:
 
     def _ask(self, trials: Iterable[Trial], draft: Draft, *, may_train: bool = False) -> None:
         started, space = self._clock(), draft.study.space
-        with quick_collection():
-            for trial in trials:
+        new = [trial for trial in trials if trial.number not in self._answers]
+        with quick_collection() if new else nullcontext():
+            for trial in new:
                 if len(self._answers) >= MOST_BUILDS or self._clock() - started > MOST_SECONDS:
                     break
-                if trial.number not in self._answers:
-                    space = self._asked(trial, space, may_train=may_train)
+                space = self._asked(trial, space, may_train=may_train)
         draft.learn(space)
 
     def _asked(self, trial: Trial, space: Space, *, may_train: bool) -> Space:

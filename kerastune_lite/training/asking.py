@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from enum import Enum
 from typing import Any
@@ -57,20 +59,27 @@ def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bo
 
 @contextmanager
 def _no_training() -> Iterator[None]:
-    """Lets the methods by which Keras trains raise, inside the block."""
-
-    def begin(*_: Any, **__: Any) -> None:
-        raise _TrainingBegins
-
-    names = ("fit", "train_on_batch")
-    own = {name: vars(keras.Model)[name] for name in names if name in vars(keras.Model)}
-    for name in names:
-        setattr(keras.Model, name, begin)
+    """Lets the methods by which Keras trains raise, where they are called by this thread inside the block."""
+    own = {name: vars(keras.Model).get(name) for name in ("fit", "train_on_batch")}
+    for name in own:
+        setattr(keras.Model, name, _left_by(threading.get_ident(), getattr(keras.Model, name)))
     try:
         yield
     finally:
-        for name in names:
-            if name in own:
-                setattr(keras.Model, name, own[name])
-            else:
+        for name, method in own.items():
+            if method is None:
                 delattr(keras.Model, name)
+            else:
+                setattr(keras.Model, name, method)
+
+
+def _left_by(thread: int, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that one thread is taken out of; in others, where workers may train, it is as it was."""
+
+    @functools.wraps(method)
+    def train(*args: Any, **arguments: Any) -> Any:
+        if threading.get_ident() == thread:
+            raise _TrainingBegins
+        return method(*args, **arguments)
+
+    return train

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastune_lite.space import label_of
 from kerastune_lite.training.data import TrainingData
 
 SAMPLES = 32
@@ -25,7 +26,7 @@ def summary_of(data: TrainingData | None) -> dict[str, dict[str, Any]]:
         return {}
     named = {name: getattr(data, name) for name in ("x", "y", "sample_weight", "validation_data")}
     leaves = (leaf for name, value in named.items() for leaf in _named_leaves(name, value))
-    return {name: summary for name, leaf in leaves if (summary := _summary(leaf))}
+    return {name: summary for name, leaf in leaves if (summary := _summary_of_any(leaf))}
 
 
 def keras_versions() -> dict[str, str]:
@@ -44,6 +45,14 @@ def _named_leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
+def _summary_of_any(leaf: Any) -> dict[str, Any]:
+    """The summary of whatever `fit` takes; of what can't be summarised its type alone, since it may well train."""
+    try:
+        return _summary(leaf)
+    except Exception:
+        return {"elements": type(leaf).__name__}
+
+
 def _summary(leaf: Any) -> dict[str, Any]:
     if hasattr(leaf, "element_spec"):
         return {"elements": str(leaf.element_spec), "length": _length_of_dataset(leaf)}
@@ -53,7 +62,8 @@ def _summary(leaf: Any) -> dict[str, Any]:
     if not shape:
         return {}
     dtype = leaf.dtypes.to_string() if hasattr(leaf, "columns") else str(leaf.dtype)
-    return {"samples": int(shape[0]), "shape": list(map(int, shape[1:])), "type": dtype, "checksum": _checksum(leaf)}
+    sample = [None if size is None else int(size) for size in shape[1:]]
+    return {"samples": int(shape[0]), "shape": sample, "type": dtype, "checksum": _checksum(leaf)}
 
 
 def _length_of_dataset(dataset: Any) -> int | None:
@@ -71,7 +81,7 @@ def _checksum(array: Any) -> str | None:
     try:
         for row in rows:
             sample = np.asarray(array.iloc[row : row + 1] if hasattr(array, "iloc") else array[row : row + 1])
-            content = repr(sample.tolist()).encode() if sample.dtype.hasobject else sample.tobytes()
+            content = label_of(sample.tolist()).encode() if sample.dtype.hasobject else sample.tobytes()
             checksum = zlib.crc32(content, checksum)
     except Exception:
         return None

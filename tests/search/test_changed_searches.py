@@ -286,6 +286,36 @@ def test_the_summary_of_data_tells_what_it_can():
     assert json.loads(json.dumps(summary(X, Y))) == summary(X, Y)
 
 
+class Unreadable(keras.utils.PyDataset):
+    """A dataset that doesn't know how long it is before it is trained on."""
+
+    @property
+    def num_batches(self):
+        raise RuntimeError("not yet")
+
+    def __getitem__(self, index):
+        return X[:2], Y[:2]
+
+
+def test_data_that_cannot_be_summarised_keep_no_search_from_running():
+    import tensorflow as tf
+
+    assert summary(Unreadable()) == {"x": {"elements": "Unreadable"}}
+    assert summary(tf.ragged.constant([[1.0], [1.0, 2.0]]))["x"]["shape"] == [None]
+
+
+def test_a_beginning_that_is_damaged_keeps_no_hyperband_from_going_on(hyperband, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        hyperband(views=[cut(3)])
+    journal = tmp_path / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    without = [line for line in lines if '"search"' not in line]
+    first = next(place for place, line in enumerate(without) if '"begin"' in line)
+    journal.write_text("".join([*without[:first], "noise\n", *without[first + 1 :]]))
+
+    assert len(hyperband().trials) == 9
+
+
 def test_the_checksum_of_an_array_is_that_of_its_values():
     assert summary(X, Y) == summary(X.copy(), Y.copy())
     assert summary(X, Y)["x"] != summary(X + 1, Y)["x"]

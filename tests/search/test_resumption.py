@@ -494,3 +494,23 @@ def test_another_step_or_scale_is_another_range(search, now, values):
 
     assert sorted(trial.values["x"] for trial in study.leaderboard()) == values
     assert len(study.trials) == len({2, 3, 4, 5, 6, 7, 8, *values})
+
+
+def objects(options, low):
+    return lambda hp: float(hp.int("y", low, 3) + len(hp.choice("x", options).__name__))
+
+
+def test_workers_try_the_new_space_too(search):
+    def before(hp):
+        return objects([relu, tanh], 1)(hp)
+
+    def now(hp):
+        return objects([gelu, tanh, relu], 2)(hp) + hp.choice("z", [0, 1])
+
+    search(before)
+    study = search(now, workers=2)
+
+    assert [trial.number for trial in study.outside] == list(range(6))
+    inside = [(str(trial.values["x"]), trial.values["y"], trial.values["z"]) for trial in study.leaderboard()]
+    assert len(set(inside)) == len(inside) == 3 * 2 * 2
+    assert {trial.score for trial in study.leaderboard()} == {4.0 + y + z for y in (2, 3) for z in (0, 1)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
@@ -85,6 +87,14 @@ def test_models_train_again_afterwards():
 
     assert keras.Model.fit is fit
     assert len(model().fit(X, X, verbose=0).history["loss"]) == 1
+
+
+def test_another_thread_trains_meanwhile():
+    def trains_elsewhere(hp):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: len(model().fit(X, X, verbose=0).history)).result()
+
+    assert ask(trains_elsewhere, HyperParameters()) is End.COMPLETE
 
 
 def test_a_mistake_in_the_call_is_raised():
