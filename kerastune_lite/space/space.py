@@ -63,7 +63,8 @@ class Space:
         if known is not None:
             is_same = known.kind == parameter.kind and known.range() == parameter.range()
             if not is_same and not self._may_become(known, parameter):
-                raise RangeChangedError(redefinition(known, parameter))
+                is_remembered = known.name in self.remembered
+                raise RangeChangedError((another_kind if is_remembered else redefinition)(known, parameter))
             if is_same:
                 shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
                 default = known.default if parameter.default is UNSET else parameter.default
@@ -132,6 +133,15 @@ class Space:
     def encode(self, values: Mapping[str, Value]) -> np.ndarray:
         """The point of the unit cube, shape (len(space),), of a setting; 0.5 for parameters it doesn't hold."""
         return np.array([p.encode(values[p.name]) if p.name in values else 0.5 for p in self], dtype=float)
+
+
+def another_kind(known: Parameter, asked: Parameter) -> str:
+    """What to tell a person whose study was asked for a parameter of another kind in an earlier search."""
+    return (
+        f"The parameter {asked.name!r} was asked for as {known} by an earlier search of this study, and is asked for as "
+        f"{asked} now. A range may change between two searches, but not the kind: use another name, another directory, or "
+        "overwrite=True."
+    )
 
 
 def redefinition(known: Parameter, asked: Parameter) -> str:

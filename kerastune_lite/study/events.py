@@ -2,7 +2,8 @@
 
 A study is folded from these (study.py) and a view is shown them. Nothing else knows the names of a journal's fields:
 each type writes itself with `to_json` and reads itself with `from_json`. The events of a search's begin and end are
-shown to views only: a study has as many searches as it was resumed, and none of them is a fact about its trials.
+shown to views only: a study has as many searches as it was resumed, and none of them is a fact about its trials. What
+one is done with is journaled where it changes, since the scores of trials depend on it.
 """
 
 from __future__ import annotations

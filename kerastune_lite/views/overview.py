@@ -18,6 +18,11 @@ def overview(study: Study, n: int, *, is_running: bool) -> str:
         f"study      {study.directory}",
         f"objective  {named}",
         f"trials     {len(trials)}" + (f": {counts}" if counts else ""),
+        *(
+            [f"outside    {len(study.outside)} of them: the space was changed, and they don't count"]
+            if study.outside
+            else []
+        ),
         f"search     {'running now' if is_running else 'not running'}",
         *(f"damaged    {damage}" for damage in study.damages),
         "",

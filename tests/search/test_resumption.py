@@ -514,3 +514,13 @@ def test_workers_try_the_new_space_too(search):
     inside = [(str(trial.values["x"]), trial.values["y"], trial.values["z"]) for trial in study.leaderboard()]
     assert len(set(inside)) == len(inside) == 3 * 2 * 2
     assert {trial.score for trial in study.leaderboard()} == {4.0 + y + z for y in (2, 3) for z in (0, 1)}
+
+
+def test_another_kind_in_a_branch_that_is_met_later_is_refused_too(search):
+    def build_fn(hp, ask):
+        return float(ask() if hp.choice("branch", list(range(12))) == 11 else 1)
+
+    search(lambda hp: build_fn(hp, lambda: hp.int("x", 1, 2)))
+
+    with pytest.raises((StudyMismatchError, RangeChangedError), match="int 'x' .*float 'x'"):
+        search(lambda hp: build_fn(hp, lambda: hp.float("x", 1.0, 2.0, step=1.0)))

@@ -14,6 +14,7 @@ from kerastune_lite import GridSearch, NoResultError, Objective, Study, StudyErr
 from kerastune_lite.space import Boolean, Choice, Float, Space
 from kerastune_lite.study.journal import Reading
 from kerastune_lite.study.labels import values_to_json
+from kerastune_lite.views.overview import overview
 
 TIME = "2026-01-01T00:00:00+00:00"
 
@@ -306,3 +307,9 @@ def test_an_option_keeps_its_trials_when_others_are_put_before_it(tmp_path):
     assert [str(trial.values["f"]) for trial in study.trials] == ["relu", "tanh"]
     assert study.trials[0].values["f"].place == 1
     assert [trial.number for trial in study.outside] == [1]
+
+
+def test_show_says_how_many_trials_lie_outside(tmp_path):
+    study = study_of(tmp_path, asked_for(1, 4), ended(1, 0.1, x=1), ended(2, 0.2, x=2), asked_for(2, 4))
+
+    assert "outside    1 of them" in overview(study, 5, is_running=False)
