@@ -138,9 +138,8 @@ class Space:
 def another_kind(known: Parameter, asked: Parameter) -> str:
     """What to tell a person whose study was asked for a parameter of another kind in an earlier search."""
     return (
-        f"The parameter {asked.name!r} was asked for as {known} by an earlier search of this study, and is asked for as "
-        f"{asked} now. A range may change between two searches, but not the kind: use another name, another directory, or "
-        "overwrite=True."
+        f"An earlier search of this study asked for {asked.name!r} as {known}, and this one asks for {asked}. A range "
+        "may change between two searches, but not the kind: use another name, another directory, or overwrite=True."
     )
 
 

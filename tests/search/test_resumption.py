@@ -522,5 +522,5 @@ def test_another_kind_in_a_branch_that_is_met_later_is_refused_too(search):
 
     search(lambda hp: build_fn(hp, lambda: hp.int("x", 1, 2)))
 
-    with pytest.raises((StudyMismatchError, RangeChangedError), match="int 'x' .*float 'x'"):
+    with pytest.raises((StudyMismatchError, RangeChangedError), match=r"int 'x' .*float 'x'"):
         search(lambda hp: build_fn(hp, lambda: hp.float("x", 1.0, 2.0, step=1.0)))
