@@ -15,12 +15,12 @@ from kerastune_lite.strategies.bayesian.predictions import Prediction, Prospect
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Trial
+from kerastune_lite.study.trial import Trial, inside
 
 
 def predict(study: Study, values: Mapping[str, Value]) -> Prediction | None:
     """The score that the model predicts for a setting; None while no two trials have ended differently."""
-    prediction = predictions.predict(study.space, study.to_minimise(), values)
+    prediction = predictions.predict(study.space, inside(study.to_minimise()), values)
     return None if prediction is None else _in_own_units(study, prediction)
 
 
@@ -29,7 +29,9 @@ def suggestions(study: Study, n: int) -> list[Prospect]:
 
     There are fewer where the space ends.
     """
-    prospects = predictions.suggestions(study.space, study.to_minimise(), n, BayesianStrategy(seed=study.seed or 0))
+    prospects = predictions.suggestions(
+        study.space, inside(study.to_minimise()), n, BayesianStrategy(seed=study.seed or 0)
+    )
     return [
         dataclasses.replace(prospect, prediction=prospect.prediction and _in_own_units(study, prospect.prediction))
         for prospect in prospects
@@ -53,7 +55,9 @@ def finalists(study: Study, n: int) -> Leaderboard:
         NoResultError: No trial has a score.
     """
     best = study.best
-    ranked = [study.trial(trial.number) for trial in predictions.best_expected_first(study.space, study.to_minimise())]
+    ranked = [
+        study.trial(trial.number) for trial in predictions.best_expected_first(study.space, inside(study.to_minimise()))
+    ]
     chosen = ranked[:n]
     if n > 1 and all(trial.number != best.number for trial in chosen):
         chosen[-1] = best

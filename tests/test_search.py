@@ -269,7 +269,9 @@ def test_ctrl_c_keeps_what_was_finished_and_the_search_can_be_resumed(tmp_path):
 
     resumed = search(build_fn, tmp_path, max_trials=5)
     assert [trial.state.value for trial in resumed.trials] == ["completed"] * 5
-    assert calls[2] == calls[3] == resumed.trials[2].values["x"]
+    asked_first, begun_again = calls[3:5]
+    assert asked_first == interrupted.best.values["x"]
+    assert calls[2] == begun_again == resumed.trials[2].values["x"]
 
 
 def test_sigterm_closes_the_journal_and_goes_on_to_the_caller(tmp_path):
@@ -325,12 +327,12 @@ def test_another_objective_in_the_same_directory_is_refused_with_both_ways_out(t
         search(parabola, tmp_path, objective="accuracy")
 
 
-def test_another_range_in_the_same_directory_is_refused_with_both_ranges(tmp_path):
+def test_another_kind_in_the_same_directory_is_refused_with_both_before_anything_is_tried(tmp_path):
     search(lambda hp: hp.float("x", 0.0, 1.0), tmp_path, max_trials=2)
-    with pytest.raises(StudyMismatchError, match=r"low=0\.0, high=1\.0.*low=0\.0, high=2\.0.*overwrite=True"):
-        search(lambda hp: hp.float("x", 0.0, 2.0), tmp_path, max_trials=4)
+    with pytest.raises(StudyMismatchError, match=r"float 'x' \(low=0\.0.*int 'x' \(low=0, high=2\).*overwrite=True"):
+        search(lambda hp: hp.int("x", 0, 2), tmp_path, max_trials=4)
 
-    assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["completed", "completed", "interrupted"]
+    assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["completed", "completed"]
 
 
 def test_another_build_fn_in_the_same_directory_is_refused(tmp_path):

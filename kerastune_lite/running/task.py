@@ -50,6 +50,7 @@ class Shared:
         callbacks: As the user gave them.
         engine: What trains.
         objective_is_given: Whether a person named the objective, or the search took the loss.
+        fixed: Values that parameters are held at.
     """
 
     build_fn: BuildFunction | Builder
@@ -57,6 +58,7 @@ class Shared:
     callbacks: CallbackSource = ()
     engine: EngineName = "auto"
     objective_is_given: bool = True
+    fixed: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ class Request:
         return dataclasses.replace(
             self,
             trial=dataclasses.replace(self.trial, values=labelled(self.trial.values, self.space)),
-            space=Space(parameter_from_json(parameter.describe()) for parameter in self.space),
+            space=Space((parameter_from_json(parameter.describe()) for parameter in self.space), self.space.remembered),
             model_path=_absolute(self.model_path),
             weights_path=_absolute(self.weights_path),
             checkpoint=_absolute(self.checkpoint),

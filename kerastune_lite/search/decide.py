@@ -21,7 +21,7 @@ from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, PausingStrat
 from kerastune_lite.study.events import TrialBegun
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState
+from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState, inside
 
 STOPPED = "tuner.stop() was called"
 """Why a search ends that a person has stopped."""
@@ -83,9 +83,11 @@ class Done:
 
     Attributes:
         reason: What a person is told.
+        by_strategy: Whether it is the strategy that has nothing left to try.
     """
 
     reason: str
+    by_strategy: bool = field(default=False, compare=False)
 
 
 Decision = Start | GiveUp | Wait | Done
@@ -147,8 +149,13 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
     answer = _asked(situation.strategy, study, number)
     if isinstance(answer, Pause):
         reason = f"the space is used up: {answer.value}"
-        return Done(reason) if answer is Pause.DONE else Wait(reason)
+        return Done(reason, by_strategy=True) if answer is Pause.DONE else Wait(reason)
     return Start(_begun(study, number, answer))
+
+
+def _counted(study: Study) -> int:
+    """How many trials count for `max_trials`: those in the space whose settings the user's code didn't give up."""
+    return sum(not trial.is_rejected for trial in inside(study.trials))
 
 
 def epochs_left(study: Study, plan: SearchPlan) -> int | None:
@@ -168,11 +175,6 @@ def _enough_trials(study: Study, plan: SearchPlan, situation: Situation) -> str 
     return None
 
 
-def _counted(study: Study) -> int:
-    """How many trials count for `max_trials`: not those whose settings the user's code gave up."""
-    return sum(not trial.is_rejected for trial in study.records.values())
-
-
 def _done(study: Study) -> int:
     return sum(trial.state.ended and not trial.is_rejected for trial in study.records.values())
 
@@ -190,9 +192,10 @@ def _rejected_in_a_row(study: Study, since: int) -> int:
 def _unfinished(study: Study, plan: SearchPlan, situation: Situation) -> Start | GiveUp | None:
     """What to do about a trial that has begun, hasn't ended, and isn't running; None where there is none.
 
-    A trial that failed in an earlier search counts as one where it is to be tried again.
+    A trial that failed in an earlier search counts as one where it is to be tried again. One that lies outside the
+    space can't be run again: it stays in the record as it is.
     """
-    for trial in study.trials:
+    for trial in inside(study.trials):
         if trial.state is TrialState.INTERRUPTED:
             return Start(_begun_again(study, trial, trial.attempts))
         if trial.state is TrialState.RUNNING and trial.number not in situation.running.numbers:
@@ -215,7 +218,7 @@ def _must_wait_for_parameters(study: Study, running: Running) -> bool:
     """
     if not running.awaiting_parameters:
         return False
-    shown = (trial for trial in study.records.values() if trial.number not in running.awaiting_parameters)
+    shown = (trial for trial in inside(study.trials) if trial.number not in running.awaiting_parameters)
     return len({frozenset(trial.values) for trial in shown}) != 1
 
 
@@ -224,7 +227,7 @@ def _of_pausing_strategy(
 ) -> Decision:
     answer = _asked(strategy, study, number)
     if isinstance(answer, Pause):
-        return Done(strategy.ending) if answer is Pause.DONE else Wait(strategy.ending)
+        return Done(strategy.ending, by_strategy=True) if answer is Pause.DONE else Wait(strategy.ending)
     if isinstance(answer, Suggestion):
         reason = _enough_trials(study, plan, situation)
         if reason is not None:
@@ -238,7 +241,10 @@ def _of_pausing_strategy(
 
 
 def _asked(strategy: Strategy, study: Study, number: int) -> Answer:
-    answer = strategy.suggest(study.space, study.to_minimise(), _rng(study, number))
+    trials = study.to_minimise()
+    if not isinstance(strategy, PausingStrategy):
+        trials = inside(trials)
+    answer = strategy.suggest(study.space, trials, _rng(study, number))
     if not isinstance(answer, (Suggestion, GoOn, Pause)):
         raise TypeError(
             f"{type(strategy).__name__}.suggest() has to return a Suggestion, GoOn, or Pause. Received: {answer!r}."
@@ -258,6 +264,11 @@ def _begun_enqueued(study: Study, situation: Situation, number: int, suggestion:
 def _begun(study: Study, number: int, answer: Suggestion | GoOn, notes: Sequence[Note] = ()) -> TrialBegun:
     if isinstance(answer, GoOn):
         source = _paused(study, answer.number)
+        if source.is_outside:
+            raise ValueError(
+                f"The strategy wants to continue trial {source.number}, whose setting lies outside the space as "
+                "build_fn asks for it now. A strategy that pauses trials leaves out those whose is_outside is true."
+            )
         plan = dataclasses.replace(
             source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=source.plan.pause_at or 0
         )
@@ -291,7 +302,7 @@ def _event(
 
 
 def _paused(study: Study, number: int) -> Trial:
-    trial = study.records.get(number)
+    trial = study.trial(number) if number in study.records else None
     if trial is None or not trial.is_paused:
         raise ValueError(f"The strategy wants to continue trial {number}, and there is no paused trial of that number.")
     return trial

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastune_lite.errors import MISTAKES_IN_THE_CALL
-from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.running.task import Shared
 from kerastune_lite.space import UNSET, Choice, HyperParameters, Parameter, Value, same_value
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Note
+from kerastune_lite.study.trial import Note, inside
 from kerastune_lite.study.writer import StudyWriter
 
 Queue = Sequence[Mapping[str, Value]]
@@ -34,7 +33,7 @@ class Enqueued:
     taken: int
 
 
-def checked(queue: Queue, build_fn: BuildFunction | Builder, writer: StudyWriter) -> Queue:
+def checked(queue: Queue, shared: Shared, writer: StudyWriter) -> Queue:
     """The settings that the study hasn't tried, after each was built once without training.
 
     Raises:
@@ -43,7 +42,7 @@ def checked(queue: Queue, build_fn: BuildFunction | Builder, writer: StudyWriter
     """
     new = [given for given in queue if _is_new(given, writer.study)]
     for given in new:
-        _check(given, build_fn, writer)
+        _check(given, shared, writer)
     return new
 
 
@@ -54,7 +53,7 @@ def next_enqueued(queue: Queue, study: Study, number: int, rng: np.random.Genera
         return Enqueued(defaults, Note("defaults", "setting"), taken=0)
     for place, given in enumerate(queue):
         if _is_new(given, study):
-            tree = tried_settings(study.space, study.trials)
+            tree = tried_settings(study.space, inside(study.trials))
             values = untried(study.space, tree, rng, given)
             return Enqueued(values, Note("enqueued", "setting"), taken=place + 1)
     return None
@@ -64,7 +63,7 @@ def _is_new(given: Mapping[str, Value], study: Study) -> bool:
     given = {name: _option(study.space.get(name), value) for name, value in given.items()}
     return not any(
         all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
-        for trial in study.trials
+        for trial in inside(study.trials)
     )
 
 
@@ -75,20 +74,18 @@ def _option(parameter: Parameter | None, value: Value) -> Value:
     return value
 
 
-def _check(given: Mapping[str, Value], build_fn: BuildFunction | Builder, writer: StudyWriter) -> None:
-    from kerastune_lite.training.build import builder_of
-    from kerastune_lite.training.keras_internals import reset_layer_names
+def _check(given: Mapping[str, Value], shared: Shared, writer: StudyWriter) -> None:
+    from kerastune_lite.training.asking import End, ask
 
-    hp = HyperParameters(given, writer.study.space)
-    reset_layer_names()
-    try:
-        builder_of(build_fn)(hp)
-    except MISTAKES_IN_THE_CALL:
-        raise
-    except Exception:
+    # No earlier search's ranges: a value that only they had is refused.
+    hp = HyperParameters(given, fixed=shared.fixed)
+    if ask(shared.build_fn, hp, may_train=True) is End.ERROR:
         return  # the trial itself will fail, and its record will say why
     for name in given:
         if name not in hp.asked:
             known = ", ".join(parameter.name for parameter in hp.asked)
             raise KeyError(f"enqueue({dict(given)!r}): build_fn doesn't ask for {name!r}. It asks for: {known}.")
-    writer.learn(hp.space)
+    space = writer.study.space
+    for parameter in hp.asked:
+        space = space.with_parameter(parameter)
+    writer.learn(space)

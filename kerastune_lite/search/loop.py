@@ -17,6 +17,7 @@ from kerastune_lite.search.enqueued import Queue
 from kerastune_lite.search.failures import Failures, failed_numbers
 from kerastune_lite.search.housekeeping import Housekeeping
 from kerastune_lite.search.plan import SearchPlan
+from kerastune_lite.search.resumption import Reviewer, check_same_build_fn
 from kerastune_lite.strategies.strategy import PausingStrategy, Strategy, strategy_of
 from kerastune_lite.study.events import (
     EpochEnded,
@@ -30,7 +31,7 @@ from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, inside
 from kerastune_lite.study.writer import StudyWriter, mismatch
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class SearchLoop:
         writer: The study.
         workers: Where trials run.
         queue: The settings to try before the strategy's own.
+        reviewer: Asks build_fn what it asks for with the settings of earlier trials; None where there are none.
         clock: Tells the seconds that have passed.
         is_stopped: Whether a person has stopped the search: trials end with their epochs then.
 
@@ -68,6 +70,7 @@ class SearchLoop:
         writer: StudyWriter,
         workers: Workers,
         queue: Queue = (),
+        reviewer: Reviewer | None = None,
         clock: Callable[[], float] = time.monotonic,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -77,6 +80,8 @@ class SearchLoop:
         self._writer = writer
         self._workers = workers
         self._queue = queue
+        self._reviewer = reviewer
+        self._must_review = False
         self._clock = clock
         self._started = clock()
         self._first_number = max(writer.study.records, default=-1) + 1
@@ -119,15 +124,33 @@ class SearchLoop:
     def _start_trials(self) -> str | None:
         """Gives a trial to each worker that has none; returns why there are no more to give, or None."""
         while self._workers.has_room:
+            if self._must_review:
+                self._review()
             match decide(self._study, self._plan, self._situation()):
                 case Start() as start:
                     self._queue = self._queue[start.taken :]
                     self._start(start.begun)
                 case GiveUp() as gives_up:
                     self._give_up(gives_up.trial)
+                case Done(by_strategy=True) if self._has_overlooked_settings():
+                    pass
                 case Wait(reason) | Done(reason):
                     return reason
         return None
+
+    def _has_overlooked_settings(self) -> bool:
+        """Whether there is more to try than the strategy knew, since build_fn asks for more than it did earlier.
+
+        Before a space counts as used up, build_fn is asked with every earlier setting: a question that only some of
+        them lead to may be new.
+        """
+        if self._reviewer is None or self._reviewer.has_asked_all or self._given:
+            return False
+        return self._review()
+
+    def _review(self) -> bool:
+        self._must_review = False
+        return self._reviewer is not None and self._reviewer.review()
 
     def _situation(self) -> Situation:
         return Situation(
@@ -170,9 +193,13 @@ class SearchLoop:
         """Journals what is new in what a trial has asked for."""
         self._awaiting_parameters.discard(trial.number)
         if not self._has_checked_build_fn and asked.values:
-            self._check_same_build_fn(asked)
+            before = {name for trial in self._study.trials if trial.state.ended for name in trial.values}
+            check_same_build_fn(self._study, before, [parameter.name for parameter in asked.parameters])
             self._has_checked_build_fn = True
         space = self._study.space
+        if any(parameter.name not in space for parameter in asked.parameters):
+            # Earlier trials may lead to the new question too; they can't be built while this one is.
+            self._must_review = self._reviewer is not None and not self._reviewer.has_asked_all
         for parameter in asked.parameters:
             space = space.with_parameter(parameter)
         self._writer.learn(space)
@@ -208,7 +235,7 @@ class SearchLoop:
         known = dataclasses.replace(
             known, curves=(known.curves[0][: epoch + 1],), best_so_far=known.best_so_far[: epoch + 1]
         )
-        return self._plan.stopping.should_stop(known, self._study.trials, _known(self._study.objective))
+        return self._plan.stopping.should_stop(known, inside(self._study.trials), _known(self._study.objective))
 
     # Ending trials
 
@@ -282,14 +309,6 @@ class SearchLoop:
                 notes=(*known.notes, *outcome.notes),
             )
         )
-
-    def _check_same_build_fn(self, asked: AskedParameters) -> None:
-        """A resumed directory whose build_fn asks for nothing that it asked for before holds another study."""
-        before = {name for trial in self._study.trials if trial.state.ended for name in trial.values}
-        names = [parameter.name for parameter in asked.parameters]
-        if before and not before.intersection(names):
-            difference = f"its build_fn asked for {', '.join(sorted(before))}, and this one asks for {', '.join(names)}"
-            raise StudyMismatchError(mismatch(self._study.directory, difference))
 
     def _seconds_left(self) -> float | None:
         if self._plan.max_seconds is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +41,7 @@ class TunerSettings(TypedDict, total=False):
     retry_failed: bool
     verbose: int
     views: Sequence[View]
+    fixed: Mapping[str, Any] | None
 
 
 class DefaultCount(int):

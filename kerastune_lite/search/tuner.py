@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +15,7 @@ from kerastune_lite.errors import ProcessTerminated, SearchTerminated, StudyErro
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.failures import check_has_score, failed_numbers
+from kerastune_lite.search.fixed_values import plain_values
 from kerastune_lite.search.settings import (
     DEFAULT_MAX_TRIALS,
     DefaultCount,
@@ -25,8 +27,8 @@ from kerastune_lite.search.settings import (
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
-from kerastune_lite.strategies.strategy import StrategySource
-from kerastune_lite.study.events import SearchBegun, SearchEnded
+from kerastune_lite.strategies.strategy import PlannedStrategy, StrategySource, strategy_of
+from kerastune_lite.study.events import SearchBegun, SearchDescribed, SearchEnded
 from kerastune_lite.study.files import StudyFiles, expanded
 from kerastune_lite.study.journal import JOURNAL_NAME
 from kerastune_lite.study.leaderboard import Leaderboard
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from kerastune_lite.running.task import Builder, BuildFunction, CallbackSource, EngineName, Shared
     from kerastune_lite.running.training_data import TrainingData
     from kerastune_lite.search.plan import SearchPlan
+    from kerastune_lite.search.resumption import Reviewer
 
 RUNS_FOLDER = "kerastune_runs"
 
@@ -89,6 +92,8 @@ class Tuner:
         views: Functions of (event, study) that are called with every event of a search, after it was journaled: a
             person's own display or tracker. The types of events are in `kerastune_lite.study.events`; the study is
             that after the event. An exception out of a view ends the search.
+        fixed: Values that parameters are held at, by their full names: `fixed={"learning_rate": 0.01}`. Wherever
+            build_fn asks for one of them, it is answered so. Each has to be a value of its parameter's own range.
 
     Raises:
         TypeError: An argument is of a wrong kind.
@@ -119,6 +124,7 @@ class Tuner:
         retry_failed: bool = False,
         verbose: int = 1,
         views: Sequence[View] = (),
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         check_build_fn(build_fn)
         check_strategy(strategy)
@@ -155,6 +161,7 @@ class Tuner:
         self.retry_failed = retry_failed
         self.verbose = verbose
         self.views = tuple(views)
+        self.fixed = plain_values(fixed)
         self._is_stopped = self._is_copy = False
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
@@ -200,11 +207,12 @@ class Tuner:
             KerastuneError: See kerastune_lite.errors. Whatever ends a search, the trials that had finished are kept.
         """
         from kerastune_lite.running.task import Shared
-        from kerastune_lite.search import enqueued
+        from kerastune_lite.search import enqueued, fixed_values
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
         from kerastune_lite.training.data import prepare
+        from kerastune_lite.training.devices import visible_gpus
 
         self._is_stopped = self._is_copy = False
         max_seconds = None if max_time is None else seconds_of(max_time)
@@ -218,7 +226,14 @@ class Tuner:
         data = prepare(x, y, validation_data, validation_split, fit_arguments)
         check_own_fit_on(self.build_fn, data)
         objective = self.objective or Objective("val_loss" if data.has_validation else "loss")
-        shared = Shared(self.build_fn, data, callbacks, self.engine, objective_is_given=self.objective is not None)
+        shared = Shared(
+            self.build_fn,
+            data,
+            callbacks,
+            self.engine,
+            objective_is_given=self.objective is not None,
+            fixed=self.fixed,
+        )
         plan = SearchPlan(
             shared=shared,
             strategy=self._strategy_for(shared, epochs),
@@ -234,8 +249,14 @@ class Tuner:
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
+            if not self._trains_here:
+                # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
+                visible_gpus()
+            fixed_values.check(shared, writer.study)
+            plan = replace(plan, strategy=strategy_of(plan.strategy, writer.study.seed or 0))
+            reviewer, remarks = self._resumed(plan, writer)
             begun = SearchBegun(
-                remarks=(*writer.remarks, *self._remarks(objective, data, writer.study)),
+                remarks=(*writer.remarks, *remarks, *self._remarks(objective, data, writer.study)),
                 max_trials=max_trials,
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
@@ -244,12 +265,17 @@ class Tuner:
             writer.show(begun)
             self._latest_plan = plan
             try:
-                queue = enqueued.checked(self._enqueued, self.build_fn, writer)
+                queue = enqueued.checked(self._enqueued, shared, writer)
                 with closing(self._workers(shared, writer.study.directory)) as workers:
-                    loop = SearchLoop(plan, writer, workers, queue, is_stopped=lambda: self._is_stopped)
+                    loop = SearchLoop(plan, writer, workers, queue, reviewer, is_stopped=lambda: self._is_stopped)
                     reason = loop.run()
                 ended = SearchEnded(
-                    reason=reason, seconds_saved=loop.seconds_saved, remarks=self._closing_remarks(writer.study)
+                    reason=reason,
+                    seconds_saved=loop.seconds_saved,
+                    remarks=(
+                        *self._closing_remarks(writer.study),
+                        *fixed_values.never_asked_for(self.fixed, writer.study),
+                    ),
                 )
             except SearchTerminated as error:
                 if isinstance(error, ProcessTerminated):
@@ -342,6 +368,31 @@ class Tuner:
         """What else a person should know at the end of a search."""
         return ()
 
+    def _resumed(self, plan: SearchPlan, writer: StudyWriter) -> tuple[Reviewer | None, list[str]]:
+        """Compares a search with what its study holds already, before anything is trained.
+
+        Returns:
+            What asks build_fn about earlier trials, or None where there are none; and what a person is told.
+
+        Raises:
+            StudyMismatchError: The study can't go on with this search.
+        """
+        from kerastune_lite.search import description, resumption
+
+        tuner, strategy = type(self).__name__, plan.strategy
+        resumption.check_plan(writer.study, strategy, tuner)
+        reviewer = resumption.Reviewer(plan.shared, writer) if writer.is_resumed else None
+        if reviewer is not None:
+            reviewer.begin(lambda study: resumption.check_goes_on(study, strategy, tuner))
+        planned = strategy.plan if isinstance(strategy, PlannedStrategy) else {}
+        now = description.description_of(tuner, planned, plan.shared, plan.runs)
+        before = writer.study.latest_search
+        if before != now:
+            writer.append(SearchDescribed(description=now))
+        has_scores = any(trial.score is not None for trial in writer.study.trials)
+        told = description.remark_on(before, now) if has_scores else []
+        return reviewer, [*told, *resumption.remark_on(writer.study)]
+
     @contextmanager
     def _writing(self, objective: Objective) -> Iterator[StudyWriter]:
         """The study, opened for writing by this process alone, with the user's random state kept as it is."""
@@ -362,13 +413,18 @@ class Tuner:
             with closing(writer):
                 yield writer
 
+    @property
+    def _trains_here(self) -> bool:
+        """Whether trials run in this process."""
+        return self.executor is None and self.workers == 1 and self.trial_timeout is None
+
     def _workers(self, shared: Shared, directory: Path) -> Workers:
         """Where the trials of a search run."""
         if self.executor is not None:
             from kerastune_lite.execution.clusters import RemoteWorkers, cluster_of
 
             return RemoteWorkers(cluster_of(self.executor, self.workers, shared))
-        if self.workers == 1 and self.trial_timeout is None:
+        if self._trains_here:
             from kerastune_lite.execution.in_process import ThisProcess
             from kerastune_lite.training.engine.engine import Engine
 
@@ -467,7 +523,7 @@ class Tuner:
         epochs = check_count("epochs", epochs, at_least=1, or_none=True)
         trial = trial or self.study.best
         latest = self._latest_plan
-        shared = Shared(self.build_fn) if latest is None else latest.shared
+        shared = Shared(self.build_fn, fixed=self.fixed) if latest is None else latest.shared
         with random_state_put_back():
             return finished_models.retrained(trial, shared, (x, y), epochs, fit_arguments)
 
@@ -481,7 +537,7 @@ class Tuner:
         from kerastune_lite.training import finished_models
 
         values = trial_or_values.values if isinstance(trial_or_values, Trial) else trial_or_values
-        return finished_models.built(self.build_fn, values, self.objective or Objective("loss"))
+        return finished_models.built(self.build_fn, values, self.objective or Objective("loss"), self.fixed)
 
     def _settled_directory(self) -> Path:
         """The directory that was given, or a fresh one."""

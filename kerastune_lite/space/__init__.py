@@ -9,6 +9,7 @@ from kerastune_lite.space.parameters import (
     Float,
     Int,
     Parameter,
+    moved_label,
     parameter_from_json,
 )
 from kerastune_lite.space.space import Space
@@ -44,6 +45,7 @@ __all__ = [
     "from_json",
     "is_number",
     "label_of",
+    "moved_label",
     "parameter_from_json",
     "plain",
     "same_value",

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from kerastune_lite.errors import SpaceError
 from kerastune_lite.space.misuse import checked_options, explained, unknown_name
-from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter
+from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, moved_label
 from kerastune_lite.space.space import Space
-from kerastune_lite.space.values import UNSET, Value, as_float, as_integer, plain
+from kerastune_lite.space.values import UNSET, OptionLabel, Value, as_float, as_integer, plain
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ class HyperParameters:
         values: The setting to try; it may hold more or fewer parameters than build_fn asks for.
         space: The parameters known from earlier builds.
         fill: The value of a parameter that the setting doesn't hold; by default its default or its first value.
+        fixed: Values that parameters are held at, whatever the setting says.
     """
 
     def __init__(
@@ -35,11 +36,15 @@ class HyperParameters:
         values: Mapping[str, Value] | None = None,
         space: Space | None = None,
         fill: Callable[[Parameter], Value] | None = None,
+        fixed: Mapping[str, Value] | None = None,
     ) -> None:
         self._given = dict(values or {})
-        self._space = space or Space()
+        self._known = space or Space()
+        self._space = self._known
         self._fill = fill or first_value
+        self._fixed = dict(fixed or {})
         self._asked = Space()
+        self._written = Space()
         self._values: dict[str, Value] = {}
         self._scopes: list[str] = []
         self._conditions: list[Condition] = []
@@ -200,7 +205,7 @@ class HyperParameters:
                 f"hp.when({name!r}, …): build_fn has not asked for {name!r} before. Ask for it first; inside "
                 f"hp.scope give the full name. Asked for so far: {', '.join(p.name for p in self._asked) or 'nothing'}."
             )
-        parent = self._asked[name]
+        parent = self._written[name]
         if parent.contains(plain(value_or_values)):
             allowed: tuple[Value, ...] = (value_or_values,)
         elif isinstance(value_or_values, (list, tuple, set, frozenset)) and value_or_values:
@@ -241,6 +246,10 @@ class HyperParameters:
     def _ask(self, parameter: Parameter) -> Value:
         parameter = dataclasses.replace(parameter, conditions=tuple(self._conditions))
         name = parameter.name
+        # Two ranges for one name are a mistake also where the name is held at one value.
+        self._written = self._written.with_parameter(parameter)
+        if name in self._fixed:
+            parameter = held(parameter, self._fixed[name])
         self._asked = self._asked.with_parameter(parameter)
         self._space = self._space.with_parameter(parameter)
         if not self._active:
@@ -253,20 +262,50 @@ class HyperParameters:
         return plain(self._values[name])
 
     def _answer(self, parameter: Parameter) -> Value:
-        value = self._given[parameter.name] if parameter.name in self._given else self._fill(parameter)
+        value = self._setting_of(parameter) if parameter.name in self._given else self._fill(parameter)
         if not parameter.contains(value):
+            if parameter.name in self._fixed:
+                raise SpaceError(
+                    f"{value!r} was given for {parameter.name!r}, which fixed= holds at "
+                    f"{self._fixed[parameter.name]!r}. Leave it out of the setting, or out of fixed."
+                )
             raise SpaceError(
                 f"{value!r} was given for {parameter}, which doesn't take it. "
-                "Give a value inside the range, or widen the range in build_fn (in a new directory)."
+                "Give a value inside the range, or widen the range in build_fn."
             )
-        if isinstance(parameter, Choice):
-            return parameter.options[parameter.index_of(value)]
-        return as_integer(value) if isinstance(parameter, Int) else snapped(parameter, value)
+        return settled(parameter, value)
+
+    def _setting_of(self, parameter: Parameter) -> Value:
+        """What the setting says of a parameter; where only the range of an earlier search had that value, the fill."""
+        value, known = self._given[parameter.name], self._known.get(parameter.name)
+        if parameter.name not in self._known.remembered:
+            return value
+        if isinstance(value, OptionLabel) and known is not None:
+            value = moved_label(value, known, parameter)
+        return value if parameter.contains(value) else self._fill(parameter)
 
 
 def first_value(parameter: Parameter) -> Value:
     """A parameter's default where it has one, else the first value of its range."""
     return parameter.grid(2)[0] if parameter.default is UNSET else parameter.default
+
+
+def settled(parameter: Parameter, value: Value) -> Value:
+    """A value that a parameter takes, as the parameter's own: the option itself, an int, or the point of the grid."""
+    if isinstance(parameter, Choice):
+        return parameter.options[parameter.index_of(value)]
+    return as_integer(value) if isinstance(parameter, Int) else snapped(parameter, value)
+
+
+def held(parameter: Parameter, value: Value) -> Fixed:
+    """A parameter that is held at one of its values; SpaceError where it doesn't take that value."""
+    value = plain(value)
+    if not parameter.contains(value):
+        raise SpaceError(
+            f"fixed={{{parameter.name!r}: {value!r}}}: {value!r} is not one of the values of {parameter}. "
+            "Give one of them, or widen the range in build_fn."
+        )
+    return Fixed(name=parameter.name, options=(settled(parameter, value),), conditions=parameter.conditions)
 
 
 def snapped(parameter: Parameter, value: Value) -> Value:

@@ -33,6 +33,9 @@ from kerastune_lite.space.values import (
     to_json,
 )
 
+ABSENT_PLACE, UNCERTAIN_PLACE = -1, -2
+"""The places of labels whose option was taken out of its choice, and of those that may be one of several options."""
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -153,7 +156,7 @@ class Choice(Parameter):
 
     def _find(self, value: Value) -> int | None:
         if isinstance(value, OptionLabel):
-            inside = value.place < len(self.options) and label_of(self.options[value.place]) == value
+            inside = 0 <= value.place < len(self.options) and label_of(self.options[value.place]) == value
             return value.place if inside else None
         for index, option in enumerate(self.options):
             if option is value:
@@ -426,6 +429,23 @@ class Float(_Number):
         else:
             between = [float(low + (high - low) * share) for share in shares]
         return [self.low, *between, self.high]
+
+
+def moved_label(label: OptionLabel, before: Parameter, now: Parameter) -> OptionLabel:
+    """The label of an option after its parameter was given other options, among which it may have another place.
+
+    Options are told apart by their labels. Where several have one label, the first stays the first of them, as long as
+    there are as many as before; else nobody knows which is which, and the label belongs to none of them any more.
+    """
+    if not isinstance(before, Choice) or not isinstance(now, Choice):
+        return label
+    places = [place for place, option in enumerate(before.options) if label_of(option) == label]
+    new_places = [place for place, option in enumerate(now.options) if label_of(option) == label]
+    if label.place in places and len(places) == len(new_places):
+        return OptionLabel(label, new_places[places.index(label.place)])
+    if label.place == UNCERTAIN_PLACE or max(len(places), len(new_places)) > 1:
+        return OptionLabel(label, UNCERTAIN_PLACE)
+    return OptionLabel(label, new_places[0] if new_places else ABSENT_PLACE)
 
 
 def parameter_from_json(data: Mapping[str, Any]) -> Parameter:

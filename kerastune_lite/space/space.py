@@ -9,15 +9,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from kerastune_lite.errors import RangeChangedError
-from kerastune_lite.space.parameters import Parameter
+from kerastune_lite.space.parameters import Fixed, Parameter
 from kerastune_lite.space.values import UNSET, Value
 
 
 class Space:
-    """The parameters known so far, in the order in which build_fn asked for them. Never changes."""
+    """The parameters known so far, in the order in which build_fn asked for them. Never changes.
 
-    def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
+    Args:
+        parameters: The parameters.
+        remembered: The names of those that an earlier search asked for, and this one not yet. What this one's build_fn
+            asks takes their place, since its ranges may have been changed in between.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter] = (), remembered: Iterable[str] = ()) -> None:
         self._parameters = {parameter.name: parameter for parameter in parameters}
+        self.remembered = frozenset(remembered)
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self._parameters.values())
@@ -46,17 +53,69 @@ class Space:
     def with_parameter(self, parameter: Parameter) -> Space:
         """The space with one more parameter, or with the known one brought up to date.
 
-        A name that is asked for under different conditions keeps only those that all of them share.
-        RangeChangedError where the name is known with another kind or range.
+        A name that is asked for under different conditions keeps only those that all of them share. One that is only
+        remembered from an earlier search may have another range now, and may be held at one value or no longer be.
+
+        Raises:
+            RangeChangedError: The name is known with another kind or range.
         """
         known = self._parameters.get(parameter.name)
         if known is not None:
-            if known.kind != parameter.kind or known.range() != parameter.range():
-                raise RangeChangedError(redefinition(known, parameter))
-            shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
-            default = known.default if parameter.default is UNSET else parameter.default
-            parameter = dataclasses.replace(parameter, conditions=shared, default=default)
-        return Space({**self._parameters, parameter.name: parameter}.values())
+            is_same = known.kind == parameter.kind and known.range() == parameter.range()
+            if not is_same and not self._may_become(known, parameter):
+                is_remembered = known.name in self.remembered
+                raise RangeChangedError((another_kind if is_remembered else redefinition)(known, parameter))
+            if is_same:
+                shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
+                default = known.default if parameter.default is UNSET else parameter.default
+                parameter = dataclasses.replace(parameter, conditions=shared, default=default)
+        return self.replacing(parameter)
+
+    def _may_become(self, known: Parameter, asked: Parameter) -> bool:
+        return known.name in self.remembered and (known.kind == asked.kind or Fixed.kind in (known.kind, asked.kind))
+
+    def replacing(self, parameter: Parameter) -> Space:
+        """The space with one more parameter, or with another one in the place of that name.
+
+        One that depends on parameters that stand after it becomes the last one: parents come before their children.
+        """
+        names = list(self._parameters)
+        before = names[: names.index(parameter.name)] if parameter.name in names else names
+        known = dict(self._parameters)
+        if not all(condition.parent in before for condition in parameter.conditions):
+            known.pop(parameter.name, None)
+        return Space({**known, parameter.name: parameter}.values(), self.remembered - {parameter.name})
+
+    def without(self, names: Iterable[str]) -> Space:
+        """The space without the parameters of some names."""
+        left_out = frozenset(names)
+        return Space((p for p in self if p.name not in left_out), self.remembered - left_out)
+
+    def as_remembered(self) -> Space:
+        """The space as a new search finds it: nothing of it was asked for yet."""
+        return Space(self, self._parameters)
+
+    def remembering(self, names: Iterable[str]) -> Space:
+        """The space in which names that it doesn't know count as remembered too, with ranges that nobody remembers."""
+        return Space(self, self.remembered.union(name for name in names if name not in self))
+
+    def conflicts(self, asked: Iterable[Parameter]) -> list[str]:
+        """What a person is told of each parameter that has another kind than the remembered one of its name."""
+        return [
+            f"its {known}, and this search's {parameter}"
+            for parameter in asked
+            if (known := self._parameters.get(parameter.name)) is not None
+            and known.name in self.remembered
+            and known.kind != parameter.kind
+            and not self._may_become(known, parameter)
+        ]
+
+    def contains(self, values: Mapping[str, Value]) -> bool:
+        """Whether each value of a setting is one that its parameter can take; names that aren't known are passed over.
+
+        An option that stands as a label is one of those that the label's place and text agree with.
+        """
+        return all(self._parameters[name].contains(value) for name, value in values.items() if name in self._parameters)
 
     @property
     def size(self) -> float:
@@ -74,6 +133,14 @@ class Space:
     def encode(self, values: Mapping[str, Value]) -> np.ndarray:
         """The point of the unit cube, shape (len(space),), of a setting; 0.5 for parameters it doesn't hold."""
         return np.array([p.encode(values[p.name]) if p.name in values else 0.5 for p in self], dtype=float)
+
+
+def another_kind(known: Parameter, asked: Parameter) -> str:
+    """What to tell a person whose study was asked for a parameter of another kind in an earlier search."""
+    return (
+        f"An earlier search of this study asked for {asked.name!r} as {known}, and this one asks for {asked}. A range "
+        "may change between two searches, but not the kind: use another name, another directory, or overwrite=True."
+    )
 
 
 def redefinition(known: Parameter, asked: Parameter) -> str:

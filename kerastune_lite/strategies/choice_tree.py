@@ -68,14 +68,14 @@ class ChoiceTree:
         return label_of(value)
 
     def _learn(self, trial: Trial) -> None:
-        node = self._root
-        for name, value in trial.values.items():
-            if name not in self._space:
+        node, left = self._root, dict(trial.values)
+        while left:
+            # Questions whose order has changed since the first trial lead to the same settings.
+            question = node.question or next(iter(left))
+            if question not in left or question not in self._space:
                 return
-            node.question = node.question or name
-            if node.question != name:
-                return
-            node = node.answers.setdefault(self._key(name, value), _Node())
+            node.question = question
+            node = node.answers.setdefault(self._key(question, left.pop(question)), _Node())
         # A build that failed may have ended early: where other trials asked for more, or where it asked for nothing, it
         # doesn't show the end of a build.
         if trial.state is not TrialState.FAILED or (node is not self._root and node.question is None):

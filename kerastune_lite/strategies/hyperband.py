@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kerastune_lite.space import Space
 from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, Strategy, Suggestion
-from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState, inside
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,13 @@ def brackets(max_epochs: int, factor: int) -> list[Bracket]:
 class HyperbandStrategy:
     """Promotes the best trials of each rung, and takes new settings from another strategy.
 
-    The trials of a bracket have consecutive numbers, so that its state is known from the trials alone. The trials of a
-    rung are compared once all of them have reached it; meanwhile the next bracket may begin. Where the space has fewer
-    settings than a bracket asks for, its rungs shrink in proportion, and at least one trial is trained completely.
+    The trials of a bracket are consecutive, so that its state is known from the trials alone. The trials of a rung are
+    compared once all of them have reached it; meanwhile the next bracket may begin. Where the space has fewer settings
+    than a bracket asks for, its rungs shrink in proportion, and at least one trial is trained completely.
+
+    Trials outside the space leave their brackets, and those after them move up: in a study that is resumed with another
+    space, all brackets are filled with trials that count. One that moves into a bracket in which trials train longer
+    before they are compared is trained as long.
 
     Attributes:
         inner: The strategy that chooses new settings.
@@ -97,7 +101,8 @@ class HyperbandStrategy:
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
         """A new setting for a bracket that isn't full, or the next trial to promote."""
-        number = max((trial.number for trial in trials), default=-1) + 1
+        trials = inside(trials)
+        number = len(trials)
         is_waiting = False
         for first, bracket in self._places():
             if number < first + bracket[0].trials and (self.max_trials is None or number < self.max_trials):
@@ -106,7 +111,9 @@ class HyperbandStrategy:
                     return replace(answer, epochs=self.max_epochs, pause_at=self._pause_of(bracket[0]))
                 if answer is Pause.WAIT:
                     return Pause.WAIT
-            members = _numbered(trials, first, bracket[0].trials)
+            members = trials[first : first + bracket[0].trials]
+            for trial in _behind(bracket, members):
+                return GoOn(trial.number, pause_at=self._pause_of(bracket[0]))
             for above, best, is_final in _promotions(bracket, members):
                 for trial in best if is_final else ():
                     if trial.is_paused and len(trial.best_so_far) < above.epochs:
@@ -114,12 +121,28 @@ class HyperbandStrategy:
             is_waiting |= any(not trial.state.ended for trial in members)
         return Pause.WAIT if is_waiting else Pause.DONE
 
+    @property
+    def plan(self) -> Mapping[str, int]:
+        """The numbers that decide which trials are in which bracket, and when they pause."""
+        return {"max_epochs": self.max_epochs, "factor": self.factor}
+
+    def has_place_for(self, trial: Trial) -> bool:
+        """Whether a trial is to train max_epochs, and pauses at a rung."""
+        pauses = {self._pause_of(rung) for _, bracket in self._places() for rung in bracket}
+        return trial.plan.epochs == self.max_epochs and trial.plan.pause_at in pauses
+
+    def goes_on_from(self, trials: Sequence[Trial]) -> bool:
+        """True: brackets that trials have left are filled with new ones."""
+        return True
+
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
         """The numbers of the paused trials that may still be promoted: the best of each rung so far."""
-        last = max((trial.number for trial in trials), default=-1)
+        trials = inside(trials)
+        last = len(trials) - 1
         numbers: set[int] = set()
         for first, bracket in self._places():
-            members = _numbered(trials, first, bracket[0].trials)
+            members = trials[first : first + bracket[0].trials]
+            numbers |= {trial.number for trial in _behind(bracket, members)}
             has_promoted = any(trial.plan.resumed_from is not None for trial in members)
             may_grow = last < first + bracket[0].trials - 1 and not has_promoted
             for above, best, is_final in _promotions(bracket, members, may_grow=may_grow):
@@ -146,8 +169,9 @@ def _members_of(rung: Rung, bracket: Bracket, entrants: int) -> int:
     return max(rung.trials * entrants // bracket[0].trials, 1)
 
 
-def _numbered(trials: Sequence[Trial], first: int, count: int) -> list[Trial]:
-    return [trial for trial in trials if first <= trial.number < first + count]
+def _behind(bracket: Bracket, members: Sequence[Trial]) -> list[Trial]:
+    """The paused trials that haven't reached the first rung, since they came from a bracket with an earlier one."""
+    return [trial for trial in members if trial.is_paused and len(trial.best_so_far) < bracket[0].epochs]
 
 
 def _promotions(

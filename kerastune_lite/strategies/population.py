@@ -16,7 +16,7 @@ import numpy as np
 
 from kerastune_lite.space import Choice, Parameter, Space, Value, is_number, same_value
 from kerastune_lite.strategies.strategy import Answer, Pause, Strategy, Suggestion
-from kerastune_lite.study.trial import Trial
+from kerastune_lite.study.trial import Trial, inside
 
 FACTORS = (0.8, 1.2)
 """A number is multiplied by one of these (Jaderberg et al. 2017, Appendix A)."""
@@ -34,8 +34,8 @@ class PopulationStrategy:
     """Trains a population in turns, after each of which the worst quarter takes over the weights of the best.
 
     Trial n is the turn n // population of member n % population, so the population's state is known from the trials
-    alone. A turn begins when all members have ended the one before. A member that failed, or whose training ended by
-    itself, takes over weights too.
+    alone. A turn begins when all members have ended the one before. A member that failed, whose training ended by
+    itself, or whose setting lies outside the space now, takes over weights too.
 
     Attributes:
         inner: The strategy that chooses the first settings.
@@ -71,21 +71,42 @@ class PopulationStrategy:
         if turn * self.interval >= self.epochs:
             return Pause.DONE
         before = self._members(trials, turn - 1)
-        if any(not trial.state.ended for trial in before):
+        if any(not trial.state.ended for trial in inside(before)):
             return Pause.WAIT
         until = (turn + 1) * self.interval
         pause_at = until if until < self.epochs else None
-        ranked = sorted((trial for trial in before if trial.is_paused), key=_by_score)
+        ranked = sorted((trial for trial in inside(before) if trial.is_paused), key=_by_score)
         if not ranked:
             return self._new(space, trials, rng, pause_at)
         quarter = self.population // SMALLEST
         worst = ranked[self.population - quarter :]
         own = next(trial for trial in before if trial.number % self.population == member)
-        if own.is_paused and own not in worst:
+        if own in ranked and own not in worst:
             return self._turn(own.values, pause_at, own.number)
         best = ranked[int(rng.integers(min(quarter, len(ranked))))]
         values = changed(best.values, space, self.layout, rng)
         return self._turn(values, pause_at, best.number)
+
+    @property
+    def plan(self) -> Mapping[str, int]:
+        """The numbers that decide which member's turn a trial is, and when it pauses."""
+        return {"population": self.population, "interval": self.interval, "epochs": self.epochs}
+
+    def has_place_for(self, trial: Trial) -> bool:
+        """Whether a trial is the turn that the plan has for its number."""
+        until = (trial.number // self.population + 1) * self.interval
+        pause_at = until if until < self.epochs else None
+        plan = trial.plan
+        return plan.continues_as_new_trial and plan.epochs == self.epochs and plan.pause_at == pause_at
+
+    def goes_on_from(self, trials: Sequence[Trial]) -> bool:
+        """Whether a member of the latest complete turn, or of a later one, lies in the space.
+
+        If not, nobody is left whose training goes on.
+        """
+        turns = max((trial.number for trial in trials), default=-1) + 1
+        first = (turns // self.population - 1) * self.population
+        return first < 0 or any(trial.number >= first for trial in inside(trials))
 
     def resumable(self, trials: Sequence[Trial]) -> set[int]:
         """The paused trials of the latest turn, and of the turn before until the latest one is complete."""
@@ -97,7 +118,7 @@ class PopulationStrategy:
 
     def _new(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator, pause_at: int | None) -> Answer:
         """A turn with a new setting; in a space with fewer settings than members, some of them are tried twice."""
-        answer = self.inner.suggest(space, trials, rng)
+        answer = self.inner.suggest(space, inside(trials), rng)
         if answer is Pause.WAIT:
             return answer
         values = answer.values if isinstance(answer, Suggestion) else space.decode(rng.random(len(space)))

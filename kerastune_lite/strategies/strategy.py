@@ -79,7 +79,8 @@ class Strategy(Protocol):
         Args:
             space: The parameters known so far; empty before the first build.
             trials: Every trial so far, in the order of their numbers, running ones included. Less is better in all of
-                their scores.
+                their scores. In a study that was resumed with another space, trials that lie outside of it are left
+                out; a PausingStrategy is given them too, and knows them by `trial.is_outside`.
             rng: A generator for this answer only, made from the study's seed and the next trial's number.
         """
         ...
@@ -92,6 +93,24 @@ StrategySource = Strategy | Callable[[int], Strategy]
 def strategy_of(source: StrategySource, seed: int) -> Strategy:
     """The strategy of a study with this seed."""
     return source if isinstance(source, Strategy) else source(seed)
+
+
+@runtime_checkable
+class PlannedStrategy(Strategy, Protocol):
+    """A strategy whose trials have their places in a plan, so that a study can't go on by another plan."""
+
+    @property
+    def plan(self) -> Mapping[str, int]:
+        """The numbers that the plan was made from, by their names."""
+        ...
+
+    def has_place_for(self, trial: Trial) -> bool:
+        """Whether a trial was begun as this plan would have begun it."""
+        ...
+
+    def goes_on_from(self, trials: Sequence[Trial]) -> bool:
+        """Whether the plan can go on after these trials, of which some may lie outside the space now."""
+        ...
 
 
 @runtime_checkable

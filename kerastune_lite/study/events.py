@@ -2,7 +2,8 @@
 
 A study is folded from these (study.py) and a view is shown them. Nothing else knows the names of a journal's fields:
 each type writes itself with `to_json` and reads itself with `from_json`. The events of a search's begin and end are
-shown to views only: a study has as many searches as it was resumed, and none of them is a fact about its trials.
+shown to views only: a study has as many searches as it was resumed, and none of them is a fact about its trials. What
+one is done with is journaled where it changes, since the scores of trials depend on it.
 """
 
 from __future__ import annotations
@@ -70,6 +71,58 @@ class ParameterLearned:
     def from_json(cls, line: Line) -> Self:
         """The event of a journal's line."""
         return cls(parameter=parameter_from_json(line))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceReviewed:
+    """build_fn was asked again with the settings of earlier trials: what it no longer asks for is known now.
+
+    Attributes:
+        differing: The numbers of all trials of which it no longer asks for the same parameters. Earlier lines of this
+            kind no longer count.
+        dropped: The names of the parameters that no longer belong to the space.
+    """
+
+    kind: ClassVar[str] = "note"
+    key: ClassVar[str] = "differing"
+    is_flushed: ClassVar[bool] = True
+
+    differing: tuple[int, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {"differing": list(self.differing), "dropped": list(self.dropped)}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(differing=tuple(line["differing"]), dropped=tuple(line.get("dropped", ())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchDescribed:
+    """A search begins that is done with something else than the one before it, or is the first one.
+
+    Attributes:
+        description: What it is done with: the strategy's plan, epochs and arguments of `fit`, a summary of the data,
+            and versions. A mapping of names to what JSON can hold.
+    """
+
+    kind: ClassVar[str] = "note"
+    key: ClassVar[str] = "search"
+    is_flushed: ClassVar[bool] = False
+
+    description: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the journal's line."""
+        return {"search": dict(self.description)}
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """The event of a journal's line."""
+        return cls(description=ReadOnlyDict(dict(line["search"])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -437,6 +490,8 @@ class SearchEnded:
 JournaledEvent = (
     StudyBegun
     | ParameterLearned
+    | SpaceReviewed
+    | SearchDescribed
     | TrialBegun
     | ParametersKnown
     | EpochsKnown
@@ -455,6 +510,7 @@ _BY_KIND: Mapping[str, type[JournaledEvent]] = {
     each.kind: each for each in (StudyBegun, ParameterLearned, TrialBegun, EpochEnded, TrialEnded)
 }
 _NOTES = (ParametersKnown, EpochsKnown, WorkerLost, Confirmed, ConfirmationFailed)
+_NOTES_ON_STUDIES = (SpaceReviewed, SearchDescribed)
 
 
 def event_of(line: Line) -> JournaledEvent | None:
@@ -467,8 +523,10 @@ def event_of(line: Line) -> JournaledEvent | None:
     """
     kind = line["event"]
     if kind == "note":
-        note = next((note for note in _NOTES if note.key in line), None)
-        return None if note is None or "trial" not in line else note.from_json(line)
+        # A version that doesn't know a note's key passes it over: so a new kind of event is a note with a new key.
+        notes = _NOTES if "trial" in line else _NOTES_ON_STUDIES
+        note = next((note for note in notes if note.key in line), None)
+        return None if note is None else note.from_json(line)
     if kind not in _BY_KIND:
         raise ValueError(f"unknown event {kind!r}; a newer kerastune_lite may have written it")
     return _BY_KIND[kind].from_json(line)

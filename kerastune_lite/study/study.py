@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
-from kerastune_lite.space import OptionLabel, Space, Value
+from kerastune_lite.space import OptionLabel, Parameter, Space, Value
 from kerastune_lite.study.events import (
     Confirmed,
     EpochEnded,
@@ -22,6 +22,8 @@ from kerastune_lite.study.events import (
     JournaledEvent,
     ParameterLearned,
     ParametersKnown,
+    SearchDescribed,
+    SpaceReviewed,
     StudyBegun,
     TrialBegun,
     TrialEnded,
@@ -29,11 +31,11 @@ from kerastune_lite.study.events import (
 )
 from kerastune_lite.study.files import expanded
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
-from kerastune_lite.study.labels import resolved
+from kerastune_lite.study.labels import moved, resolved
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.trial import Trial, best_first
+from kerastune_lite.study.trial import Trial, best_first, inside
 
 if TYPE_CHECKING:
     import pandas
@@ -49,6 +51,7 @@ class _Derived:
         record: The record.
         space: The space whose options took the place of labels; None where there were no labels.
         objective: The objective that its epochs were scored by.
+        is_outside: Whether it lies outside the space.
         trial: The trial as a person sees it.
         minimised: The trial as a strategy sees it; None until one is asked.
     """
@@ -56,12 +59,15 @@ class _Derived:
     record: Trial
     space: Space | None
     objective: Objective | None
+    is_outside: bool
     trial: Trial
     minimised: Trial | None = None
 
-    def is_of(self, record: Trial, space: Space, objective: Objective | None) -> bool:
+    def is_of(self, record: Trial, space: Space, objective: Objective | None, *, is_outside: bool) -> bool:
         """Whether it was derived from these."""
-        return self.record is record and self.objective is objective and (self.space is None or self.space is space)
+        has_same_space = self.space is None or self.space is space
+        is_same = self.record is record and self.objective is objective and self.is_outside == is_outside
+        return is_same and has_same_space
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,9 @@ class Study:
         space: The parameters known so far.
         records: Every trial by its number.
         damages: What was wrong with the journal, a sentence each.
+        differing: The numbers of the trials of which build_fn, asked again, no longer asks for the same parameters.
+        outranged: The numbers of the trials with a value that its parameter no longer takes.
+        latest_search: What the latest search was done with, as its journal line has it.
     """
 
     directory: Path
@@ -83,6 +92,9 @@ class Study:
     space: Space = field(default_factory=Space)
     records: Mapping[int, Trial] = field(default_factory=dict)
     damages: Sequence[str] = ()
+    differing: frozenset[int] = frozenset()
+    outranged: frozenset[int] = frozenset()
+    latest_search: Mapping[str, Any] | None = None
     _derived: dict[int, _Derived] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -121,7 +133,12 @@ class Study:
             case StudyBegun():
                 return dataclasses.replace(self, objective=event.objective, seed=event.seed)
             case ParameterLearned():
-                return dataclasses.replace(self, space=self.space.with_parameter(event.parameter))
+                return self._learning(event.parameter)
+            case SpaceReviewed():
+                space = self.space.without(event.dropped)
+                return dataclasses.replace(self, space=space, differing=frozenset(event.differing))
+            case SearchDescribed():
+                return dataclasses.replace(self, latest_search=event.description)
             case TrialBegun():
                 source = None if event.plan.resumed_from is None else self.records.get(event.plan.resumed_from)
                 return self._with(_begun(event, source))
@@ -149,7 +166,24 @@ class Study:
         return self.records.get(number) or Trial(number=number)
 
     def _with(self, trial: Trial) -> Study:
-        return dataclasses.replace(self, records={**self.records, trial.number: trial})
+        outranged, known = self.outranged, self.records.get(trial.number)
+        has_other_values = known is None or known.values is not trial.values
+        if has_other_values and self.space.contains(trial.values) == (trial.number in outranged):
+            outranged = outranged ^ {trial.number}
+        return dataclasses.replace(self, records={**self.records, trial.number: trial}, outranged=outranged)
+
+    def _learning(self, parameter: Parameter) -> Study:
+        """The study once a parameter is known, or known with another range: some trials may have values outside it."""
+        before, space = self.space.get(parameter.name), self.space.replacing(parameter)
+        if before is not None and before.range() == parameter.range() and before.kind == parameter.kind:
+            return self.with_space(space)
+        records = dict(self.records)
+        for number, record in self.records.items():
+            values = record.values if before is None else moved(record.values, before, parameter)
+            if values is not record.values:
+                records[number] = dataclasses.replace(record, values=values)
+        outranged = frozenset(number for number, record in records.items() if not space.contains(record.values))
+        return dataclasses.replace(self, space=space, records=records, outranged=outranged)
 
     def with_space(self, space: Space) -> Study:
         """The study with parameters as build_fn gave them, whose options are objects where the journal has labels."""
@@ -159,6 +193,15 @@ class Study:
     def trials(self) -> tuple[Trial, ...]:
         """All trials, in the order of their numbers."""
         return tuple(self.trial(number) for number in sorted(self.records))
+
+    @property
+    def outside(self) -> tuple[Trial, ...]:
+        """The trials that lie outside the space as build_fn asked for it last; they are in `trials` too.
+
+        Their setting has a value that its parameter no longer takes, or other parameters than build_fn asks for with
+        that setting now. They don't count: not for the best, nor for `max_trials`, nor for what is tried next.
+        """
+        return tuple(trial for trial in self.trials if trial.is_outside)
 
     def trial(self, number: int) -> Trial:
         """The trial of a number, with the options themselves in place of their labels where the space has them."""
@@ -170,15 +213,18 @@ class Study:
         The study after an event keeps it: a search asks for all of its trials again and again.
         """
         record, known = self.records[number], self._derived.get(number)
-        if known is not None and known.is_of(record, self.space, self.objective):
+        is_outside = number in self.outranged or number in self.differing
+        if known is not None and known.is_of(record, self.space, self.objective, is_outside=is_outside):
             return known
         has_labels = any(isinstance(value, OptionLabel) for value in record.values.values())
         trial = dataclasses.replace(
             record,
             values=resolved(record.values, self.space) if has_labels else record.values,
             best_so_far=tuple(self._sign * score for score in self._best_so_far(record)),
+            is_outside=is_outside,
         )
-        known = self._derived[number] = _Derived(record, self.space if has_labels else None, self.objective, trial)
+        space = self.space if has_labels else None
+        known = self._derived[number] = _Derived(record, space, self.objective, is_outside, trial)
         return known
 
     @property
@@ -187,7 +233,7 @@ class Study:
         best = self._ranked()[:1]
         if best:
             return best[0]
-        states = [trial.state.value for trial in self.trials]
+        states = ["outside the space" if trial.is_outside else trial.state.value for trial in self.trials]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "no trials"
         failure = next((trial.error for trial in self.trials if trial.error), None)
         raise NoResultError(
@@ -215,7 +261,10 @@ class Study:
         return tuple(stages)
 
     def to_minimise(self) -> tuple[Trial, ...]:
-        """All trials with their scores turned so that less is better, as a strategy is given them."""
+        """All trials with their scores turned so that less is better, as a strategy that pauses trials is given them.
+
+        Other strategies are given those that lie in the space.
+        """
         return tuple(self._minimised(self._derived_from(number)) for number in sorted(self.records))
 
     def _minimised(self, derived: _Derived) -> Trial:
@@ -331,7 +380,7 @@ class Study:
         if self.objective is None:
             return []
         direction = self.objective.direction or direction_of_name(self.objective.name)
-        return best_first(self.trials, direction) if direction else []
+        return best_first(inside(self.trials), direction) if direction else []
 
 
 def _begun(event: TrialBegun, source: Trial | None) -> Trial:

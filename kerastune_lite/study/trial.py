@@ -151,6 +151,8 @@ class Trial:
         notes: Remarks of the search, such as "enqueued".
         epochs: How many epochs it was to train for, where that is known.
         plan: What the strategy decided of its training.
+        is_outside: Whether its setting lies outside the space as build_fn asks for it now. It stays in the record and
+            doesn't count: it is never the best, and no strategy learns from it.
     """
 
     number: int
@@ -175,6 +177,7 @@ class Trial:
     notes: tuple[Note, ...] = ()
     epochs: int | None = None
     plan: TrialPlan = field(default_factory=TrialPlan)
+    is_outside: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):
@@ -233,6 +236,11 @@ class Trial:
     def confirmed_spread(self) -> float | None:
         """The standard deviation of the confirmations; None with fewer than two."""
         return statistics.stdev(self.confirmations) if len(self.confirmations) > 1 else None
+
+
+def inside(trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """The trials that count: those that lie in the space as build_fn asks for it now."""
+    return tuple(trial for trial in trials if not trial.is_outside)
 
 
 def best_first(trials: Iterable[Trial], direction: Direction) -> list[Trial]:

@@ -36,7 +36,8 @@ class StudyWriter:
     def __init__(
         self, journal: Journal, study: Study, *, remarks: Sequence[str] = (), views: Sequence[View] = ()
     ) -> None:
-        self.study = study
+        # What the journal says of the space is what earlier searches asked for.
+        self.study = study.with_space(study.space.as_remembered())
         self.is_resumed = bool(study.records)
         self.remarks: Sequence[str] = tuple(remarks)
         self._journal = journal
@@ -102,11 +103,9 @@ class StudyWriter:
             view(event, self.study)
 
     def learn(self, space: Space) -> None:
-        """Journals the parameters that are new in a space, and takes over its options as objects."""
-        for parameter in space:
-            known = self.study.space.get(parameter.name)
-            if known is None or known.describe() != parameter.describe():
-                self.append(ParameterLearned(parameter=parameter))
+        """Journals the parameters that are new or changed in a space, and takes over its options as objects."""
+        for event in _news(self.study.space, space):
+            self.append(event)
         self.study = self.study.with_space(space)
 
     def settle(self, objective: Objective) -> None:
@@ -117,6 +116,47 @@ class StudyWriter:
     def close(self) -> None:
         """Flushes and closes the journal."""
         self._journal.close()
+
+
+class Draft:
+    """Changes of a study that may still be given up: nothing is journaled before they are carried out.
+
+    Attributes:
+        study: The study as it would be.
+
+    Args:
+        study: The study as it is.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self._events: list[JournaledEvent] = []
+
+    def append(self, event: JournaledEvent) -> None:
+        """Folds an event into the study."""
+        self.study = self.study.after(event)
+        self._events.append(event)
+
+    def learn(self, space: Space) -> None:
+        """Takes over a space, as `StudyWriter.learn` does."""
+        for event in _news(self.study.space, space):
+            self.append(event)
+        self.study = self.study.with_space(space)
+
+    def carry_out(self, writer: StudyWriter) -> None:
+        """Journals the changes in a study that hasn't changed since."""
+        for event in self._events:
+            writer.append(event)
+        writer.study = writer.study.with_space(self.study.space)
+
+
+def _news(known: Space, space: Space) -> list[ParameterLearned]:
+    """What is new or changed in a space that has grown out of a known one."""
+    return [
+        ParameterLearned(parameter=parameter)
+        for parameter in space
+        if (before := known.get(parameter.name)) is None or before.describe() != parameter.describe()
+    ]
 
 
 def mismatch(directory: Path, difference: str) -> str:

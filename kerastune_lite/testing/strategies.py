@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -184,6 +185,16 @@ class StrategyContract:
             for workers in (1, 3):
                 for fails in (False, True):
                     self.searched(space, workers=workers, fails=fails)  # raises where it isn't so
+
+    def test_no_trial_outside_the_space_is_continued(self) -> None:
+        """Where a study was resumed with another space, trials outside of it can't be trained further."""
+        strategy = self.strategy()
+        for step in self._steps()[::5] if isinstance(strategy, PausingStrategy) else ():
+            trials = [dataclasses.replace(t, is_outside=t.number % 2 == 0) for t in step.trials]
+            answer = strategy.suggest(step.space, trials, suggestion_rng(0, len(trials)))
+            is_continued = isinstance(answer, GoOn) and any(t.is_outside and t.number == answer.number for t in trials)
+
+            assert not is_continued, f"{answer!r} continues a trial whose is_outside is true"
 
     def test_what_is_resumable_is_paused(self) -> None:
         """`resumable` names no trial that isn't paused."""

@@ -48,14 +48,25 @@ def own_fit_of(build_fn: BuildFunction | Builder) -> Callable[..., Any] | None:
     return getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
 
 
-def built_with(build_fn: BuildFunction | Builder, values: Mapping[str, Value], objective: Objective) -> Built:
+def built_with(
+    build_fn: BuildFunction | Builder,
+    values: Mapping[str, Value],
+    objective: Objective,
+    fixed: Mapping[str, Value] | None = None,
+) -> Built:
     """What build_fn returns for a setting, outside of any trial.
+
+    Args:
+        build_fn: The function or object.
+        values: The setting; what it leaves out has its first value.
+        objective: What a dict of metrics has to hold.
+        fixed: Values that parameters are held at.
 
     Raises:
         BuildError: As `interpret` does.
         ObjectiveError: As `interpret` does.
     """
-    return interpret(builder_of(build_fn)(HyperParameters(values)), objective)
+    return interpret(builder_of(build_fn)(HyperParameters(values, fixed=fixed)), objective)
 
 
 def interpret(returned: Any, objective: Objective) -> Built:

@@ -30,7 +30,10 @@ STOPPING = (keras.callbacks.EarlyStopping, EarlyStopping, TargetReached, TimeLim
 
 
 def built(
-    build_fn: BuildFunction | Builder, values: Mapping[str, Value], objective: Objective
+    build_fn: BuildFunction | Builder,
+    values: Mapping[str, Value],
+    objective: Objective,
+    fixed: Mapping[str, Value] | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """A fresh, compiled model of a setting, and the arguments of `fit` that build_fn decided with it.
 
@@ -38,7 +41,7 @@ def built(
         NoResultError: build_fn gives back no model.
         KerastuneError: build_fn refuses a value, or returned something that can't be trained.
     """
-    result = _built(build_fn, HyperParameters(values), objective)
+    result = _built(build_fn, HyperParameters(values, fixed=fixed), objective)
     return _model_of(result), dict(result.fit_arguments or {})
 
 
@@ -105,7 +108,7 @@ def retrained(
     """
     if trial.seed is not None:
         keras.utils.set_random_seed(trial.seed)
-    hp = HyperParameters(trial.values)
+    hp = HyperParameters(trial.values, fixed=shared.fixed)
     result = _built(shared.build_fn, hp, Objective("loss"))
     model, own_fit = _model_of(result), own_fit_of(shared.build_fn)
     if result.result is not None:

@@ -110,7 +110,7 @@ class Training:
             Exception: Whatever the user's code or Keras raises.
         """
         started = time.monotonic()
-        hp = HyperParameters(self.values, self.request.space, self._fill)
+        hp = HyperParameters(self.values, self.request.space, self._fill, self.shared.fixed)
         keras.utils.set_random_seed(self.seed)
         reset_layer_names()
         try:

@@ -14,14 +14,16 @@ from kerastune_lite.training.keras_internals import reset_layer_names, trained_s
 from kerastune_lite.training.pausing import build_on
 
 
-def weight_shapes_of(build_fn: BuildFunction | Builder, data: TrainingData, values: Mapping[str, Value]) -> Hashable:
+def weight_shapes_of(
+    build_fn: BuildFunction | Builder, data: TrainingData, fixed: Mapping[str, Value], values: Mapping[str, Value]
+) -> Hashable:
     """Names, shapes and types of all variables of the model that a setting builds, and of its optimizer.
 
     Where it can't be built, the error and the values instead: equal to no other setting's.
     """
     reset_layer_names()
     try:
-        built = built_with(build_fn, values, Objective("loss"))
+        built = built_with(build_fn, values, Objective("loss"), fixed)
         has_own_fit = own_fit_of(build_fn) is not None
         arguments = fit_arguments(built, data, None, Objective("loss"), has_own_fit=has_own_fit)
         model = built.model

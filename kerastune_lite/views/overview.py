@@ -14,10 +14,12 @@ def overview(study: Study, n: int, *, is_running: bool) -> str:
     counts = ", ".join(f"{states.count(state)} {state.value}" for state in TrialState if state in states)
     objective = study.objective
     named = f"{objective.name} ({objective.direction or 'direction not known yet'})" if objective else "unknown"
+    outside = [f"outside    {len(study.outside)} of them: the space was changed, and they don't count"]
     lines = [
         f"study      {study.directory}",
         f"objective  {named}",
         f"trials     {len(trials)}" + (f": {counts}" if counts else ""),
+        *(outside if study.outside else []),
         f"search     {'running now' if is_running else 'not running'}",
         *(f"damaged    {damage}" for damage in study.damages),
         "",

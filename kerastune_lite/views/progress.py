@@ -16,13 +16,15 @@ from kerastune_lite.study.events import (
     Event,
     ParameterLearned,
     SearchBegun,
+    SearchDescribed,
     SearchEnded,
+    SpaceReviewed,
     StudyBegun,
     TrialEnded,
     WorkerLost,
 )
 from kerastune_lite.study.leaderboard import confirmed_text, duration_text, epoch_text, score_text, values_text
-from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, inside
 
 SHOWN_NOTES = ("checkpoint", "model", "score", "leak")
 """Kinds of notes that change what a trial is worth, or what a person can do with it, so that they stand in its line."""
@@ -59,7 +61,7 @@ class Progress:
                 self._begin(event, study)
             case SearchEnded():
                 self._end(event, study)
-            case StudyBegun() | ParameterLearned():
+            case StudyBegun() | ParameterLearned() | SpaceReviewed() | SearchDescribed():
                 pass
             case _ if event.trial not in study.records:
                 pass
@@ -89,7 +91,7 @@ class Progress:
             self._print(f"{study.directory}: {remark}")
         finished = sum(trial.state.ended for trial in study.trials)
         if study.records:
-            unfinished = len(study.records) - finished
+            unfinished = sum(not trial.state.ended for trial in inside(study.trials))
             again = f", {unfinished} to run again" if unfinished else ""
             self._print(f"resuming the study in {study.directory}: {finished} finished trials found{again}")
         else:
@@ -141,10 +143,12 @@ class Progress:
         return "  ".join([*parts, *self._outlook(study)])
 
     def _of(self, trial: Trial, study: Study) -> str:
-        """Which of how many trials it is, where that is bounded; those that were rejected don't count."""
+        """Which of how many trials it is, where that is bounded, of those that count for it."""
         if not self._search.max_trials or trial.is_rejected:
             return ""
-        earlier = sum(not t.is_rejected for t in study.records.values() if t.number < trial.number)
+        outside = {other.number for other in study.outside}
+        counted = (t for t in study.records.values() if not t.is_rejected and t.number not in outside)
+        earlier = sum(other.number < trial.number for other in counted)
         return f" ({earlier + 1} of {self._search.max_trials})"
 
     def _outlook(self, study: Study) -> list[str]:

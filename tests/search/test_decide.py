@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -240,3 +241,63 @@ def test_the_same_question_gets_the_same_decision():
     known = study(trial(0))
 
     assert decided(known) == decided(known)
+
+
+def outside(*trials):
+    """A study in which the trials of even numbers lie outside the space."""
+    known = study(*trials)
+    return dataclasses.replace(known, differing=frozenset(each.number for each in trials if each.number % 2 == 0))
+
+
+@dataclass(frozen=True)
+class Given:
+    """Remembers which trials it was given."""
+
+    numbers: list
+
+    def suggest(self, space, trials, rng):
+        self.numbers.append([trial.number for trial in trials])
+        return SEVEN
+
+
+@dataclass(frozen=True)
+class GivenPausing(Given):
+    ending = "the strategy is at its end"
+
+    def resumable(self, trials):
+        return set()
+
+
+@pytest.mark.parametrize(("strategy", "numbers"), [(Given, [1, 3]), (GivenPausing, [0, 1, 2, 3])])
+def test_a_strategy_is_given_the_trials_inside_and_one_that_pauses_trials_all_of_them(strategy, numbers):
+    asked = strategy([])
+
+    decided(outside(*map(trial, range(4))), asked)
+
+    assert asked.numbers == [numbers]
+
+
+@pytest.mark.parametrize("answer", [SEVEN, AlwaysPausing(SEVEN)])
+def test_trials_outside_the_space_do_not_count_for_max_trials(answer):
+    known = outside(*map(trial, range(4)))
+
+    assert decided(known, answer, max_trials=3).begun.trial == 4
+    assert decided(known, answer, max_trials=2) == Done("2 trials are done")
+
+
+@pytest.mark.parametrize("state", [RUNNING, TrialState.INTERRUPTED])
+def test_a_trial_outside_the_space_is_not_begun_again(state):
+    assert decided(outside(trial(0, state), trial(1))).begun.trial == 2
+
+
+def test_a_paused_trial_outside_the_space_cannot_be_continued_with_its_own_values():
+    paused = trial(0, STOPPED, curves=(({"loss": 1.0},),), plan=TrialPlan(epochs=9, pause_at=1))
+
+    with pytest.raises(ValueError, match="continue trial 0, whose setting lies outside the space"):
+        decided(outside(paused), AlwaysPausing(GoOn(0)))
+
+
+def test_trials_outside_the_space_say_nothing_of_what_the_next_one_is_asked():
+    known = outside(trial(0, values={"units": 1, "gone": 1}), trial(1), trial(3, RUNNING))
+
+    assert isinstance(decided(known, running=[3], awaiting=[3]), Start)

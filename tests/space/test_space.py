@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 
 import numpy as np
 import pytest
 
-from kerastune_lite import SpaceError
+from kerastune_lite import RangeChangedError, SpaceError
 from kerastune_lite.space import (
     UNSET,
     Boolean,
@@ -20,6 +21,7 @@ from kerastune_lite.space import (
     OptionLabel,
     Space,
     label_of,
+    moved_label,
     parameter_from_json,
     same_value,
 )
@@ -242,3 +244,84 @@ def test_no_default_stays_no_default_in_another_process():
 
     assert parameter.default is UNSET
     assert "default" not in parameter.describe()
+
+
+def test_what_is_asked_takes_the_place_of_what_is_remembered_once():
+    before = Space([Int(name="a", low=1, high=2), Int(name="b", low=1, high=2)]).as_remembered()
+
+    now = before.with_parameter(Int(name="a", low=2, high=9, default=3))
+
+    assert [str(parameter) for parameter in now] == ["int 'a' (low=2, high=9)", "int 'b' (low=1, high=2)"]
+    assert now.remembered == {"b"}
+    with pytest.raises(RangeChangedError):
+        now.with_parameter(Int(name="a", low=1, high=2))
+
+
+@pytest.mark.parametrize("other", [Float(name="a", low=1.0, high=2.0), Choice(name="a", options=(1, 2))])
+def test_a_remembered_parameter_keeps_its_kind(other):
+    remembered = Space([Int(name="a", low=1, high=2)]).as_remembered()
+
+    with pytest.raises(RangeChangedError):
+        remembered.with_parameter(other)
+    assert remembered.conflicts([other]) == [f"its int 'a' (low=1, high=2), and this search's {other}"]
+
+
+def test_a_remembered_parameter_may_be_held_and_set_free():
+    one, free = Fixed(name="a", options=(2,)), Int(name="a", low=1, high=2)
+
+    assert list(Space([free]).as_remembered().with_parameter(one)) == [one]
+    assert list(Space([one]).as_remembered().with_parameter(free)) == [free]
+    assert Space([free]).as_remembered().conflicts([one]) == []
+
+
+def test_a_space_contains_the_settings_whose_values_its_parameters_take():
+    space = Space([Int(name="a", low=1, high=2), Choice(name="b", options=(first, len))])
+
+    assert space.contains({"a": 2, "b": first, "unknown": 5})
+    assert space.contains({"b": OptionLabel(label_of(len), 1)})
+    assert not space.contains({"a": 3})
+    assert not space.contains({"b": OptionLabel(label_of(len), 0)})
+
+
+def choice(*options):
+    return Choice(name="p", options=options)
+
+
+def place_of(option, place, *choices):
+    label = OptionLabel(label_of(option), place)
+    for before, now in itertools.pairwise(choices):
+        label = moved_label(label, before, now)
+    return label.place if choices[-1].contains(label) else None
+
+
+ONE, OTHER = (lambda: 1), (lambda: 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "choices", "expected"),
+    [
+        (len, 1, [choice(first, len), choice(first, max, len)], 2),
+        (len, 1, [choice(first, len), choice(len, first)], 0),
+        (len, 1, [choice(first, len), choice(first, max)], None),
+        (len, 1, [choice(first, len), choice(first), choice(len, first)], 0),
+        (ONE, 0, [choice(ONE, OTHER), choice(len, ONE, OTHER)], 1),
+        (OTHER, 1, [choice(ONE, OTHER), choice(len, ONE, OTHER)], 2),
+        (OTHER, 1, [choice(ONE, OTHER), choice(OTHER)], None),
+        (OTHER, 1, [choice(ONE, OTHER), choice(OTHER), choice(ONE, OTHER)], None),
+        (len, 1, [choice(first, len), Fixed(name="p", options=(len,))], 0),
+        (len, 1, [choice(first, len), Fixed(name="p", options=(first,)), choice(first, len)], 1),
+        ((1, 2), 0, [choice((1, 2), 3), choice(3, (1, 2))], 1),
+    ],
+)
+def test_a_label_is_found_among_other_options_where_it_can_be_told_apart(option, place, choices, expected):
+    assert place_of(option, place, *choices) == expected
+
+
+def test_a_parameter_that_comes_to_depend_on_a_later_one_stands_after_it():
+    space = Space([Int(name="child", low=1, high=2), Int(name="parent", low=1, high=2)]).as_remembered()
+    child = Int(name="child", low=1, high=3, conditions=(Condition("parent", (2,)),))
+
+    now = space.with_parameter(Int(name="parent", low=1, high=2)).with_parameter(child)
+
+    assert [parameter.name for parameter in now] == ["parent", "child"]
+    assert now.decode([0.9, 0.9]) == {"parent": 2, "child": 3}

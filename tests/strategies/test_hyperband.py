@@ -238,3 +238,53 @@ def test_it_says_that_its_trials_pause():
 def test_impossible_settings_are_refused(settings, received):
     with pytest.raises(ValueError, match=received):
         strategy(**settings)
+
+
+def narrowed(simulation, low):
+    """Marks the trials below `low` as outside, as a study does that is resumed with a narrower space."""
+    for number, trial in simulation.trials.items():
+        simulation.trials[number] = dataclasses.replace(trial, is_outside=trial.values["x"] < low)
+
+
+def test_trials_that_leave_the_space_make_room_for_others_and_are_never_continued():
+    simulation = Simulation(HyperbandStrategy(RandomStrategy(), max_epochs=9, factor=3))
+    for _ in range(6):
+        simulation.end(simulation.begin(simulation.ask()))
+    narrowed(simulation, 0.5)
+    simulation.space = Space((Float(name="x", low=0.5, high=1.0),))
+    gone = {number for number, trial in simulation.trials.items() if trial.is_outside}
+    assert gone
+
+    while not isinstance(answer := simulation.ask(), Pause):
+        assert not (isinstance(answer, GoOn) and answer.number in gone)
+        simulation.end(simulation.begin(answer))
+
+    assert answer is Pause.DONE
+    assert len(simulation.trials) - len(gone) == 9 + 3 + 3
+    assert not simulation.strategy.resumable(simulation.known) & gone
+
+
+def test_a_trial_that_moves_to_a_later_bracket_is_trained_as_long_as_the_others_there():
+    simulation = Simulation(HyperbandStrategy(RandomStrategy(), max_epochs=9, factor=3))
+    for _ in range(6):
+        simulation.end(simulation.begin(simulation.ask()))
+    narrowed(simulation, 0.5)
+    while not isinstance(answer := simulation.ask(), Pause):
+        simulation.end(simulation.begin(answer))
+    narrowed(simulation, 0.0)
+    while not isinstance(answer := simulation.ask(), Pause):
+        simulation.end(simulation.begin(answer))
+
+    assert answer is Pause.DONE
+    ends = [len(trial.best_so_far) for trial in simulation.known]
+    assert all(end >= 3 for end in ends[9:12])
+    assert all(end == 9 for end in ends[12:15])
+
+
+@pytest.mark.parametrize("plan", [{}, {"epochs": 27}, {"epochs": 9, "pause_at": 2}])
+def test_a_trial_of_another_plan_has_no_place(plan):
+    strategy = HyperbandStrategy(RandomStrategy(), max_epochs=9, factor=3)
+
+    assert not strategy.has_place_for(Trial(number=0, plan=TrialPlan(**plan)))
+    assert strategy.has_place_for(Trial(number=0, plan=TrialPlan(epochs=9, pause_at=3)))
+    assert strategy.plan == {"max_epochs": 9, "factor": 3}

@@ -10,7 +10,7 @@ import pytest
 from kerastune_lite.space import Choice, Float, Int, Space
 from kerastune_lite.strategies.population import PopulationStrategy, changed
 from kerastune_lite.strategies.random_search import RandomStrategy
-from kerastune_lite.strategies.strategy import Pause, PausingStrategy
+from kerastune_lite.strategies.strategy import Pause, PausingStrategy, Suggestion
 from kerastune_lite.study.trial import Trial, TrialPlan, TrialState
 
 SPACE = Space((Float(name="rate", low=1e-4, high=1.0, log=True), Int(name="units", low=2, high=64)))
@@ -93,6 +93,45 @@ def test_members_that_failed_or_ended_by_themselves_take_over_too():
     assert {sources[4], sources[6]} <= {1, 3}
     # Those two are a quarter of the population already.
     assert [sources[n] for n in (0, 1, 2, 3, 5, 7)] == [0, 1, 2, 3, 5, 7]
+
+
+def outside(trial):
+    return dataclasses.replace(trial, is_outside=True)
+
+
+def test_a_member_outside_the_space_takes_over_from_one_inside_and_nobody_from_it():
+    trials = turn([0.8, 0.1, 0.3, 0.2, 0.5, 0.9, 0.4, 0.6])
+    trials[1], trials[2] = outside(trials[1]), outside(trials[2])
+    sources = [suggestion.resume_from for suggestion in asked(trials)]
+
+    assert {sources[1], sources[2]} <= {3, 6}
+    assert not {1, 2} & set(sources)
+
+
+def test_a_turn_does_not_wait_for_a_member_outside_the_space():
+    trials = [*turn([0.1] * 7), outside(member(7, 0.0, RUNNING))]
+
+    assert isinstance(strategy().suggest(SPACE, trials, np.random.default_rng(0)), Suggestion)
+
+
+def test_a_population_goes_on_from_the_members_that_lie_in_the_space():
+    trials = turn([0.1] * 8)
+    nobody = [outside(trial) for trial in trials]
+
+    assert strategy().goes_on_from([])
+    assert strategy().goes_on_from(nobody[:7])
+    assert strategy().goes_on_from([*nobody[:7], trials[7]])
+    assert not strategy().goes_on_from(nobody)
+
+
+@pytest.mark.parametrize("plan", [{}, {"pause_at": 4}, {"epochs": 8}, {"continues_as_new_trial": False}])
+def test_a_trial_of_another_plan_has_no_place(plan):
+    begun = TrialPlan(epochs=10, pause_at=2, continues_as_new_trial=True)
+    trial = dataclasses.replace(member(3, 0.1), plan=begun)
+
+    assert strategy().has_place_for(trial)
+    other = TrialPlan() if not plan else dataclasses.replace(trial.plan, **plan)
+    assert not strategy().has_place_for(dataclasses.replace(trial, plan=other))
 
 
 def test_a_population_that_failed_as_a_whole_begins_anew():

@@ -14,6 +14,7 @@ from kerastune_lite import GridSearch, NoResultError, Objective, Study, StudyErr
 from kerastune_lite.space import Boolean, Choice, Float, Space
 from kerastune_lite.study.journal import Reading
 from kerastune_lite.study.labels import values_to_json
+from kerastune_lite.views.overview import overview
 
 TIME = "2026-01-01T00:00:00+00:00"
 
@@ -258,3 +259,57 @@ def test_how_a_trial_was_trained_is_told_from_why(tmp_path):
     trained = study.trials[0].trained
     assert (trained.how, trained.reason) == ("fit", "the data is a generator: it can't be shared")
     assert study.trials[0].engine == "fit: the data is a generator: it can't be shared"
+
+
+def asked_for(low, high):
+    return {"event": "parameter", "name": "x", "kind": "int", "low": low, "high": high, "step": None, "log": False}
+
+
+def test_the_latest_range_decides_which_trials_lie_in_the_space(tmp_path):
+    trials = [ended(number, 0.1 * number, x=number) for number in range(1, 5)]
+
+    narrowed = study_of(tmp_path, asked_for(1, 4), *trials, asked_for(2, 3))
+    widened = study_of(tmp_path, asked_for(1, 4), *trials, asked_for(2, 3), asked_for(1, 9))
+
+    assert [trial.number for trial in narrowed.outside] == [1, 4]
+    assert (narrowed.best.number, [trial.number for trial in narrowed.leaderboard()]) == (3, [3, 2])
+    assert [trial.is_outside for trial in narrowed.trials] == [True, False, False, True]
+    assert (widened.outside, widened.best.number) == ((), 4)
+
+
+def test_the_latest_review_decides_which_trials_differ_and_what_left_the_space(tmp_path):
+    events = [asked_for(1, 4), ended(1, 0.1, x=1), ended(2, 0.2, x=2)]
+    first = {"event": "note", "differing": [1, 2], "dropped": ["x"]}
+    second = {"event": "note", "differing": [1], "dropped": []}
+
+    assert len(study_of(tmp_path, *events, first).space) == 0
+    assert [trial.number for trial in study_of(tmp_path, *events, first).outside] == [1, 2]
+    assert [trial.number for trial in study_of(tmp_path, *events, first, asked_for(1, 4), second).outside] == [1]
+
+
+def test_a_trial_whose_parameters_line_was_damaged_counts(tmp_path):
+    assert study_of(tmp_path, ended(1, 0.1, x=1)).outside == ()
+
+
+def test_a_note_without_a_trial_that_is_not_known_is_passed_over(tmp_path):
+    study = study_of(tmp_path, {"event": "note", "of_a_later_version": 1}, ended(1, 0.1, x=1))
+
+    assert (study.damages, len(study.trials)) == ((), 1)
+
+
+def test_an_option_keeps_its_trials_when_others_are_put_before_it(tmp_path):
+    def asked(*names):
+        return {"event": "parameter", "name": "f", "kind": "choice", "options": [{"label": name} for name in names]}
+
+    trials = [ended(0, 0.1, f={"choice": 0, "label": "relu"}), ended(1, 0.2, f={"choice": 1, "label": "tanh"})]
+    study = study_of(tmp_path, asked("relu", "tanh"), *trials, asked("gelu", "relu"))
+
+    assert [str(trial.values["f"]) for trial in study.trials] == ["relu", "tanh"]
+    assert study.trials[0].values["f"].place == 1
+    assert [trial.number for trial in study.outside] == [1]
+
+
+def test_show_says_how_many_trials_lie_outside(tmp_path):
+    study = study_of(tmp_path, asked_for(1, 4), ended(1, 0.1, x=1), ended(2, 0.2, x=2), asked_for(2, 4))
+
+    assert "outside    1 of them" in overview(study, 5, is_running=False)

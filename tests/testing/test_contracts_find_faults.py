@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -105,6 +106,13 @@ class Insistent(HyperbandStrategy):
         return GoOn(trials[0].number) if len(trials) == 5 else super().suggest(space, trials, rng)
 
 
+class Unaware(HyperbandStrategy):
+    """It takes trials outside the space for trials like all others."""
+
+    def suggest(self, space, trials, rng):
+        return super().suggest(space, [dataclasses.replace(trial, is_outside=False) for trial in trials], rng)
+
+
 def hyperband(kind):
     return lambda: kind(RandomStrategy(), max_epochs=9)
 
@@ -122,6 +130,7 @@ def hyperband(kind):
         (GivingUp, "test_it_suggests_a_trial_before_anything_is_known"),
         (Proud, "test_it_answers_whatever_became_of_the_trials"),
         (hyperband(Forgetful), "test_it_continues_only_trials_whose_training_state_is_kept"),
+        (hyperband(Unaware), "test_no_trial_outside_the_space_is_continued"),
         (hyperband(Hoarding), "test_what_is_resumable_is_paused"),
         (hyperband(Insistent), "test_it_continues_only_trials_whose_training_state_is_kept"),
     ],

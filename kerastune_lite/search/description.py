@@ -1,0 +1,103 @@
+"""What a search is done with, as the journal keeps it, and how it differs from what the search before was done with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kerastune_lite._version import __version__
+from kerastune_lite.running.task import Shared
+from kerastune_lite.space import label_of, plain
+from kerastune_lite.space.values import is_scalar
+
+NONE = "none"
+LONGEST_TEXT = 80
+"""Characters of an argument that only a text can describe."""
+
+
+def description_of(tuner: str, plan: Mapping[str, int], shared: Shared, runs: int) -> dict[str, Any]:
+    """What a search is done with, in what JSON can hold.
+
+    Args:
+        tuner: The name of the tuner's class.
+        plan: The numbers of the strategy's plan, where it has one.
+        shared: What the trials share.
+        runs: How many times each setting is trained.
+    """
+    from kerastune_lite.training.data_summary import keras_versions, summary_of
+
+    arguments = {} if shared.data is None else dict(shared.data.fit_arguments)
+    for name in ("verbose", "callbacks"):
+        arguments.pop(name, None)
+    return {
+        "strategy": {"tuner": tuner, **plan},
+        "training": {"executions_per_trial": runs, **{name: _as_json(value) for name, value in arguments.items()}},
+        "data": summary_of(shared.data),
+        "versions": {"kerastune_lite": __version__, **keras_versions()},
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two descriptions as far as it changes what a score means, a few words each.
+
+    Another strategy isn't among them: it chooses settings, and doesn't change their scores.
+    """
+    return [
+        *_of_values(before.get("training", {}), now.get("training", {})),
+        *_of_data(before.get("data", {}), now.get("data", {})),
+        *_of_values(before.get("versions", {}), now.get("versions", {})),
+    ]
+
+
+def remark_on(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """The one line that tells a person how a search differs from the one before it; none where it doesn't."""
+    differing = [] if before is None else differences(before, now)
+    return [f"since the last search of this study: {'; '.join(differing)}: scores may not compare"] if differing else []
+
+
+def _of_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys([*now, *before]):
+        old, new = before.get(name), now.get(name)
+        if old != new:
+            yield f"{name} {_text(new)}, before {_text(old)}"
+
+
+def _of_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys([*now, *before]):
+        old, new = before.get(name), now.get(name)
+        if old is None or new is None:
+            yield f"{name} is new" if old is None else f"there is no {name} any more"
+            continue
+        told = list(_of_array(name, old, new))
+        if not told and old.get("checksum") != new.get("checksum"):
+            told = [f"{name} holds other values"]
+        yield from told
+
+
+def _of_array(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for what, words in _WORDS.items():
+        if old.get(what) != new.get(what):
+            yield f"{name} has {words.format(_text(new.get(what)), _text(old.get(what)))}"
+
+
+_WORDS = {
+    "samples": "{} samples, before {}",
+    "shape": "samples of shape {}, before {}",
+    "type": "the type {}, before {}",
+    "elements": "elements {}, before {}",
+    "length": "the length {}, before {}",
+}
+
+
+def _text(value: Any) -> str:
+    return NONE if value is None else f"({', '.join(map(str, value))})" if isinstance(value, list) else str(value)
+
+
+def _as_json(value: Any) -> Any:
+    value = plain(value)
+    if is_scalar(value):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    return label_of(os.fspath(value) if isinstance(value, os.PathLike) else value)[:LONGEST_TEXT]

@@ -1,0 +1,85 @@
+"""Asking build_fn what it asks for, without training."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from enum import Enum
+from typing import Any
+
+import keras
+
+from kerastune_lite.errors import MISTAKES_IN_THE_CALL
+from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.space import HyperParameters
+from kerastune_lite.training.build import builder_of
+from kerastune_lite.training.keras_internals import reset_layer_names
+
+
+class _TrainingBegins(BaseException):
+    """Takes a build_fn that trains by itself out of its training; no `except Exception` of its own stops it."""
+
+
+class End(Enum):
+    """How a call of build_fn ended: only one that came to its end has shown all that it asks for."""
+
+    COMPLETE = "it came to its end"
+    AT_TRAINING = "it was left where it began to train"
+    ERROR = "it raised an exception"
+
+
+def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bool = False) -> End:
+    """Calls build_fn once for what it asks of `hp`, and tells how that ended.
+
+    An exception out of the user's code is no error here: the trial that meets it will have it in its record.
+
+    Args:
+        build_fn: The function or object.
+        hp: What is asked.
+        may_train: Whether a function that trains by itself does so here. Otherwise it is left where its training by
+            Keras begins; training by other means isn't noticed, and runs.
+
+    Raises:
+        KerastuneError: A mistake in the call, such as an impossible range.
+    """
+    reset_layer_names()
+    try:
+        with nullcontext() if may_train else _no_training():
+            builder_of(build_fn)(hp)
+    except MISTAKES_IN_THE_CALL:
+        raise
+    except _TrainingBegins:
+        return End.AT_TRAINING
+    except Exception:
+        return End.ERROR
+    return End.COMPLETE
+
+
+@contextmanager
+def _no_training() -> Iterator[None]:
+    """Lets the methods by which Keras trains raise, where they are called by this thread inside the block."""
+    own = {name: vars(keras.Model).get(name) for name in ("fit", "train_on_batch")}
+    for name in own:
+        setattr(keras.Model, name, _left_by(threading.get_ident(), getattr(keras.Model, name)))
+    try:
+        yield
+    finally:
+        for name, method in own.items():
+            if method is None:
+                delattr(keras.Model, name)
+            else:
+                setattr(keras.Model, name, method)
+
+
+def _left_by(thread: int, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that one thread is taken out of; in others, where workers may train, it is as it was."""
+
+    @functools.wraps(method)
+    def train(*args: Any, **arguments: Any) -> Any:
+        if threading.get_ident() == thread:
+            raise _TrainingBegins
+        return method(*args, **arguments)
+
+    return train

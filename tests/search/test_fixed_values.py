@@ -1,0 +1,222 @@
+"""`fixed=`: parameters that are held at a value, whatever build_fn's range is."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from kerastune_lite import (
+    BayesianOptimization,
+    GridSearch,
+    Hyperband,
+    HyperParameters,
+    Objective,
+    PopulationBasedTraining,
+    RandomSearch,
+    SpaceError,
+    Study,
+    StudyMismatchError,
+)
+
+LOSS = Objective("loss", "min")
+X = np.linspace(-1.0, 1.0, 40, dtype="float32")[:, None]
+Y = 2.0 * X
+
+
+def line(hp):
+    """A linear model with two open choices."""
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, kernel_initializer=hp.choice("init", ["zeros", "ones"]))]
+    )
+    model.compile(keras.optimizers.SGD(hp.float("rate", 1e-4, 1.0, log=True)), "mse")
+    return model
+
+
+@pytest.fixture
+def search(tmp_path):
+    def play(build_fn, tuner=GridSearch, max_trials=None, **settings):
+        return tuner(build_fn, LOSS, max_trials=max_trials, directory=tmp_path, seed=0, verbose=0, **settings).search()
+
+    return play
+
+
+def product(hp):
+    """A function of two questions that trains nothing."""
+    return float(hp.choice("x", [1, 2, 3]) * hp.int("y", 1, 3))
+
+
+@pytest.mark.parametrize("tuner", [GridSearch, RandomSearch, BayesianOptimization])
+def test_a_held_parameter_has_its_value_in_every_trial_and_the_others_are_searched(search, tuner):
+    study = search(product, tuner, fixed={"y": 2})
+
+    assert sorted(trial.values["x"] for trial in study.trials) == [1, 2, 3]
+    assert {trial.values["y"] for trial in study.trials} == {2}
+    assert study.space["y"].kind == "fixed"
+
+
+@pytest.mark.parametrize(
+    ("ask", "given", "answer"),
+    [
+        (lambda hp: hp.int("x", 0, 9), np.int64(4), 4),
+        (lambda hp: hp.int("x", 0, 9), 4.0, 4),
+        (lambda hp: hp.float("x", 0.0, 1.0), np.float32(0.5), 0.5),
+        (lambda hp: hp.float("x", 0.0, 1.0, step=0.1), 0.1 + 0.2, 0.3),
+        (lambda hp: hp.float("x", 0.0, 2.0), 1, 1.0),
+        (lambda hp: hp.boolean("x"), np.bool_(False), False),
+        (lambda hp: hp.choice("x", [None, (1, 2), "a"]), (1, 2), (1, 2)),
+        (lambda hp: hp.choice("x", [None, (1, 2), "a"]), None, None),
+        (lambda hp: hp.choice("x", [len, max]), max, max),
+        (lambda hp: hp.fixed("x", 3), 3, 3),
+        (lambda hp: hp.loguniform("x", 1e-3, 1.0), 0.1, 0.1),
+    ],
+)
+def test_every_kind_can_be_held_and_answers_with_plain_values_of_its_own(ask, given, answer):
+    hp = HyperParameters(fixed={"x": given})
+
+    got = ask(hp)
+
+    assert got == answer
+    assert type(got) is type(answer)
+    assert hp.values == {"x": answer}
+
+
+def test_a_held_parent_decides_about_its_children():
+    def ask(hp):
+        hp.choice("optimizer", ["adam", "sgd"])
+        with hp.when("optimizer", "sgd"):
+            hp.float("momentum", 0.0, 1.0)
+        with hp.when("optimizer", "adam"), hp.scope("adam"):
+            hp.float("beta", 0.0, 1.0)
+
+    hp = HyperParameters(fixed={"optimizer": "adam", "momentum": 0.5, "adam/beta": 0.25})
+    ask(hp)
+
+    assert hp.values == {"optimizer": "adam", "adam/beta": 0.25}
+
+
+@pytest.mark.parametrize("value", [4, 0, "2", 1.5, True, None])
+def test_a_value_outside_the_range_is_refused_before_anything_is_tried(search, tmp_path, value):
+    with pytest.raises(
+        SpaceError, match=r"fixed=\{'y': .*\}: .* is not one of the values of int 'y' \(low=1, high=3\)"
+    ):
+        search(product, fixed={"y": value})
+
+    assert Study.open(tmp_path).trials == ()
+
+
+def test_a_name_that_is_never_asked_for_is_refused_with_those_that_are(search, tmp_path):
+    with pytest.raises(
+        SpaceError, match=r"doesn't ask for 'learning_rat'\. Did you mean 'learning_rate'\?.*: learning_rate"
+    ):
+        search(lambda hp: hp.float("learning_rate", 0.0, 1.0), RandomSearch, 3, fixed={"learning_rat": 0.1})
+
+    assert Study.open(tmp_path).trials == ()
+
+
+@pytest.mark.parametrize("fixed", [["y"], "y", {1: 2}, 3])
+def test_what_is_no_dict_of_names_is_refused_when_the_tuner_is_made(fixed):
+    with pytest.raises(TypeError, match="fixed takes a dict from names of parameters to values"):
+        GridSearch(product, LOSS, fixed=fixed)
+
+
+def conditional(hp):
+    """Asks for `momentum` with one of many options only."""
+    if hp.choice("optimizer", list(range(12))) == 11:
+        return hp.float("momentum", 0.0, 1.0)
+    return hp.float("rate", 0.0, 1.0) if hp.values["optimizer"] == 3 else 1.0
+
+
+def test_a_name_that_some_settings_lead_to_is_held_where_they_do(search):
+    study = search(conditional, fixed={"momentum": 0.25, "rate": 0.5})
+
+    assert [trial.values.get("momentum") for trial in study.trials] == [None] * 11 + [0.25]
+
+
+def test_a_name_that_no_build_has_asked_for_is_told_at_the_end(tmp_path, capsys):
+    GridSearch(
+        conditional, LOSS, max_trials=4, directory=tmp_path, seed=0, fixed={"momentun": 0.25, "rate": 0.5}
+    ).search()
+
+    assert "fixed: no build has asked for 'momentun'" in capsys.readouterr().out
+
+
+def test_a_parameter_is_held_and_then_no_longer_and_held_at_another_value(search):
+    free = search(product)
+    held = search(product, fixed={"y": 2})
+    again = search(product)
+    other = search(product, fixed={"y": 3, "x": 1})
+
+    assert len(free.trials) == len(held.trials) == len(again.trials) == len(other.trials) == 9
+    assert [trial.values["y"] for trial in held.leaderboard()] == [2, 2, 2]
+    assert again.outside == ()
+    assert [trial.values for trial in other.leaderboard()] == [{"x": 1, "y": 3}]
+
+
+@pytest.mark.parametrize("value", [1, 2])
+def test_an_enqueued_setting_may_say_what_is_held_and_nothing_else(tmp_path, value):
+    tuner = GridSearch(product, LOSS, directory=tmp_path, seed=0, verbose=0, fixed={"y": 2})
+    tuner.enqueue({"x": 3, "y": value})
+
+    if value == 2:
+        assert tuner.search().trials[0].values == {"x": 3, "y": 2}
+    else:
+        with pytest.raises(SpaceError, match="1 was given for 'y', which fixed= holds at 2"):
+            tuner.search()
+
+
+@pytest.mark.parametrize("tuner", ["in this process", "two workers", "hyperband", "population"])
+def test_every_way_to_search_holds_it(tmp_path, tuner):
+    common = {"directory": tmp_path, "seed": 0, "verbose": 0, "fixed": {"rate": 0.01}}
+    epochs = {"epochs": 2}
+    if tuner == "hyperband":
+        made, epochs = Hyperband(line, "loss", max_epochs=4, factor=2, **common), {}
+    elif tuner == "population":
+        made = PopulationBasedTraining(line, "loss", population=4, **common)
+    else:
+        made = RandomSearch(line, "loss", max_trials=2, workers=2 if tuner == "two workers" else 1, **common)
+
+    study = made.search(X, Y, **epochs)
+
+    assert {trial.values["rate"] for trial in study.trials} == {0.01}
+    assert float(made.build({"init": "ones"}).optimizer.learning_rate.numpy()) == pytest.approx(0.01)
+    assert float(made.build(study.best).optimizer.learning_rate.numpy()) == pytest.approx(0.01)
+    assert float(made.retrain(X, Y).optimizer.learning_rate.numpy()) == pytest.approx(0.01)
+    assert made.confirm(n=1, repeats=1)[0].confirmations
+
+
+def test_an_object_that_is_held_is_the_same_one_in_workers(tmp_path):
+    first, second = (lambda: 1.0), (lambda: 2.0)
+
+    def build_fn(hp):
+        hp.int("n", 1, 4)
+        return hp.choice("function", [first, second])()
+
+    tuner = RandomSearch(
+        build_fn, LOSS, max_trials=2, directory=tmp_path, seed=0, verbose=0, workers=2, fixed={"function": second}
+    )
+
+    assert [trial.score for trial in tuner.search().trials] == [2.0, 2.0]
+
+
+def test_two_ranges_for_one_name_stay_a_mistake_where_it_is_held(search):
+    with pytest.raises(SpaceError, match="One name has one range"):
+        search(lambda hp: hp.int("x", 1, 2) + hp.int("x", 1, 3), fixed={"x": 1})
+
+
+def test_a_kind_that_was_changed_is_refused_where_it_is_not_held(search):
+    search(product, max_trials=1, fixed={"y": 2})
+
+    with pytest.raises(StudyMismatchError, match="int 'x'"):
+        search(lambda hp: float(hp.int("x", 1, 3) * hp.int("y", 1, 3)), fixed={"y": 2})
+
+
+def test_a_refused_value_changes_nothing_in_a_study_that_is_resumed(search, tmp_path):
+    search(product)
+    before = (tmp_path / "journal.jsonl").read_text()
+
+    for fixed in ({"y": 4}, {"y": 2, "z": 1}):
+        with pytest.raises(SpaceError, match="fixed="):
+            search(product, fixed=fixed)
+
+    assert (tmp_path / "journal.jsonl").read_text() == before
