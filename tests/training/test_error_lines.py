@@ -23,7 +23,6 @@ def fit(*stack, x=X, y=Y, loss="sparse_categorical_crossentropy", optimizer="sgd
     model.fit(x, y, verbose=0)
 
 
-@keras.utils.register_keras_serializable("tests")
 class Wide(layers.Layer):
     """Multiplies with a matrix of another size."""
 
@@ -31,7 +30,6 @@ class Wide(layers.Layer):
         return x @ tf.zeros((7, 3))
 
 
-@keras.utils.register_keras_serializable("tests")
 class Strict(layers.Layer):
     """Takes only large inputs."""
 

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from engine_models import data, model_of
 
-from kerastune_lite import GridSearch, RandomSearch, TrialState
+from kerastune_lite import GridSearch, NoScoreError, RandomSearch, Study, TrialState
 from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 from kerastune_lite.study.trial import Trained
 from kerastune_lite.training.engine import engine as engine_module
@@ -168,7 +168,10 @@ def test_a_model_that_cannot_be_trained_fails_in_keras_own_words(tmp_path, iris)
         model.compile("adam", keras.losses.CategoricalCrossentropy())
         return model
 
-    trials = [search(tmp_path / name, iris, build_fn, engine=name).trials[0] for name in ("auto", "fit")]
+    for name in ("auto", "fit"):
+        with pytest.raises(NoScoreError, match="ValueError: Arguments `target` and `output` must have the same rank"):
+            search(tmp_path / name, iris, build_fn, engine=name)
+    trials = [Study.open(tmp_path / name).trials[0] for name in ("auto", "fit")]
 
     assert [trial.state for trial in trials] == [TrialState.FAILED, TrialState.FAILED]
     assert trials[0].error.type == trials[1].error.type
