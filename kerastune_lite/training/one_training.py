@@ -27,7 +27,7 @@ from kerastune_lite.training.example import Example, example_of
 from kerastune_lite.training.fit_arguments import fit_arguments
 from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
 from kerastune_lite.training.leaks import leak_notes, remember
-from kerastune_lite.training.own_fit import scored_by_epochs, scored_by_own_fit
+from kerastune_lite.training.own_fit import Scored, scored_by_epochs, scored_by_own_fit
 from kerastune_lite.training.pausing import PauseAt, pausing_callbacks, resume
 from kerastune_lite.training.recorder import EpochRecorder
 from kerastune_lite.training.returned import Returned
@@ -134,7 +134,7 @@ class Training:
         return random_value(parameter, self.request.study_seed, trial.number)
 
     def _fitted(self, hp: HyperParameters, built: Built, objective: Objective, started: float) -> Run:
-        """Trains the model with the user's callbacks, and gives it the weights of its best epoch."""
+        """Trains the model with the user's callbacks, and gives it the weights that were scored."""
         model, trial = built.model, self.request.trial
         assert model is not None
         own_fit = own_fit_of(self.shared.build_fn)
@@ -146,16 +146,7 @@ class Training:
         if self.number == 0:
             self.report.built(objective, arguments.get("epochs"))
         callbacks = self._callbacks(hp, arguments.pop("callbacks", ()), started)
-        recorder = EpochRecorder(
-            model,
-            objective,
-            lambda epoch, logs: self.report.epoch(self.number, epoch, logs),
-            may_be_missing=arguments.get("validation_freq", 1) != 1 and objective.name.startswith("val_"),
-            is_own_fit=own_fit is not None,
-            keeps_validated=objective.name.startswith("val_") and any(map(may_change_weights, callbacks)),
-            earlier=() if self.checkpoint is None else trial.curve,
-            counts_from=trial.first_epoch,
-        )
+        recorder = self._recorder(model, objective, arguments, callbacks)
         states, pause = pausing_callbacks(
             model, trial.plan.pause_at, self.checkpoint, self.request.checkpoint_path, callbacks, recorder
         )
@@ -164,18 +155,7 @@ class Training:
             arguments["initial_epoch"] = self.checkpoint.epochs
             recorder.resume(model, self.checkpoint.best_weights)
         arguments = {"verbose": 0, **arguments, "callbacks": [*callbacks, states, *self._time_limit(), recorder, pause]}
-        data = {name: arguments.get(name) for name in ("x", "y")}
-        if own_fit is None:
-            fitted = self.engine.fit(model, arguments, self.seed)
-            trained, seconds_saved = fitted.trained, fitted.seconds_saved
-            scored = scored_by_epochs(model, recorder)
-        else:
-            trained, seconds_saved = Trained("fit", "build_fn has its own fit"), 0.0
-            scored = scored_by_own_fit(
-                own_fit, hp, model, arguments, recorder, is_planned=trial.plan.epochs is not None
-            )
-            for epoch, logs in enumerate(scored.unrecorded):
-                self.report.epoch(self.number, epoch, logs)
+        scored = self._trained(hp, model, arguments, recorder)
         remember(model)
         return Run(
             number=self.number,
@@ -185,12 +165,42 @@ class Training:
             best_epoch=scored.best_epoch,
             stop_reason=_stop_reason(recorder, pause, arguments),
             is_stopped=recorder.stopped is not None or pause.is_paused,
-            trained=trained,
-            seconds_saved=seconds_saved,
+            trained=scored.trained,
+            seconds_saved=scored.seconds_saved,
             model=scored.model,
-            example=partial(example_of, data),
+            example=partial(example_of, {name: arguments.get(name) for name in ("x", "y")}),
             notes=(*notes, *recorder.notes, *scored.notes),
         )
+
+    def _recorder(
+        self, model: keras.Model, objective: Objective, arguments: Mapping[str, Any], callbacks: Callbacks
+    ) -> EpochRecorder:
+        is_validated = objective.name.startswith("val_")
+        return EpochRecorder(
+            model,
+            objective,
+            lambda epoch, logs: self.report.epoch(self.number, epoch, logs),
+            may_be_missing=is_validated and arguments.get("validation_freq", 1) != 1,
+            is_own_fit=own_fit_of(self.shared.build_fn) is not None,
+            keeps_validated=is_validated and any(map(may_change_weights, callbacks)),
+            earlier=() if self.checkpoint is None else self.request.trial.curve,
+            counts_from=self.request.trial.first_epoch,
+        )
+
+    def _trained(
+        self, hp: HyperParameters, model: keras.Model, arguments: dict[str, Any], recorder: EpochRecorder
+    ) -> Scored:
+        """Trains by the engine, or by the user's own fit."""
+        own_fit = own_fit_of(self.shared.build_fn)
+        if own_fit is None:
+            fitted = self.engine.fit(model, arguments, self.seed)
+            scored = scored_by_epochs(model, recorder)
+            return dataclasses.replace(scored, trained=fitted.trained, seconds_saved=fitted.seconds_saved)
+        is_planned = self.request.trial.plan.epochs is not None
+        scored = scored_by_own_fit(own_fit, hp, model, arguments, recorder, is_planned=is_planned)
+        for epoch, logs in enumerate(scored.unrecorded):
+            self.report.epoch(self.number, epoch, logs)
+        return dataclasses.replace(scored, trained=Trained("fit", "build_fn has its own fit"))
 
     def _check_default_objective(self, built: Built) -> None:
         """Refuses to rank trials by their training loss where build_fn brings data to validate them on."""

@@ -14,7 +14,7 @@ import keras
 from kerastune_lite.errors import BuildError
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.trial import Note
+from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training.recorder import EpochRecorder, TrainingOverError, Weights
 from kerastune_lite.training.returned import Curve, Returned, evaluation_of, returned_of
 from kerastune_lite.training.scoring import best_of_recorded
@@ -38,6 +38,8 @@ class Scored:
         model: The model that has the score; None where there is none.
         notes: Remarks for the trial's record.
         unrecorded: The curve that was returned, of a training in which no epoch was recorded.
+        trained: How it was trained.
+        seconds_saved: How long the engine would have traced what it had traced before.
     """
 
     score: float
@@ -45,6 +47,8 @@ class Scored:
     model: keras.Model | None
     notes: tuple[Note, ...] = ()
     unrecorded: Curve = field(default_factory=tuple)
+    trained: Trained | None = None
+    seconds_saved: float = 0.0
 
 
 def scored_by_epochs(model: keras.Model, recorder: EpochRecorder) -> Scored:

@@ -66,7 +66,7 @@ def returned_of(value: Any, objective: Objective) -> Returned | None:
     if number is not None:
         return Returned((({objective.name: number},),))
     if isinstance(value, keras.callbacks.History):
-        return Returned((_epochs_of(value.history),)) if value.history else None
+        return Returned((_epochs_of(value.history, objective),)) if value.history else None
     if isinstance(value, Mapping):
         model = value.get("model")
         return Returned((_curve_of(value, objective),), model if isinstance(model, keras.Model) else None)
@@ -110,11 +110,11 @@ def evaluation_of(value: Any, model: keras.Model) -> dict[str, float] | None:
     return metrics
 
 
-def _epochs_of(columns: Mapping[str, Sequence[Any]]) -> Curve:
+def _epochs_of(columns: Mapping[str, Sequence[Any]], objective: Objective) -> Curve:
     """The logs of each epoch, from one list a metric; a metric of which some epochs lack a value has a shorter one."""
     length = max(map(len, columns.values()), default=0)
     return tuple(
-        numeric_logs({name: column[epoch] for name, column in columns.items() if epoch < len(column)})
+        numeric_logs({name: column[epoch] for name, column in columns.items() if epoch < len(column)}, objective)
         for epoch in range(length)
     )
 
@@ -126,7 +126,8 @@ def _curve_of(metrics: Mapping[str, Any], objective: Objective) -> Curve:
     name = objective.reported_name([*numbers, *lists])
     if name in numbers:
         return (numbers,)
-    *epochs, last = _epochs_of({other: column for other, column in lists.items() if len(column) == len(lists[name])})
+    columns = {other: column for other, column in lists.items() if len(column) == len(lists[name])}
+    *epochs, last = _epochs_of(columns, objective)
     return (*epochs, {**last, **numbers})
 
 
