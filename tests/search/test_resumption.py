@@ -524,3 +524,30 @@ def test_another_kind_in_a_branch_that_is_met_later_is_refused_too(search):
 
     with pytest.raises((StudyMismatchError, RangeChangedError), match=r"int 'x' .*float 'x'"):
         search(lambda hp: build_fn(hp, lambda: hp.float("x", 1.0, 2.0, step=1.0)))
+
+
+def test_a_space_that_is_changed_back_at_once_has_all_its_trials_again(search):
+    search(choice(1, 2))
+    study = search(lambda hp: float(hp.choice("x", [1, 2]) + hp.choice("y", [1, 2])), max_trials=1)
+    assert len(study.outside) == 2
+
+    again = search(choice(1, 2))
+
+    assert [trial.number for trial in again.outside] == [2]
+    assert len(again.trials) == 3
+
+
+@pytest.mark.parametrize("tuner", [RandomSearch, BayesianOptimization])
+def test_a_branch_that_is_changed_back_before_it_was_tried_counts_again(search, tuner):
+    def branches(hp, names):
+        if hp.choice("optimizer", ["adam", "sgd"]) == "sgd":
+            return sum((hp.choice(name, [1, 2]) for name in names), start=hp.float("x", 0.0, 1.0))
+        return hp.float("x", 0.0, 1.0)
+
+    search(lambda hp: branches(hp, ()), tuner, max_trials=6)
+    changed = search(lambda hp: branches(hp, ("momentum",)), tuner, max_trials=8)
+    again = search(lambda hp: branches(hp, ()), tuner, max_trials=10)
+
+    assert {trial.values["optimizer"] for trial in changed.outside} <= {"sgd"}
+    assert not any(trial.number < 6 for trial in again.outside)
+    assert all("momentum" in trial.values for trial in again.outside)
