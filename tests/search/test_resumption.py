@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import partial
 
@@ -21,6 +22,10 @@ from kerastune_lite import (
     StudyMismatchError,
 )
 from kerastune_lite.errors import RangeChangedError
+from kerastune_lite.running.task import Shared
+from kerastune_lite.search import resumption
+from kerastune_lite.search.resumption import Reviewer
+from kerastune_lite.study.writer import StudyWriter
 
 TUNERS = [GridSearch, RandomSearch, BayesianOptimization]
 LOSS = Objective("loss", "min")
@@ -551,3 +556,36 @@ def test_a_branch_that_is_changed_back_before_it_was_tried_counts_again(search, 
     assert {trial.values["optimizer"] for trial in changed.outside} <= {"sgd"}
     assert not any(trial.number < 6 for trial in again.outside)
     assert all("momentum" in trial.values for trial in again.outside)
+
+
+def test_trials_that_build_fn_was_not_asked_with_are_taken_to_be_like_others_of_the_same_parameters(
+    search, monkeypatch
+):
+    monkeypatch.setattr(resumption, "MOST_BUILDS", 3)
+    calls = []
+    search(lambda hp: float(hp.int("x", 1, 9)))
+
+    def build_fn(hp):
+        calls.append(hp.int("x", 1, 9))
+        return float(calls[-1] * hp.choice("y", [1, 2]))
+
+    study = search(build_fn, RandomSearch, max_trials=1)
+
+    assert len(calls) == 3 + 1
+    assert [trial.number for trial in study.outside] == list(range(9))
+
+
+def test_a_build_fn_that_takes_long_is_asked_for_a_while_only(tmp_path):
+    def build_fn(hp):
+        return float(hp.int("x", 1, 9))
+
+    GridSearch(build_fn, LOSS, directory=tmp_path, seed=0, verbose=0).search()
+    calls = []
+    writer = StudyWriter.open(tmp_path, LOSS, 0, 0)
+    reviewer = Reviewer(
+        Shared(lambda hp: calls.append(build_fn(hp))), writer, clock=itertools.count(0.0, step=25.0).__next__
+    )
+
+    assert not reviewer.review()
+    assert len(calls) == 2
+    writer.close()
