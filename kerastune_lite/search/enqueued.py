@@ -67,11 +67,11 @@ def _is_new(given: Mapping[str, Value], study: Study) -> bool:
 
 
 def _check(given: Mapping[str, Value], shared: Shared, writer: StudyWriter) -> None:
-    from kerastune_lite.training.asking import End, ask
+    from kerastune_lite.training.asking import End, ask, has_own_fit
 
     # No earlier search's ranges: a value that only they had is refused.
     hp = HyperParameters(given, fixed=shared.fixed)
-    if ask(shared.build_fn, hp, may_train=True) is End.ERROR:
+    if ask(shared, hp, may_train=not has_own_fit(shared)) is End.ERROR:
         return  # the trial itself will fail, and its record will say why
     for name in given:
         if name not in hp.asked:

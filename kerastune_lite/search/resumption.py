@@ -210,7 +210,7 @@ class Reviewer:
         held = {name: v for name, v in trial.values.items() if name in space.remembered or space.contains({name: v})}
         hp = HyperParameters(held, space.remembering(held), fixed=self._shared.fixed)
         try:
-            return hp, ask(self._shared.build_fn, hp, may_train=may_train)
+            return hp, ask(self._shared, hp, may_train=may_train)
         except RangeChangedError as error:
             conflicts = space.conflicts(hp.asked)
             if not conflicts:

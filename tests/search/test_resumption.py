@@ -589,3 +589,38 @@ def test_a_build_fn_that_takes_long_is_asked_for_a_while_only(tmp_path):
     assert not reviewer.review()
     assert len(calls) == 2
     writer.close()
+
+
+class OwnFit:
+    """An object with a `fit` of its own, which asks for a batch size."""
+
+    def __init__(self, units, batches):
+        self.units, self.batches, self.trainings = units, batches, 0
+
+    def build(self, hp):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(hp.choice("units", self.units))])
+        model.add(keras.layers.Dense(1))
+        model.compile("sgd", "mse")
+        return model
+
+    def fit(self, hp, model, *args, **arguments):
+        history = model.fit(*args, batch_size=hp.choice("batch", self.batches), **arguments)
+        self.trainings += 1
+        return history
+
+
+def test_what_a_fit_of_its_own_asks_is_a_part_of_the_space_too(tmp_path):
+    def searched(builder, **settings):
+        tuner = GridSearch(builder, LOSS, directory=tmp_path, seed=0, verbose=0, **settings)
+        return tuner.search(np.ones((8, 1)), np.ones((8, 1)))
+
+    searched(OwnFit([1, 2], [4]))
+    same, wider = OwnFit([1, 2], [4]), OwnFit([2, 3], [4, 8])
+    unchanged = searched(same)
+    study = searched(wider)
+    held = searched(OwnFit([2, 3], [4, 8]), fixed={"batch": 8})
+
+    assert (len(unchanged.trials), unchanged.outside, same.trainings) == (2, (), 0)
+    assert [dict(trial.values) for trial in study.outside] == [{"units": 1, "batch": 4}]
+    assert (len(study.trials), wider.trainings) == (5, 3)
+    assert (len(held.trials), len(held.leaderboard())) == (5, 2)
