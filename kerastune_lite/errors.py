@@ -74,7 +74,7 @@ class StudyError(KerastuneError):
 
 
 class StudyMismatchError(StudyError):
-    """The directory holds a study with another objective or other ranges."""
+    """The directory holds a study with another objective, other kinds of parameters, or another plan."""
 
 
 class StudyLockedError(StudyError):

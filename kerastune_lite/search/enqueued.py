@@ -75,11 +75,11 @@ def _option(parameter: Parameter | None, value: Value) -> Value:
 
 
 def _check(given: Mapping[str, Value], shared: Shared, writer: StudyWriter) -> None:
-    from kerastune_lite.training.asking import End, ask
+    from kerastune_lite.training.asking import End, ask, has_own_fit
 
     # No earlier search's ranges: a value that only they had is refused.
     hp = HyperParameters(given, fixed=shared.fixed)
-    if ask(shared.build_fn, hp, may_train=True) is End.ERROR:
+    if ask(shared, hp, may_train=not has_own_fit(shared)) is End.ERROR:
         return  # the trial itself will fail, and its record will say why
     for name in given:
         if name not in hp.asked:

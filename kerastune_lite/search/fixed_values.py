@@ -74,7 +74,7 @@ def _ask(shared: Shared, asked: _Asked, build: int) -> _Asked:
         return random_value(parameter, 0, build)
 
     hp = HyperParameters(fill=drawn, fixed=shared.fixed)
-    is_complete = ask(shared.build_fn, hp) is End.COMPLETE
+    is_complete = ask(shared, hp) is End.COMPLETE
     names = [parameter.name for parameter in hp.asked]
     is_same = build == 0 or set(names) == set(asked.names)
     return _Asked(

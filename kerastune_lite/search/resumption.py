@@ -49,9 +49,16 @@ class Answer:
         asked, held = frozenset(self.names), frozenset(trial.values)
         return asked != held if self.is_complete else not asked <= held
 
-    def is_as(self, trial: Trial) -> bool:
-        """Whether the trial was asked for the same parameters in the same order."""
-        return self.names == tuple(trial.values) if self.is_complete else not self.differs_from(trial)
+    def is_news(self, trial: Trial, *, differed: bool) -> bool:
+        """Whether this changes what is known of a trial: that it differs or not, or the order of its parameters.
+
+        Args:
+            trial: The trial.
+            differed: Whether it was known to differ.
+        """
+        if self.differs_from(trial) != differed:
+            return self.is_complete or not differed
+        return self.is_complete and not differed and self.names != tuple(trial.values)
 
 
 def check_plan(study: Study, strategy: StrategySource, tuner: str) -> None:
@@ -144,9 +151,11 @@ class Reviewer:
             StudyMismatchError: A parameter has another kind now, or there is nothing that build_fn still asks for.
         """
         draft = Draft(self._writer.study)
-        trials = representatives(best_of_all_first(draft.study, self._earlier))
+        trials = representatives(draft.study, best_of_all_first(draft.study, self._earlier))
         self._ask(trials, draft, may_train=True)
-        if not all(self._answers[trial.number].is_as(trial) for trial in trials if trial.number in self._answers):
+        known = [trial for trial in trials if trial.number in self._answers]
+        differing = self._writer.study.differing
+        if any(self._answers[t.number].is_news(t, differed=t.number in differing) for t in known):
             self._ask_all(draft)
         check(draft.study)
         draft.carry_out(self._writer)
@@ -201,7 +210,7 @@ class Reviewer:
         held = {name: v for name, v in trial.values.items() if name in space.remembered or space.contains({name: v})}
         hp = HyperParameters(held, space.remembering(held), fixed=self._shared.fixed)
         try:
-            return hp, ask(self._shared.build_fn, hp, may_train=may_train)
+            return hp, ask(self._shared, hp, may_train=may_train)
         except RangeChangedError as error:
             conflicts = space.conflicts(hp.asked)
             if not conflicts:
@@ -227,12 +236,15 @@ def best_of_all_first(study: Study, numbers: Iterable[int]) -> list[Trial]:
     return [study.trial(number) for number in order if number in wanted]
 
 
-def representatives(ordered: Sequence[Trial]) -> list[Trial]:
-    """The first trial of each set of parameters that trials have, or any trial where none has ended with a score."""
-    by_names: dict[frozenset[str], Trial] = {}
+def representatives(study: Study, ordered: Sequence[Trial]) -> list[Trial]:
+    """The first trial of each set of parameters that trials have, or any trial where none has ended with a score.
+
+    Of trials that differ from what build_fn asked for last there is one too: it may have been changed back.
+    """
+    by_names: dict[tuple[bool, frozenset[str]], Trial] = {}
     for trial in ordered:
-        if trial.state is not TrialState.FAILED and not trial.is_outside:
-            by_names.setdefault(frozenset(trial.values), trial)
+        if trial.state is not TrialState.FAILED and trial.number not in study.outranged:
+            by_names.setdefault((trial.is_outside, frozenset(trial.values)), trial)
     return list(by_names.values())[:MOST_FIRST] or list(ordered[:1])
 
 

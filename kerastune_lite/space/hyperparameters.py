@@ -28,7 +28,7 @@ class HyperParameters:
         values: The setting to try; it may hold more or fewer parameters than build_fn asks for.
         space: The parameters known from earlier builds.
         fill: The value of a parameter that the setting doesn't hold; by default its default or its first value.
-        fixed: Values that parameters are held at, whatever the setting says.
+        fixed: Values that parameters are held at. A setting that says something else of one of them is refused.
     """
 
     def __init__(

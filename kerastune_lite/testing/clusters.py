@@ -293,6 +293,7 @@ def request(
         objective=OBJECTIVE,
         study_seed=0,
         model_path=model_path,
+        weights_path=None if model_path is None else model_path.with_suffix(".npz"),
         checkpoint=checkpoint,
         checkpoint_path=checkpoint_path,
         awaits_stop_decision=awaits_stop_decision,

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import MISTAKES_IN_THE_CALL
-from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.running.task import Shared
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.keras_internals import reset_layer_names
@@ -30,16 +30,17 @@ class End(Enum):
     ERROR = "it raised an exception"
 
 
-def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bool = False) -> End:
+def ask(shared: Shared, hp: HyperParameters, *, may_train: bool = False) -> End:
     """Calls build_fn once for what it asks of `hp`, and tells how that ended.
 
-    An exception out of the user's code is no error here: the trial that meets it will have it in its record.
+    An object that has a `fit` of its own may ask for more there, so that is called too. An exception out of the user's
+    code is no error here: the trial that meets it will have it in its record.
 
     Args:
-        build_fn: The function or object.
+        shared: What the trials share: build_fn, and the data that a `fit` of its own is given.
         hp: What is asked.
-        may_train: Whether a function that trains by itself does so here. Otherwise it is left where its training by
-            Keras begins; training by other means isn't noticed, and runs.
+        may_train: Whether what trains by itself does so here. Otherwise it is left where its training by Keras begins;
+            training by other means isn't noticed, and runs.
 
     Raises:
         KerastuneError: A mistake in the call, such as an impossible range.
@@ -47,7 +48,9 @@ def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bo
     reset_layer_names()
     try:
         with nullcontext() if may_train else _no_training():
-            builder_of(build_fn)(hp)
+            returned = builder_of(shared.build_fn)(hp)
+            if has_own_fit(shared):
+                _fitted_by_its_own(shared, hp, returned)
     except MISTAKES_IN_THE_CALL:
         raise
     except _TrainingBegins:
@@ -55,6 +58,20 @@ def ask(build_fn: BuildFunction | Builder, hp: HyperParameters, *, may_train: bo
     except Exception:
         return End.ERROR
     return End.COMPLETE
+
+
+def has_own_fit(shared: Shared) -> bool:
+    """Whether build_fn is an object with `build` and a `fit` of its own."""
+    return hasattr(shared.build_fn, "build") and hasattr(shared.build_fn, "fit")
+
+
+def _fitted_by_its_own(shared: Shared, hp: HyperParameters, returned: Any) -> None:
+    """Calls the `fit` of an object that has one, as a trial does, but without callbacks."""
+    model, decided = returned if isinstance(returned, tuple) else (returned, {})
+    arguments = {"verbose": 0, **({} if shared.data is None else shared.data.arguments()), **decided, "callbacks": []}
+    positional = [arguments.pop(name) for name in ("x", "y") if name in arguments]
+    fit: Any = getattr(shared.build_fn, "fit", None)
+    fit(hp, model, *positional, **arguments)
 
 
 @contextmanager

@@ -110,7 +110,9 @@ class Training:
             Exception: Whatever the user's code or Keras raises.
         """
         started = time.monotonic()
-        hp = HyperParameters(self.values, self.request.space, self._fill, self.shared.fixed)
+        # A strategy that doesn't look at the space may have chosen something for what is held.
+        free = {name: value for name, value in self.values.items() if name not in self.shared.fixed}
+        hp = HyperParameters(free, self.request.space, self._fill, self.shared.fixed)
         keras.utils.set_random_seed(self.seed)
         reset_layer_names()
         try:

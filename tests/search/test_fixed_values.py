@@ -17,6 +17,8 @@ from kerastune_lite import (
     SpaceError,
     Study,
     StudyMismatchError,
+    Suggestion,
+    Tuner,
 )
 
 LOSS = Objective("loss", "min")
@@ -220,3 +222,26 @@ def test_a_refused_value_changes_nothing_in_a_study_that_is_resumed(search, tmp_
             search(product, fixed=fixed)
 
     assert (tmp_path / "journal.jsonl").read_text() == before
+
+
+class Stubborn:
+    """A strategy that chooses every value without a look at the space."""
+
+    def suggest(self, space, trials, rng):
+        return Suggestion({"x": 3, "y": 1 + len(trials) % 3})
+
+
+def test_a_strategy_that_does_not_look_at_the_space_is_overruled(tmp_path):
+    tuner = Tuner(
+        product, LOSS, strategy=Stubborn(), max_trials=3, directory=tmp_path, seed=0, verbose=0, fixed={"y": 2}
+    )
+
+    assert [trial.values for trial in tuner.search().trials] == [{"x": 3, "y": 2}] * 3
+
+
+@pytest.mark.parametrize("values", [{"x": 1, "y": 1}, {"y": 3}])
+def test_a_model_of_another_value_is_not_built(tmp_path, values):
+    tuner = GridSearch(product, LOSS, directory=tmp_path, seed=0, verbose=0, fixed={"y": 2})
+
+    with pytest.raises(SpaceError, match=r"was given for 'y', which fixed= holds at 2\. Leave it out"):
+        tuner.build(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import partial
 
@@ -21,6 +22,10 @@ from kerastune_lite import (
     StudyMismatchError,
 )
 from kerastune_lite.errors import RangeChangedError
+from kerastune_lite.running.task import Shared
+from kerastune_lite.search import resumption
+from kerastune_lite.search.resumption import Reviewer
+from kerastune_lite.study.writer import StudyWriter
 
 TUNERS = [GridSearch, RandomSearch, BayesianOptimization]
 LOSS = Objective("loss", "min")
@@ -524,3 +529,98 @@ def test_another_kind_in_a_branch_that_is_met_later_is_refused_too(search):
 
     with pytest.raises((StudyMismatchError, RangeChangedError), match=r"int 'x' .*float 'x'"):
         search(lambda hp: build_fn(hp, lambda: hp.float("x", 1.0, 2.0, step=1.0)))
+
+
+def test_a_space_that_is_changed_back_at_once_has_all_its_trials_again(search):
+    search(choice(1, 2))
+    study = search(lambda hp: float(hp.choice("x", [1, 2]) + hp.choice("y", [1, 2])), max_trials=1)
+    assert len(study.outside) == 2
+
+    again = search(choice(1, 2))
+
+    assert [trial.number for trial in again.outside] == [2]
+    assert len(again.trials) == 3
+
+
+@pytest.mark.parametrize("tuner", [RandomSearch, BayesianOptimization])
+def test_a_branch_that_is_changed_back_before_it_was_tried_counts_again(search, tuner):
+    def branches(hp, names):
+        if hp.choice("optimizer", ["adam", "sgd"]) == "sgd":
+            return sum((hp.choice(name, [1, 2]) for name in names), start=hp.float("x", 0.0, 1.0))
+        return hp.float("x", 0.0, 1.0)
+
+    search(lambda hp: branches(hp, ()), tuner, max_trials=6)
+    changed = search(lambda hp: branches(hp, ("momentum",)), tuner, max_trials=8)
+    again = search(lambda hp: branches(hp, ()), tuner, max_trials=10)
+
+    assert {trial.values["optimizer"] for trial in changed.outside} <= {"sgd"}
+    assert not any(trial.number < 6 for trial in again.outside)
+    assert all("momentum" in trial.values for trial in again.outside)
+
+
+def test_trials_that_build_fn_was_not_asked_with_are_taken_to_be_like_others_of_the_same_parameters(
+    search, monkeypatch
+):
+    monkeypatch.setattr(resumption, "MOST_BUILDS", 3)
+    calls = []
+    search(lambda hp: float(hp.int("x", 1, 9)))
+
+    def build_fn(hp):
+        calls.append(hp.int("x", 1, 9))
+        return float(calls[-1] * hp.choice("y", [1, 2]))
+
+    study = search(build_fn, RandomSearch, max_trials=1)
+
+    assert len(calls) == 3 + 1
+    assert [trial.number for trial in study.outside] == list(range(9))
+
+
+def test_a_build_fn_that_takes_long_is_asked_for_a_while_only(tmp_path):
+    def build_fn(hp):
+        return float(hp.int("x", 1, 9))
+
+    GridSearch(build_fn, LOSS, directory=tmp_path, seed=0, verbose=0).search()
+    calls = []
+    writer = StudyWriter.open(tmp_path, LOSS, 0, 0)
+    reviewer = Reviewer(
+        Shared(lambda hp: calls.append(build_fn(hp))), writer, clock=itertools.count(0.0, step=25.0).__next__
+    )
+
+    assert not reviewer.review()
+    assert len(calls) == 2
+    writer.close()
+
+
+class OwnFit:
+    """An object with a `fit` of its own, which asks for a batch size."""
+
+    def __init__(self, units, batches):
+        self.units, self.batches, self.trainings = units, batches, 0
+
+    def build(self, hp):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(hp.choice("units", self.units))])
+        model.add(keras.layers.Dense(1))
+        model.compile("sgd", "mse")
+        return model
+
+    def fit(self, hp, model, *args, **arguments):
+        history = model.fit(*args, batch_size=hp.choice("batch", self.batches), **arguments)
+        self.trainings += 1
+        return history
+
+
+def test_what_a_fit_of_its_own_asks_is_a_part_of_the_space_too(tmp_path):
+    def searched(builder, **settings):
+        tuner = GridSearch(builder, LOSS, directory=tmp_path, seed=0, verbose=0, **settings)
+        return tuner.search(np.ones((8, 1)), np.ones((8, 1)))
+
+    searched(OwnFit([1, 2], [4]))
+    same, wider = OwnFit([1, 2], [4]), OwnFit([2, 3], [4, 8])
+    unchanged = searched(same)
+    study = searched(wider)
+    held = searched(OwnFit([2, 3], [4, 8]), fixed={"batch": 8})
+
+    assert (len(unchanged.trials), unchanged.outside, same.trainings) == (2, (), 0)
+    assert [dict(trial.values) for trial in study.outside] == [{"units": 1, "batch": 4}]
+    assert (len(study.trials), wider.trainings) == (5, 3)
+    assert (len(held.trials), len(held.leaderboard())) == (5, 2)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from kerastune_lite import FailedTrial, HyperParameters, SpaceError
+from kerastune_lite.running.task import Shared
 from kerastune_lite.training.asking import End, ask
+from kerastune_lite.training.data import prepare
 
 X = np.ones((8, 1), "float32")
 
@@ -73,17 +75,17 @@ def fails(hp):
 def test_what_is_asked_before_a_training_is_known_without_it(build_fn, end):
     hp = HyperParameters()
 
-    assert ask(build_fn, hp) is end
+    assert ask(Shared(build_fn), hp) is end
     assert hp.values == {"x": 1}
 
 
 def test_a_function_that_may_train_comes_to_its_end():
-    assert ask(trains, HyperParameters(), may_train=True) is End.COMPLETE
+    assert ask(Shared(trains), HyperParameters(), may_train=True) is End.COMPLETE
 
 
 def test_models_train_again_afterwards():
     fit = keras.Model.fit
-    ask(trains, HyperParameters())
+    ask(Shared(trains), HyperParameters())
 
     assert keras.Model.fit is fit
     assert len(model().fit(X, X, verbose=0).history["loss"]) == 1
@@ -94,17 +96,36 @@ def test_another_thread_trains_meanwhile():
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(lambda: len(model().fit(X, X, verbose=0).history)).result()
 
-    assert ask(trains_elsewhere, HyperParameters()) is End.COMPLETE
+    assert ask(Shared(trains_elsewhere), HyperParameters()) is End.COMPLETE
 
 
 def test_a_mistake_in_the_call_is_raised():
     with pytest.raises(SpaceError):
-        ask(lambda hp: hp.int("x", 2, 1), HyperParameters())
+        ask(Shared(lambda hp: hp.int("x", 2, 1)), HyperParameters())
 
 
 def test_layers_are_named_as_in_a_fresh_process():
     names = []
     for _ in range(2):
-        ask(lambda hp: names.append([layer.name for layer in model().layers]), HyperParameters())
+        ask(Shared(lambda hp: names.append([layer.name for layer in model().layers])), HyperParameters())
 
     assert names[0] == names[1]
+
+
+class OwnFit:
+    """An object with a `fit` of its own, which asks for a batch size."""
+
+    def build(self, hp):
+        hp.int("x", 1, 2)
+        return model()
+
+    def fit(self, hp, model, *args, **arguments):
+        return model.fit(*args, batch_size=hp.choice("batch", [4, 8]), **arguments)
+
+
+@pytest.mark.parametrize(("may_train", "end"), [(False, End.AT_TRAINING), (True, End.COMPLETE)])
+def test_a_fit_of_its_own_is_asked_too(may_train, end):
+    hp = HyperParameters()
+
+    assert ask(Shared(OwnFit(), prepare(X, X, None, 0.0, {"epochs": 2})), hp, may_train=may_train) is end
+    assert hp.values == {"x": 1, "batch": 4}
