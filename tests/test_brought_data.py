@@ -117,7 +117,9 @@ def test_retraining_uses_the_data_that_build_fn_brings_or_those_that_are_given(t
         lambda **settings: BayesianOptimization(bring_dataset, "loss", max_trials=2, **settings),
         lambda **settings: Hyperband(bring_dataset, "loss", max_epochs=2, factor=2, **settings),
         lambda **settings: PopulationBasedTraining(bring_dataset, "loss", population=4, **settings),
-        lambda **settings: GridSearch(bring_dataset, "loss", workers=2, **settings),
+        pytest.param(
+            lambda **settings: GridSearch(bring_dataset, "loss", workers=2, **settings), marks=pytest.mark.drill
+        ),
     ],
     ids=["Bayesian", "Hyperband", "population", "two workers"],
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kerastune_lite.errors import Diverged, NoScoreError, TooManyFailuresError
 from kerastune_lite.execution.workers import Lost
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Note, Trial, TrialFailure, TrialState
+from kerastune_lite.study.trial import Note, Trial, TrialFailure, TrialState, inside
 
 _MAY_BE_THE_SETTING = (
     Diverged.__name__,
@@ -97,10 +97,10 @@ def check_has_score(study: Study, reason: str) -> None:
     Raises:
         NoScoreError: It is such an end.
     """
-    failed = [trial for trial in study.trials if trial.state is TrialState.FAILED]
+    failed = [trial for trial in inside(study.trials) if trial.state is TrialState.FAILED]
     if not failed or study.leaderboard(1):
         return
-    states = [trial.state.value for trial in study.trials]
+    states = ["outside the space" if trial.is_outside else trial.state.value for trial in study.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     rejected = sum(trial.is_rejected for trial in failed)
     if rejected == len(failed):

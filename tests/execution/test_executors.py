@@ -67,6 +67,7 @@ class Slow(keras.callbacks.Callback):
         time.sleep(0.05)
 
 
+@pytest.mark.drill
 def test_a_search_that_is_stopped_ends_the_trials_of_its_executor_with_their_epochs(tmp_path):
     def stop(event, study):
         if isinstance(event, EpochEnded):

@@ -167,7 +167,9 @@ def test_an_enqueued_setting_may_say_what_is_held_and_nothing_else(tmp_path, val
             tuner.search()
 
 
-@pytest.mark.parametrize("tuner", ["in this process", "two workers", "hyperband", "population"])
+@pytest.mark.parametrize(
+    "tuner", ["in this process", pytest.param("two workers", marks=pytest.mark.drill), "hyperband", "population"]
+)
 def test_every_way_to_search_holds_it(tmp_path, tuner):
     common = {"directory": tmp_path, "seed": 0, "verbose": 0, "fixed": {"rate": 0.01}}
     epochs = {"epochs": 2}
@@ -187,6 +189,7 @@ def test_every_way_to_search_holds_it(tmp_path, tuner):
     assert made.confirm(n=1, repeats=1)[0].confirmations
 
 
+@pytest.mark.drill
 def test_an_object_that_is_held_is_the_same_one_in_workers(tmp_path):
     first, second = (lambda: 1.0), (lambda: 2.0)
 

@@ -68,6 +68,7 @@ def test_stop_in_a_view_begins_no_further_trial(tmp_path, event):
     assert all(trial.state.ended for trial in study.trials)
 
 
+@pytest.mark.drill
 def test_stop_from_another_thread_reaches_trials_in_worker_processes(tmp_path):
     class Slow(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
