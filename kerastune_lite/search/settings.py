@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, overload
 
+import numpy as np
+
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.strategy import Strategy
 from kerastune_lite.study.writer import View
@@ -69,7 +71,7 @@ def check_count(name: str, value: object, *, at_least: int, or_none: bool = Fals
     if value is None and or_none:
         return None
     number = None
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):  # older versions of NumPy count the latter as an index
         with suppress(TypeError):
             number = operator.index(value)  # type: ignore[arg-type]
     if number is None or number < at_least:

@@ -97,17 +97,16 @@ def evaluation_of(value: Any, model: keras.Model) -> dict[str, float] | None:
         results = {name: as_number(result) for name, result in model.get_metrics_result().items()}
     except ValueError:
         return None  # it hasn't been evaluated
-    given = value if isinstance(value, dict) else dict(zip(results, value, strict=False))
-    numbers = {name: as_number(item) for name, item in given.items()}
-    if len(value) != len(results) or numbers.keys() != results.keys():
+    # A list has them in an order that Keras has changed between versions, so it is recognised by its numbers.
+    numbers = [as_number(item) for item in (value.values() if isinstance(value, dict) else value)]
+    is_of_others = isinstance(value, dict) and value.keys() != results.keys()
+    if is_of_others or None in numbers or None in results.values() or len(numbers) != len(results):
         return None
-    metrics: dict[str, float] = {}
-    for name, result in results.items():
-        number = numbers[name]
-        if number is None or result is None or not np.isclose(number, result, rtol=1e-6, equal_nan=True):
-            return None
-        metrics |= {name: number, f"val_{name}": number}
-    return metrics
+    ours, theirs = np.sort(np.array(numbers, float)), np.sort(np.array(list(results.values()), float))
+    if not np.allclose(ours, theirs, rtol=1e-6, atol=0.0, equal_nan=True):
+        return None
+    known = {name: result for name, result in results.items() if result is not None}
+    return known | {f"val_{name}": result for name, result in known.items()}
 
 
 def _epochs_of(columns: Mapping[str, Sequence[Any]], objective: Objective) -> Curve:
