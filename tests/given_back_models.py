@@ -98,7 +98,6 @@ class Mix(layers.Layer):
         return self.activate(keras.ops.matmul(inputs, keras.ops.cast(self.matrix, inputs.dtype)))
 
 
-@keras.saving.register_keras_serializable("tests")
 class Forgetful(layers.Layer):
     """A layer that Keras reads without an error, and whose get_config leaves out what it does."""
 

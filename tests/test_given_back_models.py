@@ -145,3 +145,26 @@ def test_the_weights_that_are_kept_are_those_that_were_validated(tmp_path, callb
     best = tuner.search(*train, validation_data=VALIDATION, epochs=3, batch_size=10, callbacks=[callback]).best
 
     assert tuner.best_model().evaluate(*VALIDATION, verbose=0) == pytest.approx(best.score, abs=1e-5)
+
+
+# What is written, and whether it can be trusted
+
+
+def test_a_file_from_which_keras_reads_another_model_is_not_trusted(tmp_path, monkeypatch):
+    # Known by its name, the layer is read without an error, and without its factor.
+    monkeypatch.setitem(keras.saving.get_custom_objects(), "Forgetful", given_back_models.Forgetful)
+    tuner = searched("forgetful get_config", tmp_path)
+    (note,) = tuner.study.best.notes
+
+    assert "gives other outputs: a get_config() is incomplete" in note
+    assert loss_of("forgetful get_config", tuner.best_model()) == pytest.approx(tuner.study.best.score, abs=1e-5)
+
+
+def test_a_note_quotes_keras_without_its_examples_and_configurations(tmp_path):
+    notes = {
+        kind: searched(kind, tmp_path / kind).study.best.notes[0] for kind in ("subclassed", "forgetful get_config")
+    }
+
+    assert notes["subclassed"].endswith("Please implement `get_config()`.)")
+    assert "Could not locate class 'Forgetful'" in notes["forgetful get_config"]
+    assert "config={" not in notes["forgetful get_config"]

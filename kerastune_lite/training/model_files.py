@@ -118,9 +118,13 @@ def load(path: Path, weights_path: Path, build: Callable[[], keras.Model]) -> Lo
 
 
 def cause_of(error: BaseException) -> str:
-    """An error in one line, with the type and Keras's informative words."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    text = " ".join(line for line in lines if line)
+    """An error in one line: its type, and Keras's words without the examples and configurations that follow them."""
+    message = str(error)
+    _, _, inner = message.rpartition("Exception encountered: ")
+    paragraphs = (inner or message).strip().split("\n\n")
+    text = " ".join(paragraphs[0].split())
+    for end in (" Full object config:", " config={"):
+        text, _, _ = text.partition(end)
     return f"{type(error).__name__}: {text[:LONGEST_CAUSE]}" if text else type(error).__name__
 
 
