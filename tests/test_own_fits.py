@@ -359,6 +359,24 @@ def test_retraining_takes_arguments_that_are_given_instead_of_those_of_the_searc
     assert len(tuner.retrain(*TRAIN, epochs=4).history.epoch) == 4
 
 
+def test_retraining_in_another_process_takes_what_the_journal_knows_of_the_search(tmp_path):
+    calls = []
+
+    def fit(hp, model, x, y, **kwargs):
+        calls.append(kwargs)
+        return model.fit(x, y, **kwargs)
+
+    settings = {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}, "batch_size": 20, "shuffle": False}
+    _, study = searched(fit, tmp_path)
+    GridSearch(builder(fit), "val_loss", directory=tmp_path, **QUIET).search(
+        *TRAIN, validation_data=VALIDATION, epochs=3, **settings
+    )
+    GridSearch(builder(fit), "val_loss", directory=tmp_path, **QUIET).retrain(X, Y)
+
+    assert {name: calls[-1][name] for name in settings} == settings
+    assert calls[-1]["epochs"] == study.best.best_epoch + 1
+
+
 def test_retraining_folds_says_that_they_leave_no_model(tmp_path):
     def fit(hp, model, x, y, validation_data=None, **kwargs):
         return list(folds_of(model, x, y, kwargs))

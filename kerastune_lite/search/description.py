@@ -38,6 +38,18 @@ def description_of(tuner: str, plan: Mapping[str, int], shared: Shared, runs: in
     }
 
 
+def arguments_in(description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The arguments of `fit` that a description holds whole: numbers and texts, and the weights of classes."""
+    training = dict((description or {}).get("training", {}))
+    for name in ("executions_per_trial", "epochs"):
+        training.pop(name, None)
+    arguments = {name: value for name, value in training.items() if is_scalar(value)}
+    if isinstance(training.get("class_weight"), Mapping):
+        # JSON's keys are texts.
+        arguments["class_weight"] = {int(key): weight for key, weight in training["class_weight"].items()}
+    return arguments
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two descriptions as far as it changes what a score means, a few words each.
 

@@ -503,8 +503,9 @@ class Tuner:
         """Trains a setting afresh, on all data, as the search trained it, and gives back the model.
 
         It is trained by the `fit` of a build_fn that has one, with the arguments of `fit` that build_fn returns and
-        those that this process's latest search was given (batch size, class weights, the callbacks that aren't there to
-        stop a training), unless others are given.
+        those that the latest search was given (batch size, class weights, the callbacks that aren't there to stop a
+        training), unless others are given. In another process than the search's only the callbacks have to be given
+        again, and arguments that are neither numbers nor texts.
 
         Args:
             x: Inputs; None where build_fn brings its own.
@@ -517,15 +518,24 @@ class Tuner:
             ValueError: `epochs` is less than 1.
             DataError: There are no data.
         """
-        from kerastune_lite.running.task import Shared
         from kerastune_lite.training import finished_models
 
         epochs = check_count("epochs", epochs, at_least=1, or_none=True)
         trial = trial or self.study.best
-        latest = self._latest_plan
-        shared = Shared(self.build_fn, fixed=self.fixed) if latest is None else latest.shared
+        shared = self._latest_shared()
         with random_state_put_back():
             return finished_models.retrained(trial, shared, (x, y), epochs, fit_arguments)
+
+    def _latest_shared(self) -> Shared:
+        """What the trials of the latest search share: of this process's own, or else what the journal knows of it."""
+        from kerastune_lite.running.task import Shared
+        from kerastune_lite.running.training_data import TrainingData
+        from kerastune_lite.search.description import arguments_in
+
+        if self._latest_plan is not None:
+            return self._latest_plan.shared
+        arguments = arguments_in(self.study.latest_search)
+        return Shared(self.build_fn, TrainingData(fit_arguments=arguments), fixed=self.fixed)
 
     def _say(self, text: str) -> None:
         """Prints a line for a person, unless the tuner is to be silent."""
