@@ -45,7 +45,7 @@ def builder(fit, metrics=None):
 def searched(fit, directory, objective="val_loss", *, metrics=None, epochs=3, **settings):
     """The tuner and the study of a search by such a builder."""
     tuner = GridSearch(builder(fit, metrics), objective, directory=directory, **QUIET, **settings)
-    return tuner, tuner.search(*TRAIN, validation_data=VALIDATION, epochs=epochs)
+    return tuner, tuner.search(*TRAIN, validation_data=VALIDATION, epochs=epochs, batch_size=50)
 
 
 def evaluated(model):
@@ -63,7 +63,15 @@ def folds_of(model, x, y, kwargs):
         yield min(history["val_loss"])
 
 
-@pytest.mark.parametrize("form", ["mean", "dict", "list", "tuple", "array", "list of dicts", "list of histories"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "dict",
+        "list",
+        "list of histories",
+        *(pytest.param(form, marks=pytest.mark.drill) for form in ("mean", "tuple", "array", "list of dicts")),
+    ],
+)
 def test_the_score_of_folds_is_the_mean_that_fit_returns_in_any_form(tmp_path, form):
     means = []
 
@@ -158,9 +166,9 @@ def test_copies_that_are_trained_beside_the_trials_model_do_not_replace_it(tmp_p
         model.fit(x, y, **kwargs)
         copy = compiled(keras.models.clone_model(model))
         copy.set_weights(model.get_weights())
-        copy.fit(x, y, **{**kwargs, "epochs": 20})  # better, and another model
+        copy.fit(x, y, **{**kwargs, "epochs": 8})  # better, and another model
 
-    tuner, study = searched(fit, tmp_path, epochs=2)
+    tuner, study = searched(fit, tmp_path, epochs=2, max_trials=1)
 
     assert study.best.score == min(logs["val_loss"] for logs in study.best.curve[:2])
     assert evaluated(tuner.best_model())["loss"] == pytest.approx(study.best.score, abs=1e-6)
@@ -235,7 +243,7 @@ def own_result(make):
     ids=["nothing", "the model", "History", "history", "number", "NumPy", "tensor", "dict"],
 )
 def test_every_way_to_return_the_best_epoch_keeps_that_epoch(tmp_path, make):
-    tuner, study = searched(own_result(make), tmp_path)
+    tuner, study = searched(own_result(make), tmp_path, max_trials=1)
     losses = [logs["val_loss"] for logs in study.best.curve]
 
     assert study.best.score == pytest.approx(min(losses))
@@ -248,7 +256,7 @@ def test_what_evaluate_returns_counts_by_its_names_and_keeps_the_last_epoch(tmp_
     def make(history, model):
         return model.evaluate(*VALIDATION, verbose=0, return_dict=as_dict)
 
-    tuner, study = searched(own_result(make), tmp_path, "val_accuracy", metrics=["accuracy"])
+    tuner, study = searched(own_result(make), tmp_path, "val_accuracy", metrics=["accuracy"], max_trials=1)
 
     assert [trial.score for trial in study.trials] == [trial.curve[-1]["val_accuracy"] for trial in study.trials]
     assert evaluated(tuner.best_model())["accuracy"] == study.best.score
