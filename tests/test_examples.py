@@ -51,6 +51,7 @@ def test_a_conditional_space_is_searched(tmp_path):
         assert sum(name.endswith("units") for name in trial.values) == trial.values["layers"]
 
 
+@pytest.mark.drill
 def test_the_three_ways_to_stop_early_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     halved, hyperband, population = example("stop_early").main(epochs=3, budget=6)

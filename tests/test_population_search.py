@@ -116,6 +116,7 @@ class Copying(keras.callbacks.Callback):
             shutil.copytree(self.directory, copy, ignore=shutil.ignore_patterns("*.lock"))
 
 
+@pytest.mark.drill
 def test_a_killed_search_ends_with_the_same_trials(tmp_path):
     whole = search(tuner_of(tmp_path / "whole"), callbacks=lambda trial: [Copying(trial, tmp_path / "whole")])
 

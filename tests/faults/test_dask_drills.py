@@ -65,6 +65,7 @@ class Enough:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.drill
 def test_a_cluster_tries_the_settings_of_one_worker_tells_its_epochs_at_once_and_stops_within_one(tmp_path, cluster):
     search(tmp_path, executor=cluster.client, stopping=Enough(), seconds=0.3)
     trials = assert_whole(tmp_path, failed=range(1, TRIALS))
