@@ -45,6 +45,17 @@ def metric_classes(model: keras.Model) -> dict[str, str]:
     return {metric.name: type(metric).__name__ for metric in metrics if isinstance(metric, keras.metrics.Metric)}
 
 
+def reset_compiled_metrics(model: keras.Model) -> None:
+    """Sets the metric objects that a model was compiled with back to their start.
+
+    They may have been made once for the models of all trials. Keras's `fit` resets them when an epoch begins, but not
+    before it has traced a step, so that a training would go on from where another one has left them.
+    """
+    for metric in _compiled_metrics(model):
+        if isinstance(metric, keras.metrics.Metric) and metric.variables:
+            metric.reset_state()
+
+
 def _compiled_metrics(model: keras.Model) -> list[Any]:
     with contextlib.suppress(AttributeError):
         compiled = model._compile_metrics
@@ -139,9 +150,9 @@ BOOKKEEPING = frozenset(
     _saved_model_inputs_spec _saved_model_arg_spec _distribution_strategy _trainable_variables_indices
     _exclude_from_weight_decay_cache _nodes _nodes_by_depth _operations _operations_by_depth stop_training
     stop_evaluating _initial_seed _initial_epoch _parent_path _eval_epoch_iterator _distribute_strategy
-    _build_shapes_dict steps_per_execution""".split()
+    _build_shapes_dict steps_per_execution _losses _dropout_mask _recurrent_dropout_mask""".split()
 )
-"""Attributes of Keras's objects that no step depends on, or that `graph_of` covers."""
+"""Attributes that Keras's classes set on their objects and that no step depends on, or that `graph_of` covers."""
 
 SIGN_ONLY = {"MultiHeadAttention": ("_dropout",), "GroupedQueryAttention": ("_dropout",)}
 """Attributes by class that are only compared with 0; the number itself is in a Dropout layer inside the layer."""
@@ -262,29 +273,53 @@ def _each_once(variables: Sequence[keras.Variable]) -> list[keras.Variable]:
     return list({id(variable): variable for variable in variables}.values())
 
 
+def compute_dtypes(model: keras.Model) -> set[str]:
+    """The types of numbers that a model and its layers compute with."""
+    return {layer.compute_dtype for layer in model._flatten_layers()}
+
+
 def storage_of(variable: keras.Variable) -> tf.Variable:
     """The TensorFlow variable inside a Keras variable."""
     return variable._value
 
 
+_FUNCTIONS = ("train_function", "test_function", "predict_function")
+
+
 @contextlib.contextmanager
 def lent_storage(
-    variables: Sequence[keras.Variable], storages: Sequence[tf.Variable], optimizer: keras.optimizers.Optimizer
+    model: keras.Model,
+    variables: Sequence[keras.Variable],
+    storages: Sequence[tf.Variable],
+    others: Callable[[], Sequence[keras.Model]] = list,
 ) -> Iterator[None]:
-    """Lets Keras variables use other TensorFlow variables, then gives them their own back with the values reached."""
+    """Lets a model's variables use other TensorFlow variables, then gives them their own back with the values reached.
+
+    A function that Keras has made for the model, for a model inside it or for one of `others`, which may use the same
+    variables, reads the storage that it was made with, so it isn't used with any other.
+    """
     own = [variable._value for variable in variables]
+    optimizer = model.optimizer
     indices = dict(optimizer._trainable_variables_indices)
     # A cache by the variables' identities, which change with their storage.
     undecayed = getattr(optimizer, "_exclude_from_weight_decay_cache", {})
     for variable, storage in zip(variables, storages, strict=True):
         variable._value = storage
     try:
-        optimizer._trainable_variables_indices.clear()
-        optimizer._trainable_variables_indices.update(
-            {optimizer._var_key(variable): index for index, variable in enumerate(optimizer._trainable_variables)}
-        )
-        undecayed.clear()
-        yield
+        borrowing = {id(variable) for variable in variables}
+
+        def users() -> list[keras.Model]:
+            return [
+                part for part in (model, *others()) if any(id(variable) in borrowing for variable in part.variables)
+            ]
+
+        with _functions_set_aside(model, users):
+            optimizer._trainable_variables_indices.clear()
+            optimizer._trainable_variables_indices.update(
+                {optimizer._var_key(variable): index for index, variable in enumerate(optimizer._trainable_variables)}
+            )
+            undecayed.clear()
+            yield
     finally:
         for variable, storage, before in zip(variables, storages, own, strict=True):
             before.assign(storage)
@@ -292,3 +327,21 @@ def lent_storage(
         optimizer._trainable_variables_indices.clear()
         optimizer._trainable_variables_indices.update(indices)
         undecayed.clear()
+
+
+@contextlib.contextmanager
+def _functions_set_aside(model: keras.Model, users: Callable[[], Sequence[keras.Model]]) -> Iterator[None]:
+    """Sets aside the functions that Keras has made of models, but those that train, and brings them back."""
+    before = {place: getattr(*place) for place in _places_of_functions(model, users())}
+    for place in before:
+        setattr(*place, None)
+    try:
+        yield
+    finally:
+        for part, name in _places_of_functions(model, users()):
+            setattr(part, name, before.get((part, name)))
+
+
+def _places_of_functions(model: keras.Model, users: Sequence[keras.Model]) -> list[tuple[keras.Model, str]]:
+    inside = [layer for part in users for layer in part._flatten_layers() if isinstance(layer, keras.Model)]
+    return [(part, name) for part in inside for name in _FUNCTIONS if part is not model or name == "predict_function"]

@@ -25,7 +25,12 @@ from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.example import Example, example_of
 from kerastune_lite.training.fit_arguments import fit_arguments
-from kerastune_lite.training.keras_internals import metric_classes, metric_names, reset_layer_names
+from kerastune_lite.training.keras_internals import (
+    metric_classes,
+    metric_names,
+    reset_compiled_metrics,
+    reset_layer_names,
+)
 from kerastune_lite.training.leaks import leak_notes, remember
 from kerastune_lite.training.own_fit import Scored, scored_by_epochs, scored_by_own_fit
 from kerastune_lite.training.pausing import PauseAt, pausing_callbacks, resume
@@ -139,6 +144,7 @@ class Training:
         """Trains the model with the user's callbacks, and gives it the weights that were scored."""
         model, trial = built.model, self.request.trial
         assert model is not None
+        reset_compiled_metrics(model)
         own_fit = own_fit_of(self.shared.build_fn)
         self._check_default_objective(built)
         arguments = fit_arguments(
@@ -197,7 +203,12 @@ class Training:
         if own_fit is None:
             fitted = self.engine.fit(model, arguments, self.seed)
             scored = scored_by_epochs(model, recorder)
-            return dataclasses.replace(scored, trained=fitted.trained, seconds_saved=fitted.seconds_saved)
+            return dataclasses.replace(
+                scored,
+                trained=fitted.trained,
+                seconds_saved=fitted.seconds_saved,
+                notes=(*scored.notes, *fitted.notes),
+            )
         is_planned = self.request.trial.plan.epochs is not None
         scored = scored_by_own_fit(own_fit, hp, model, arguments, recorder, is_planned=is_planned)
         for epoch, logs in enumerate(scored.unrecorded):

@@ -91,9 +91,11 @@ class _Trainings:
         except ProgramError as error:
             # A plain fit shows whether the model is at fault: then it fails too, in Keras's own words.
             run = dataclasses.replace(training, engine=Engine("fit")).run()
-            run = dataclasses.replace(run, trained=Trained("fit", "its program failed"))
-            text = f"trained by a plain fit, since its program failed: {error}"
-            self.notes = (*self.notes, Note(text[:LONGEST_NOTE], "engine"))
+            reason = "its program failed" if error.is_new else "its program failed before"
+            run = dataclasses.replace(run, trained=Trained("fit", reason))
+            if error.is_new:
+                text = f"trained by a plain fit, since its program failed: {error}"
+                self.notes = (*self.notes, Note(text[:LONGEST_NOTE], "engine"))
         self._latest = dataclasses.replace(run, model=None)  # no model but the best one is kept in memory
         self.notes = tuple(dict.fromkeys((*self.notes, *run.notes)))
         self._seconds_saved += run.seconds_saved

@@ -5,7 +5,8 @@
            ──► programs        lends a model the variables of a program that an earlier model was traced for
                  ├── fingerprint   which models are the same computation
                  ├── lifted        numbers that may differ between such models
-                 └── audit         checks that a traced step uses nothing but the lent variables
+                 ├── audit         checks that a traced step uses nothing but the lent variables
+                 └── check         compares a shared program with the model itself before it is used
            ──► runner          what fit calls as `train_function`: it runs the program of an epoch (epoch_program)
            ──► self_check      compares a training by programs with a plain fit, once per installed version
 

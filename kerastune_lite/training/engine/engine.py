@@ -5,24 +5,32 @@ from __future__ import annotations
 import functools
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from kerastune_lite.running.task import EngineName
-from kerastune_lite.study.trial import Trained
+from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training.engine.conditions import (
     between_chunks,
     keras_order_reason,
     unsupported_reason,
     watches_batches,
 )
-from kerastune_lite.training.engine.programs import FailedBeforeError, SharedPrograms
+from kerastune_lite.training.engine.programs import SharedPrograms
 from kerastune_lite.training.engine.runner import EpochRunner, ProgramError
-from kerastune_lite.training.engine.samples import Epochs, FollowEpochs, Order, Samples, in_order, is_shared, reshuffled
+from kerastune_lite.training.engine.samples import (
+    Epochs,
+    FollowEpochs,
+    Order,
+    Samples,
+    checksums,
+    in_order,
+    is_shared,
+    reshuffled,
+)
 from kerastune_lite.training.engine.self_check import kept_verdict
 from kerastune_lite.training.keras_internals import engine_missing
 
@@ -42,11 +50,13 @@ class Fitted:
         history: Keras's History; of a builder with its own `fit`, whatever that returned.
         trained: Whether it was trained by shared programs, by new ones, or by a plain fit, and why.
         seconds_saved: How many seconds the programs had taken to trace that this training could reuse.
+        notes: Remarks for the trial's record.
     """
 
     history: Any
     trained: Trained
     seconds_saved: float = 0.0
+    notes: tuple[Note, ...] = ()
 
 
 class Engine:
@@ -61,7 +71,7 @@ class Engine:
         self.name: EngineName = name
         self.distrust = distrust
         self._programs = SharedPrograms()
-        self._samples: OrderedDict[tuple[Any, ...], tuple[Any, Samples]] = OrderedDict()
+        self._samples: OrderedDict[tuple[Any, ...], tuple[Any, Any, Samples]] = OrderedDict()
 
     @classmethod
     def trusted(cls, name: EngineName = "auto") -> Engine:
@@ -97,10 +107,7 @@ class Engine:
             order = reshuffled(samples.count, seed) if is_shuffled else in_order(samples.count)
         size = arguments.get("batch_size")
         if reason is None:
-            try:
-                return self._by_programs(model, Epochs(samples, size, order), arguments)
-            except FailedBeforeError:
-                reason = "its program failed before"
+            return self._by_programs(model, Epochs(samples, size, order), arguments)
         epochs = Epochs(samples, size, order, as_batches=True)
         return Fitted(model.fit(**_arguments_with(epochs, arguments)), self._as_fit(reason))
 
@@ -110,13 +117,13 @@ class Engine:
         validation = self._validation(arguments)
         if validation is not None:
             arguments["validation_data"] = validation
-        needs_batches = any(map(watches_batches, callbacks)) or arguments.get("verbose") in (1, "auto")
-        steps = 1 if needs_batches else epochs.num_batches
-        with self._programs.lent_to(model, epochs.samples) as programs, _steps_at_once(model, steps):
-            model.train_function = EpochRunner(model, "train", programs, between_chunks(callbacks))
+        steps = StepsAtOnce(model, epochs.num_batches, callbacks, arguments.get("verbose"))
+        epochs.when_taken = steps.settle
+        with self._programs.lent_to(model, epochs.samples, callbacks) as programs, steps:
+            model.train_function = EpochRunner(model, "train", programs, lambda: between_chunks(callbacks))
             model.test_function = EpochRunner(model, "test", programs)
             history = model.fit(**arguments)
-        return Fitted(history, programs.trained, programs.seconds_saved)
+        return Fitted(history, programs.trained, programs.seconds_saved, programs.notes)
 
     def _validation(self, arguments: Mapping[str, Any]) -> Epochs | None:
         """The validation data on the device; None if there is none, if it isn't arrays, or if it is too large."""
@@ -133,14 +140,15 @@ class Engine:
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, *, on_host: bool = False
     ) -> Samples:
         key = (*_identity(x, y, sample_weight, class_weight), on_host)
-        if key not in self._samples:
+        sums = checksums(x, y, sample_weight)
+        if key not in self._samples or sums is None or self._samples[key][1] != sums:
             samples = Samples.of(x, y, sample_weight, class_weight, on_host=on_host)
             # The arrays are kept too: another one at the same place would have the same id.
-            self._samples[key] = ((x, y, sample_weight), samples)
+            self._samples[key] = ((x, y, sample_weight), sums, samples)
         self._samples.move_to_end(key)
         while len(self._samples) > DATA_SETS:
             self._samples.popitem(last=False)
-        return self._samples[key][1]
+        return self._samples[key][2]
 
     def _size_reason(self, *given: Any) -> str | None:
         """Why arrays are too large to be kept on the device; None where they aren't, or are there already."""
@@ -162,7 +170,7 @@ def failed_self_check() -> str | None:
 
 
 def _identity(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> tuple[Any, ...]:
-    """A key of a set of arrays that no other set has while the arrays are kept alive; their contents aren't read."""
+    """A key of a set of arrays that no other set has while the arrays are kept alive; their contents may change."""
     return (id(x), id(y), id(sample_weight), repr(class_weight))
 
 
@@ -178,15 +186,48 @@ def _arguments_with(epochs: Epochs, arguments: Mapping[str, Any]) -> dict[str, A
     return changed
 
 
-@contextmanager
-def _steps_at_once(model: keras.Model, steps: int) -> Iterator[None]:
-    """Lets `fit` ask for several steps in one call, and gives the model its own functions back afterwards."""
-    before = model.steps_per_execution, model.train_function, model.test_function
-    try:
-        model.steps_per_execution = steps
-        yield
-    finally:
-        model.steps_per_execution, model.train_function, model.test_function = before
+class StepsAtOnce:
+    """How many steps `fit` asks for in one call; a number that is settled when an epoch begins.
+
+    Keras's iterator over an epoch keeps `model.steps_per_execution` from the beginning of `fit`, and counts by it once
+    the callbacks have begun the epoch. Only then is it known which of them need to be called after every batch. In a
+    `with`, the model is given its own number and functions back afterwards.
+
+    Args:
+        model: The model that is trained.
+        num_batches: The number of batches in an epoch.
+        callbacks: The callbacks of the training.
+        verbose: The argument of `fit`.
+    """
+
+    def __init__(
+        self, model: keras.Model, num_batches: int, callbacks: Sequence[keras.callbacks.Callback], verbose: Any
+    ) -> None:
+        self._model = model
+        self._num_batches = num_batches
+        self._callbacks = callbacks
+        self._has_bar = verbose in (1, "auto")
+        self._before = model.steps_per_execution, model.train_function, model.test_function
+
+    def __enter__(self) -> StepsAtOnce:
+        self._model.steps_per_execution = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._model.steps_per_execution, self._model.train_function, self._model.test_function = self._before
+
+    def settle(self) -> None:
+        """Gives the model a plain number again, once the iterator over epochs has taken this one."""
+        self._model.steps_per_execution = 1
+
+    def __index__(self) -> int:
+        """The number of steps, from now on."""
+        needs_batches = self._has_bar or any(map(watches_batches, self._callbacks))
+        self._model.steps_per_execution = 1 if needs_batches else self._num_batches
+        return int(self._model.steps_per_execution)
+
+    def __radd__(self, other: int) -> int:
+        return other + int(self._model.steps_per_execution)
 
 
 def _free_memory() -> float:

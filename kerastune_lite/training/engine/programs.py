@@ -7,20 +7,27 @@ training reached, and shares nothing with the program.
 
 from __future__ import annotations
 
+import itertools
+import random
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+import types
+import warnings
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from kerastune_lite.study.trial import Trained
+from kerastune_lite.study.trial import Note, Trained
+from kerastune_lite.training.engine import check
 from kerastune_lite.training.engine.audit import NotShareableError, audit
 from kerastune_lite.training.engine.fingerprint import LiftedNumber, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, Slot
-from kerastune_lite.training.engine.runner import ProgramError
+from kerastune_lite.training.engine.runner import ProgramError, Rehearsal
 from kerastune_lite.training.engine.samples import Samples
 from kerastune_lite.training.keras_internals import (
     TRACING_DRAWS,
@@ -39,31 +46,51 @@ LIFTABLE = frozenset(["float32", "int32", "int64", "uint32", "bool"])
 """The dtypes that a model's variables may have if its numbers are to be lifted."""
 
 Trace = Callable[[], tf.types.experimental.ConcreteFunction]
+MOST_LOOKS = 8
+"""How many different looks of a step a program keeps functions for: a callback may change a step in every trial."""
 
 
-class FailedBeforeError(Exception):
+DEEPEST_HELD, MOST_HELD = 3, 100
+"""How deep a callback's attributes are looked through for models and functions, and how many items of each."""
+DISTRUST = "its shared program gave other numbers than the model itself"
+MOST_ALARMS = 3
+"""How many false alarms of the check end the sharing of a fingerprint: each of them costs the tracing of a program."""
+
+
+class FailedBeforeError(ProgramError):
     """A program failed for an earlier model of the same fingerprint."""
+
+    is_new = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a model is found to be at the moment when one of its steps is needed for the first time.
+
+    Attributes:
+        key: Its fingerprint.
+        variables: Its variables, its optimizer's and its metrics'.
+        lifted: The numbers that the fingerprint leaves out.
+        has_own_code: Whether it holds code that isn't Keras's.
+    """
+
+    key: Hashable
+    variables: list[keras.Variable]
+    lifted: list[LiftedNumber]
+    has_own_code: bool
 
 
 class OwnPrograms:
-    """Programs that one model uses alone.
+    """Functions that one model uses alone."""
 
-    Attributes:
-        trained: How its training runs: compiled, with the reason why it shares nothing.
-        seconds_saved: Always 0: everything is traced anew.
-    """
-
-    seconds_saved = 0.0
-
-    def __init__(self, reason: str) -> None:
-        self.trained = Trained("compiled", reason)
-        self._programs: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
+    def __init__(self) -> None:
+        self._functions: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
 
     def traced(self, key: Hashable, trace: Trace) -> tf.types.experimental.ConcreteFunction:
-        """The program of a key, traced if it isn't there yet."""
-        if key not in self._programs:
-            self._programs[key] = trace()
-        return self._programs[key]
+        """The function of a key, traced if it isn't there yet."""
+        if key not in self._functions:
+            self._functions[key] = trace()
+        return self._functions[key]
 
 
 class SharedPrograms:
@@ -77,70 +104,55 @@ class SharedPrograms:
     def __init__(self, most_kept: int = MOST_KEPT, most_bytes: int = MOST_BYTES) -> None:
         self._most_kept = most_kept
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[Hashable, _Program] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Program] = OrderedDict()
         self._refused: dict[Hashable, str] = {}
         self._unliftable: set[Hashable] = set()
         self._failed: set[Hashable] = set()
+        self._alarms: Counter[Hashable] = Counter()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     @contextmanager
-    def lent_to(self, model: keras.Model, samples: Samples) -> Iterator[OwnPrograms | LentPrograms]:
-        """Lends a model programs to train with: shared ones, or its own where it can't share.
+    def lent_to(
+        self, model: keras.Model, samples: Samples, callbacks: Sequence[keras.callbacks.Callback] = ()
+    ) -> Iterator[LentPrograms]:
+        """Lends a model programs to train with, from its first batch on until the end of the `with`."""
+        with ExitStack() as returned:
+            yield LentPrograms(self, model, samples, callbacks, returned)
+
+    def program_for(self, look: Look) -> tuple[Program, bool]:
+        """The program of a model, with the model's values in it, and whether an earlier model has trained with it.
 
         Raises:
             FailedBeforeError: A program failed for an earlier model of the same fingerprint.
-            ProgramError: The model's variables can't be made before training.
+            NotShareableError: The model can't use it.
         """
-        try:
-            key, variables, lifted = self.fingerprinted(model, samples)
-        except NotShareableError as reason:
-            yield OwnPrograms(str(reason))
-            return
-        except Exception as error:
-            raise ProgramError(f"{type(error).__name__}: {error}") from error
-        if key in self._failed:
+        if look.key in self._failed:
             raise FailedBeforeError
-        try:
-            if key in self._refused:
-                yield OwnPrograms(self._refused[key])
-            else:
-                with self._lent(key, model, variables, lifted) as lent:
-                    yield lent
-        except ProgramError:
-            self._kept.pop(key, None)
-            self._unliftable.discard(key)
-            self._failed.add(key)
-            raise
-
-    @contextmanager
-    def _lent(
-        self, key: Hashable, model: keras.Model, variables: Sequence[keras.Variable], lifted: Sequence[LiftedNumber]
-    ) -> Iterator[OwnPrograms | LentPrograms]:
-        program = self._kept.get(key)
-        is_new = program is None
+        if look.key in self._refused:
+            raise NotShareableError(self._refused[look.key])
+        program = self._kept.get(look.key)
+        is_known = program is not None
         if program is None:
-            program = self._kept[key] = _Program(variables, lifted)
-        elif program.suits(lifted):
-            program.take_over(variables, lifted)
+            program = self._kept[look.key] = Program(look.variables)
         else:
-            yield OwnPrograms("one of its numbers changes what is computed")
-            return
-        self._kept.move_to_end(key)
+            program.step("train", look)  # raises where it doesn't suit
+            program.take_over(look.variables)
+        self._kept.move_to_end(look.key)
         while len(self._kept) > 1 and self._is_full():
             self._kept.popitem(last=False)
-        lent = LentPrograms(program, lifted, is_new=is_new, refuse=lambda error: self._refuse(key, error))
-        with lent_storage(variables, program.storages, model.optimizer):
-            yield lent
+        return program, is_known
 
     def _is_full(self) -> bool:
         return len(self._kept) > self._most_kept or sum(p.bytes for p in self._kept.values()) > self._most_bytes
 
-    def fingerprinted(
-        self, model: keras.Model, samples: Samples
-    ) -> tuple[Hashable, list[keras.Variable], list[LiftedNumber]]:
-        """A model's fingerprint, its variables, and the numbers that the fingerprint leaves out."""
+    def look_at(self, model: keras.Model, samples: Samples) -> Look:
+        """A model's fingerprint, its variables, and the numbers that the fingerprint leaves out.
+
+        Raises:
+            NotShareableError: It can't share programs.
+        """
         if model.optimizer is None:
             raise NotShareableError("it has no optimizer")
         if type(model.optimizer).__name__ == "LossScaleOptimizer":
@@ -148,89 +160,235 @@ class SharedPrograms:
         complete_state(model, _symbols(samples))
         variables = state_of(model)
         can_lift = all(str(variable.dtype) in LIFTABLE for variable in variables)
-        key, lifted = fingerprint(model, variables, lift=can_lift)
-        if key in self._unliftable:
-            key, lifted = fingerprint(model, variables, lift=False)
-        return key, variables, lifted
+        found = fingerprint(model, variables, lift=can_lift)
+        if found.key in self._unliftable:
+            found = fingerprint(model, variables, lift=False)
+        return Look(found.key, variables, found.lifted, found.has_own_code)
 
-    def _refuse(self, key: Hashable, error: Exception) -> None:
-        """Stops sharing programs of a fingerprint, or lifting its numbers where that may be the reason of the error."""
-        program = self._kept.pop(key, None)
-        if isinstance(error, NotShareableError) or program is None or not program.slots or key in self._unliftable:
-            self._refused[key] = str(error)
-        else:
-            self._unliftable.add(key)
+    def refuse(self, key: Hashable, reason: str) -> None:
+        """Shares no more programs between models of a fingerprint."""
+        self._kept.pop(key, None)
+        self._refused[key] = reason
+
+    def false_alarm(self, key: Hashable) -> None:
+        """Counts that a model differed from its shared program when it ran eagerly, but not when it was traced."""
+        self._alarms[key] += 1
+        if self._alarms[key] >= MOST_ALARMS:
+            self.refuse(key, "its steps can't be checked: they give other numbers when they are run eagerly")
+
+    def give_up_lifting(self, key: Hashable) -> None:
+        """Shares programs between models of a fingerprint only where all their numbers are equal."""
+        self._kept.pop(key, None)
+        self._unliftable.add(key)
+
+    def mark_failed(self, key: Hashable) -> None:
+        """Leaves models of a fingerprint to a plain fit."""
+        self._kept.pop(key, None)
+        self._unliftable.discard(key)
+        self._failed.add(key)
 
 
 class LentPrograms:
-    """A shared program while one model trains with it.
+    """What one model trains with: a program that is lent to it, or functions of its own where it can't share.
+
+    The model is looked at when a step is needed for the first time: by then every callback has had its say, and a plain
+    fit traces the step then too.
 
     Attributes:
         trained: How the model's training runs: shared if the program was traced for an earlier model, else compiled.
         seconds_saved: How many seconds the reused functions had taken to trace.
+        notes: Remarks for the trial's record.
     """
 
     def __init__(
-        self, program: _Program, lifted: Sequence[LiftedNumber], *, is_new: bool, refuse: Callable[[Exception], None]
+        self,
+        shared: SharedPrograms,
+        model: keras.Model,
+        samples: Samples,
+        callbacks: Sequence[keras.callbacks.Callback],
+        returned: ExitStack,
     ) -> None:
-        self._program = program
-        self._lifted = lifted
-        self._refuse = refuse
-        self._alone: OwnPrograms | None = None
+        self._shared = shared
+        self._model = model
+        self._samples = samples
+        self._callbacks = callbacks
+        self._returned = returned
+        self._program: Program | None = None
+        self._looks: dict[str, Look] = {}
+        self._alone: dict[str, OwnPrograms] = {}
         self._used: set[Hashable] = set()
-        self.trained = Trained("compiled" if is_new else "shared")
+        self.trained = Trained("compiled")
         self.seconds_saved = 0.0
+        self.notes: tuple[Note, ...] = ()
 
-    def traced(self, key: Hashable, trace: Trace) -> tf.types.experimental.ConcreteFunction:
-        """The program of a key, traced if it isn't there yet."""
-        if self._alone is not None:
-            return self._alone.traced(key, trace)
-        found = self._program.functions.get(key)
+    def begin(self, kind: str) -> None:
+        """Looks at the model before its first step of a kind ("train" or "test"); lends it a program before the first.
+
+        Raises:
+            FailedBeforeError: A program failed for an earlier model of the same fingerprint.
+        """
+        if kind in self._looks or kind in self._alone:
+            return
+        try:
+            if kind != "train" and self._program is None:
+                raise NotShareableError("it shares nothing")
+            look = self._shared.look_at(self._model, self._samples)
+            if self._program is None:
+                self._borrow(look)
+            elif list(map(id, look.variables)) != list(map(id, self._looks["train"].variables)):
+                raise NotShareableError("it has other variables than at its first batch")
+            assert self._program is not None
+            self._program.step(kind, look).set(look.lifted)
+            self._looks[kind] = look
+        except NotShareableError as reason:
+            self._alone[kind] = OwnPrograms()
+            if kind == "train":
+                self.trained = Trained("compiled", str(reason))
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether the model's variables use the storage of a program."""
+        return self._program is not None
+
+    def _borrow(self, look: Look) -> None:
+        if any(isinstance(thing, tf.types.experimental.PolymorphicFunction) for thing in held_by(self._callbacks)):
+            # Once traced, it reads the storage that the variables had then.
+            raise NotShareableError("a callback has a tf.function")
+        self._program, is_known = self._shared.program_for(look)
+        self.trained = Trained("shared" if is_known else "compiled")
+        self._returned.enter_context(lent_storage(self._model, look.variables, self._program.storages, self._models))
+
+    def _models(self) -> list[keras.Model]:
+        """The models of the callbacks, which may use the layers of the one that is trained."""
+        return [thing for thing in held_by(self._callbacks) if isinstance(thing, keras.Model)]
+
+    def check(self, kind: str, key: Hashable, rehearsal: Rehearsal) -> None:
+        """Compares a shared function with the model itself before it is used, where the model holds code of the user's.
+
+        Where they differ, the model trains with functions of its own, and no other model shares its program.
+        """
+        if kind in self._alone or (kind, key) in self._used or not check.IS_ON:
+            return
+        assert self._program is not None
+        look = self._looks[kind]
+        function = self._program.step(kind, look).functions.get(key)
+        if self.trained.how != "shared" or not look.has_own_code or function is None:
+            return
+        dtypes = check.dtypes_of(self._model)
+        with check.state_kept(look.variables):
+            found = rehearsal.by(function)
+        with check.state_kept(look.variables), suppress(Exception):  # code that can't be run eagerly may raise anything
+            if not check.difference(found, rehearsal.by_itself(), dtypes):
+                return
+        # Perhaps it only differs when it runs eagerly, as random numbers of XLA do.
+        own = rehearsal.traced()
+        with check.state_kept(look.variables):
+            difference = check.difference(found, rehearsal.by(own), dtypes, strictness=10.0)
+        if difference:
+            self._distrust(kind, key, own, difference)
+        else:
+            self._shared.false_alarm(self._looks["train"].key)
+
+    def _distrust(self, kind: str, key: Hashable, own: tf.types.experimental.ConcreteFunction, difference: str) -> None:
+        """Lets the model train with its own function in place of a shared one, and says so."""
+        self._shared.refuse(self._looks["train"].key, DISTRUST)
+        for name in ("train", "test"):
+            if name == kind or name not in self._looks:
+                self._alone[name] = OwnPrograms()
+        self._alone[kind].traced(key, lambda: own)
+        self.trained = Trained("compiled", DISTRUST)
+        text = f"{DISTRUST}: it gave {difference}. The trial began again with a program of its own"
+        self.notes = (*self.notes, Note(text, "engine"))
+        warnings.warn(
+            f"The program that a trial was about to share gave {difference}. The trial and all others like it are "
+            f"trained by programs of their own.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+    def traced(self, kind: str, key: Hashable, trace: Trace) -> tf.types.experimental.ConcreteFunction:
+        """The function of a kind of step and a key, traced if it isn't there yet."""
+        if kind in self._alone:
+            return self._alone[kind].traced(key, trace)
+        assert self._program is not None
+        look = self._looks[kind]
+        step = self._program.step(kind, look)
+        found = step.functions.get(key)
         if found is None:
             started = time.perf_counter()
+            draws = random_states()
             try:
-                with self._program.lifting(self._lifted):
+                with step.lifting(look.lifted):
                     found = trace()
-                audit(found, self._program.variables)
             except Exception as error:
                 # For this model alone, its numbers can be constants. If the model itself is at fault, this fails again.
-                self._refuse(error)
-                if TRACING_DRAWS and isinstance(error, NotShareableError):
+                self._refuse(kind, error)
+                return self._alone[kind].traced(key, trace)
+            try:
+                self._judge(found, step, look, draws)
+            except NotShareableError as reason:
+                # For this model the function is right. Tracing it again could change what the step leaves in Python.
+                self._refuse(kind, reason)
+                if TRACING_DRAWS:
                     raise
-                self._alone = OwnPrograms(str(error))
-                self.trained = self._alone.trained
-                return self._alone.traced(key, trace)
-            self._program.functions[key] = found
-            self._program.seconds[key] = time.perf_counter() - started
-        elif key not in self._used and self.trained.how == "shared":
-            self.seconds_saved += self._program.seconds[key]
-        self._used.add(key)
+                traced = found
+                return self._alone[kind].traced(key, lambda: traced)
+            step.functions[key] = found
+            step.seconds[key] = time.perf_counter() - started
+        elif (kind, key) not in self._used and self.trained.how == "shared":
+            self.seconds_saved += step.seconds[key]
+        self._used.add((kind, key))
         return found
 
+    def _judge(self, function: tf.types.experimental.ConcreteFunction, step: Step, look: Look, draws: Hashable) -> None:
+        """Refuses a function that uses, or whose tracing has done, what isn't the same for other models.
 
-class _Program:
-    """The variables of a program, the slots of its lifted numbers, and the functions that were traced with them."""
+        Raises:
+            NotShareableError: It is right for this model only.
+        """
+        assert self._program is not None
+        audit(function, [*self._program.storages, *step.variables])
+        if random_states() != draws:
+            raise NotShareableError("its step draws random numbers of Python or NumPy while it is traced")
+        if self._shared.look_at(self._model, self._samples).key != look.key:
+            raise NotShareableError("its step changes the model while it is traced")
 
-    def __init__(self, variables: Sequence[keras.Variable], lifted: Sequence[LiftedNumber]) -> None:
-        self.storages = [_copy_of(storage_of(variable)) for variable in variables]
-        self.bytes = sum(storage.shape.num_elements() * storage.dtype.size for storage in self.storages)
+    def _refuse(self, kind: str, error: Exception) -> None:
+        """Leaves the model to functions of its own, and tells what later models of its fingerprint can share."""
+        key = self._looks["train"].key
+        has_slots = any(look.lifted for look in self._looks.values())
+        if isinstance(error, NotShareableError) or not has_slots or key in self._shared._unliftable:
+            self._shared.refuse(key, str(error))
+        else:
+            self._shared.give_up_lifting(key)
+        self._alone[kind] = OwnPrograms()
+        self.trained = Trained("compiled", str(error))
+
+    def mark_failed(self) -> None:
+        """Leaves later models of the same fingerprint to a plain fit."""
+        if "train" in self._looks:
+            self._shared.mark_failed(self._looks["train"].key)
+
+
+class Step:
+    """The functions of one kind of step, and the slots of the lifted numbers that they were traced with."""
+
+    def __init__(self, lifted: Sequence[LiftedNumber]) -> None:
         self.slots = [Slot() for _ in lifted]
         self.functions: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
         self.seconds: dict[Hashable, float] = {}
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """All variables that the functions may use."""
-        return [*self.storages, *(variable for slot in self.slots for variable in slot.variables)]
+        """The variables of its slots."""
+        return [variable for slot in self.slots for variable in slot.variables]
 
     def suits(self, lifted: Sequence[LiftedNumber]) -> bool:
         """Whether its functions would be traced in the same way with other numbers."""
         return all(slot.suits(number.value) for slot, number in zip(self.slots, lifted, strict=True))
 
-    def take_over(self, variables: Sequence[keras.Variable], lifted: Sequence[LiftedNumber]) -> None:
-        """Takes the values of a model's variables and numbers."""
-        for storage, variable in zip(self.storages, variables, strict=True):
-            storage.assign(storage_of(variable))
+    def set(self, lifted: Sequence[LiftedNumber]) -> None:
+        """Takes the numbers of a model."""
         for slot, number in zip(self.slots, lifted, strict=True):
             slot.set(number.value)
 
@@ -244,6 +402,60 @@ class _Program:
         finally:
             for number in lifted:
                 vars(number.owner)[number.attribute] = number.value
+
+
+class Program:
+    """The variables of a program, and the steps that were traced with them."""
+
+    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+        self.storages = [_copy_of(storage_of(variable)) for variable in variables]
+        self.bytes = sum(storage.shape.num_elements() * storage.dtype.size for storage in self.storages)
+        self._steps: OrderedDict[Hashable, Step] = OrderedDict()
+
+    def step(self, kind: str, look: Look) -> Step:
+        """The functions of a kind of step of a model that looks like this.
+
+        Raises:
+            NotShareableError: They would be traced in another way with the model's numbers.
+        """
+        step = self._steps.setdefault((kind, look.key), Step(look.lifted))
+        if not step.suits(look.lifted):
+            raise NotShareableError("one of its numbers changes what is computed")
+        self._steps.move_to_end((kind, look.key))
+        while len(self._steps) > MOST_LOOKS:
+            self._steps.popitem(last=False)
+        return step
+
+    def take_over(self, variables: Sequence[keras.Variable]) -> None:
+        """Takes the values of a model's variables."""
+        for storage, variable in zip(self.storages, variables, strict=True):
+            storage.assign(storage_of(variable))
+
+
+def held_by(callbacks: Iterable[keras.callbacks.Callback]) -> Iterator[Any]:
+    """What callbacks hold: their attributes, those of their classes, and what stands in lists, dicts and closures."""
+    pending: list[tuple[Any, int]] = [(callback, 0) for callback in callbacks]
+    while pending:
+        thing, depth = pending.pop()
+        yield thing
+        if depth > DEEPEST_HELD:
+            continue
+        inside: list[Any] = []
+        if isinstance(thing, keras.callbacks.Callback):
+            inside = [value for part in (thing, *type(thing).__mro__[:-1]) for value in vars(part).values()]
+        elif isinstance(thing, dict):
+            inside = list(itertools.islice(thing.values(), MOST_HELD))
+        elif isinstance(thing, (list, tuple)):
+            inside = list(thing[:MOST_HELD])
+        elif isinstance(thing, types.FunctionType):
+            inside = [cell.cell_contents for cell in thing.__closure__ or () if cell != types.CellType()]
+        pending += [(value, depth + 1) for value in inside]
+
+
+def random_states() -> Hashable:
+    """The states of Python's and NumPy's global random generators."""
+    algorithm, words, *rest = np.random.get_state(legacy=True)
+    return random.getstate(), (algorithm, np.asarray(words).tobytes(), *rest)
 
 
 def _copy_of(storage: tf.Variable) -> tf.Variable:

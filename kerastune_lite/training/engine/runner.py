@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import keras
 import tensorflow as tf
 
+from kerastune_lite.training.engine.check import BATCHES, Numbers, numbers_of, stepped_eagerly
 from kerastune_lite.training.engine.epoch_program import traced_epoch
 from kerastune_lite.training.engine.samples import EpochToken
 from kerastune_lite.training.keras_internals import made_by_keras
@@ -19,19 +20,39 @@ CHUNK_SECONDS = 0.1
 Kind = Literal["train", "test"]
 Logs = Mapping[str, Any]
 """What a step reports: tensors or floats by name."""
+Watchers = Callable[[], Sequence[keras.callbacks.Callback]]
 
 
 class Programs(Protocol):
     """The traced programs that a model trains with."""
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether the model's variables use the storage of a program."""
+
+    def begin(self, kind: str) -> None:
+        """Looks at the model before its first step of a kind."""
+
+    def check(self, kind: str, key: Hashable, rehearsal: Rehearsal) -> None:
+        """Checks the shared program of a kind of step and a key before it is used for the first time."""
+
+    def mark_failed(self) -> None:
+        """Leaves later models that are the same computation to a plain fit."""
+
     def traced(
-        self, key: Hashable, trace: Callable[[], tf.types.experimental.ConcreteFunction]
+        self, kind: str, key: Hashable, trace: Callable[[], tf.types.experimental.ConcreteFunction]
     ) -> tf.types.experimental.ConcreteFunction:
-        """The program of a key, traced if it isn't there yet."""
+        """The program of a kind of step and a key, traced if it isn't there yet."""
 
 
 class ProgramError(Exception):
-    """A program could not be traced or failed while it ran; its cause says why."""
+    """A program could not be traced or failed while it ran; its cause says why.
+
+    Attributes:
+        is_new: Whether it hasn't failed for an earlier model.
+    """
+
+    is_new = True
 
 
 class EpochRunner:
@@ -41,29 +62,26 @@ class EpochRunner:
         model: The model that is trained.
         kind: Whether it runs the model's `train_step` or its `test_step`.
         programs: The traced programs.
-        watchers: Callbacks that are called about every CHUNK_SECONDS, after a batch.
+        watchers: Returns the callbacks that are called about every CHUNK_SECONDS, after a batch.
     """
 
-    def __init__(
-        self, model: keras.Model, kind: Kind, programs: Programs, watchers: Sequence[keras.callbacks.Callback] = ()
-    ) -> None:
+    def __init__(self, model: keras.Model, kind: Kind, programs: Programs, watchers: Watchers = tuple) -> None:
         self._model = model
         self._kind: Kind = kind
         self._programs = programs
         self._watchers = watchers
-        self._by_keras: Callable[[Iterator[Any]], Logs] | None = None
+        self._by_keras: dict[bool, Callable[[Iterator[Any]], Logs]] = {}
         self._chunk = 1
 
     def __call__(self, iterator: Iterator[Any]) -> Logs:
         """Runs the next `model.steps_per_execution` steps, and returns the logs of the last one."""
         if not isinstance(iterator, EpochToken):
-            if self._by_keras is None:
-                self._by_keras = made_by_keras(self._model, self._kind)
-            return self._by_keras(iterator)
+            return self._function_of_keras()(iterator)
         end = min(iterator.position + self._model.steps_per_execution, iterator.epochs.num_batches)
         if iterator.position >= end:
             raise StopIteration
-        if not self._watchers or end - iterator.position == 1:
+        watchers = self._watchers()
+        if not watchers or end - iterator.position == 1:
             return self._run(iterator, end)
         while True:
             started = time.perf_counter()
@@ -72,23 +90,41 @@ class EpochRunner:
             logs: Logs = keras.tree.map_structure(lambda leaf: leaf.numpy() if tf.is_tensor(leaf) else leaf, tensors)
             if time.perf_counter() - started < 0.5 * CHUNK_SECONDS:
                 self._chunk *= 2
-            for watcher in self._watchers:
+            for watcher in watchers:
                 watcher.on_train_batch_end(iterator.position - 1, logs)
             if iterator.position >= end or self._model.stop_training:
                 return logs
 
+    def _function_of_keras(self) -> Callable[[Iterator[Any]], Logs]:
+        """The function that Keras makes. One that was made before the model was lent storage reads other variables."""
+        is_lent = self._programs.is_lent
+        if is_lent not in self._by_keras:
+            self._by_keras[is_lent] = made_by_keras(self._model, self._kind)
+        return self._by_keras[is_lent]
+
     def _run(self, token: EpochToken, end: int) -> Logs:
         try:
+            self._programs.begin(self._kind)
+            self._programs.check(self._kind, self._key(token), Rehearsal(self, token))
             return self._run_program(token, end)
+        except ProgramError:
+            raise
         except Exception as error:
+            self._programs.mark_failed()
             raise ProgramError(f"{type(error).__name__}: {error}") from error
 
     def _run_program(self, token: EpochToken, end: int) -> Logs:
+        program = self._programs.traced(self._kind, self._key(token), lambda: self._trace(token))
+        return self._by(program, token, end)
+
+    @staticmethod
+    def _key(token: EpochToken) -> Hashable:
+        """What a program is traced for: as in Keras, the size of the batches and the dtypes of the inputs."""
+        return (token.epochs.static_batch_size, repr(token.epochs.samples.specs))
+
+    @staticmethod
+    def _by(program: tf.types.experimental.ConcreteFunction, token: EpochToken, end: int) -> Logs:
         epochs = token.epochs
-        size = epochs.static_batch_size
-        # As in Keras, a program is traced for the dtypes of its inputs.
-        key = (self._kind, size, repr(epochs.samples.specs))
-        program = self._programs.traced(key, lambda: self._trace(token))
         begin, token.position = token.position, end
         scalars = (tf.constant(number, tf.int64) for number in (begin, end, epochs.batch_size))
         logs: Logs = program(token.order, epochs.samples.tensors, *scalars)
@@ -98,3 +134,41 @@ class EpochRunner:
         samples, size = token.epochs.samples, token.epochs.static_batch_size
         step = getattr(self._model, f"{self._kind}_step")
         return traced_epoch(self._model, step, samples.batch_specs(size), size, samples.specs)
+
+
+class Rehearsal:
+    """The first batches that a step is about to run, for a check of its program before it counts.
+
+    Args:
+        runner: What runs the program.
+        token: The epoch that is under way.
+    """
+
+    def __init__(self, runner: EpochRunner, token: EpochToken) -> None:
+        self._runner = runner
+        self._token = token
+
+    def by(self, program: tf.types.experimental.ConcreteFunction) -> list[Numbers]:
+        """The logs of a program after each of the batches."""
+        token = self._copy()
+        places = range(token.position + 1, self._end + 1)
+        return [numbers_of(self._runner._by(program, token, place)) for place in places]
+
+    def by_itself(self) -> list[Numbers]:
+        """The logs of the model's own step after each of the batches, run eagerly."""
+        token = self._copy()
+        batches = (next(token) for _ in range(token.position, self._end))
+        return stepped_eagerly(self._runner._model, self._runner._kind, batches)
+
+    def traced(self) -> tf.types.experimental.ConcreteFunction:
+        """A program that is traced for this model alone."""
+        return self._runner._trace(self._token)
+
+    @property
+    def _end(self) -> int:
+        return min(self._token.position + BATCHES, self._token.epochs.num_batches)
+
+    def _copy(self) -> EpochToken:
+        copy = EpochToken(self._token.epochs, self._token.order)
+        copy.position = self._token.position
+        return copy

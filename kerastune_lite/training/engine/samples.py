@@ -7,6 +7,7 @@ after a training was paused and resumed.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,29 @@ def is_shared(array: object) -> bool:
     )
 
 
+def checksums(*parts: Any) -> tuple[int, ...] | None:
+    """A checksum of each array of some data, by which it is noticed that code has changed it in place.
+
+    Returns:
+        The checksums; None where an array can't be read, so that it isn't known whether it has changed.
+    """
+    try:
+        return tuple(_checksum(leaf) for leaf in keras.tree.flatten(parts))
+    except Exception:  # an array of another library may raise anything
+        return None
+
+
+def _checksum(leaf: Any) -> int:
+    if leaf is None or (tf.is_tensor(leaf) and not isinstance(leaf, tf.Variable)):  # which can't be changed
+        return 0
+    if not hasattr(leaf, "__array__"):  # NumPy would read a whole data set to make an array of it
+        raise TypeError(f"{type(leaf).__name__} isn't an array")
+    array = np.ascontiguousarray(leaf)
+    if array.dtype == object:
+        raise TypeError("the contents of objects aren't read")
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0
+
+
 def in_order(count: int) -> Order:
     """The order of `shuffle=False`: every epoch takes the samples as they stand."""
     indices = np.arange(count)
@@ -115,17 +139,22 @@ class Epochs(DataAdapter):
         order: The order in which each epoch takes the samples.
         as_batches: Whether the iterator yields batches, as Keras's own functions need it, or is one token for the
             whole epoch, as the engine's functions need it.
+
+    Attributes:
+        when_taken: Is called once Keras's iterator over epochs has been made of it.
     """
 
     def __init__(self, samples: Samples, batch_size: int | None, order: Order, *, as_batches: bool = False) -> None:
         self.samples = samples
         self.order = order
         self.epoch = 0
+        self.when_taken: Callable[[], None] = lambda: None
         self._size = batch_size or BATCH_SIZE
         self._as_batches = as_batches
 
     def get_tf_dataset(self) -> Any:
         """An iterable that makes one iterator for each epoch."""
+        self.when_taken()
         return BatchedEpochs(self) if self._as_batches else EpochTokens(self)
 
     @property

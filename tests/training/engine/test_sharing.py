@@ -492,8 +492,8 @@ def fingerprints(build, y=Y):
         reset_layer_names()
         keras.utils.set_random_seed(5)
         try:
-            key, _, lifted = SharedPrograms().fingerprinted(build(value), Samples.of(X, y))
-            found.append((key, [number.value for number in lifted]))
+            look = SharedPrograms().look_at(build(value), Samples.of(X, y))
+            found.append((look.key, [number.value for number in look.lifted]))
         except NotShareableError as error:
             found.append((str(error), None))
     return found

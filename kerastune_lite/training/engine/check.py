@@ -1,0 +1,88 @@
+"""Checks a shared program as it runs, by the model itself: a fingerprint can't be proven complete.
+
+A model that holds any code but Keras's may compute something else than the program that its fingerprint leads to. So
+its first batches are run once more, eagerly, by its own step from the same state, and the logs of both are compared.
+Single weights aren't: where a gradient is zero but for rounding, an optimizer such as Adam makes noise of it that is as
+large as a step. Nothing remains of the check but its verdict.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastune_lite.training.keras_internals import compute_dtypes, storage_of
+
+BATCHES = 2
+"""How many batches are compared: the first shows the model's outputs and losses, the second what was learnt from it."""
+TOLERANCES = {"float64": (1e-6, 1e-5), "float32": (1e-5, 1e-4), "float16": (1e-2, 2e-2), "bfloat16": (3e-2, 6e-2)}
+"""By how much the logs of the first and the second batch may differ, relative to them, by the type of numbers."""
+IS_ON = True
+"""Tests of the fingerprint alone set it to False."""
+
+Numbers = Mapping[str, float]
+"""The logs of a step that are single numbers, by name."""
+
+
+def numbers_of(logs: Any) -> dict[str, float]:
+    """The logs of a step as plain numbers; those that aren't single numbers are left out."""
+    found: dict[str, float] = {}
+    for name, value in dict(logs).items():
+        if isinstance(value, Mapping):  # the metrics of a step of the user's own may be grouped
+            found |= {f"{name}.{inner}": number for inner, number in numbers_of(value).items()}
+        elif np.size(value) == 1:
+            found[str(name)] = float(np.asarray(value).reshape(()))
+    return found
+
+
+def stepped_eagerly(model: keras.Model, kind: str, batches: Iterable[Any]) -> list[Numbers]:
+    """The logs of a model's own `train_step` or `test_step` after each of some batches, run eagerly."""
+    step = getattr(model, f"{kind}_step")
+    return [numbers_of(model.distribute_strategy.run(step, args=(batch,))) for batch in batches]
+
+
+def difference(
+    found: Sequence[Numbers], expected: Sequence[Numbers], dtypes: Iterable[str], strictness: float = 1.0
+) -> str:
+    """What differs between two lists of logs by more than rounding; empty where nothing does.
+
+    Args:
+        found: The logs after each batch that a shared program gave.
+        expected: Those that the model gave.
+        dtypes: The types of numbers that the model computes with.
+        strictness: How many times as near as usual they have to be.
+    """
+    coarsest = max((TOLERANCES.get(dtype, TOLERANCES["float32"]) for dtype in dtypes), default=TOLERANCES["float32"])
+    for place, (mine, theirs) in enumerate(zip(found, expected, strict=True)):
+        tolerance = coarsest[min(place, len(coarsest) - 1)] / strictness
+        if mine.keys() != theirs.keys():
+            return f"the logs {sorted(mine)} instead of {sorted(theirs)}"
+        for name, value in mine.items():
+            if not np.isclose(value, theirs[name], rtol=tolerance, atol=0.1 * tolerance, equal_nan=True):
+                return f"{name} {value:.6g} instead of {theirs[name]:.6g} in batch {place + 1}"
+    return ""
+
+
+def dtypes_of(model: keras.Model) -> set[str]:
+    """The types of numbers that a model's layers compute with."""
+    return {str(dtype) for dtype in compute_dtypes(model)}
+
+
+@contextmanager
+def state_kept(variables: Iterable[keras.Variable]) -> Iterator[None]:
+    """Gives variables and the global random generators the state back that they had before."""
+    storages = [storage_of(variable) for variable in variables]
+    values = [storage.read_value() for storage in storages]
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        for storage, value in zip(storages, values, strict=True):
+            storage.assign(value)
+        random.setstate(states[0])
+        np.random.set_state(states[1])
