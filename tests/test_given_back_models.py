@@ -17,9 +17,12 @@ from kerastune_lite import GridSearch
 from kerastune_lite.errors import NoResultError
 
 QUIET = {"verbose": 0, "seed": 0}
+MORE_KINDS = ("sequential without inputs", "batch normalization", "own regularizer", "own loss", "Lambda")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.drill if kind in MORE_KINDS else ()) for kind in KINDS]
+)
 def test_the_best_model_of_every_kind_has_the_recorded_score_in_a_folder_that_was_moved(tmp_path, capsys, kind):
     searched(kind, tmp_path / "first")
     (tmp_path / "first").rename(tmp_path / "moved")

@@ -66,7 +66,7 @@ def population(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"max_epochs": 8}, {"max_epochs": 3}, {"factor": 4}])
-@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize("is_cut", [False, pytest.param(True, marks=pytest.mark.drill)])
 def test_hyperband_with_another_plan_is_refused_with_both_before_anything_starts(hyperband, tmp_path, change, is_cut):
     if is_cut:
         with pytest.raises(KeyboardInterrupt):
@@ -92,7 +92,14 @@ def test_hyperband_goes_on_with_more_iterations(hyperband):
     assert twice.epochs_spent == 2 * once.epochs_spent
 
 
-@pytest.mark.parametrize("change", [{"population": 5}, {"interval": 2}, {"epochs": 5}, {"epochs": 2}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"population": 5},
+        {"epochs": 5},
+        *(pytest.param(c, marks=pytest.mark.drill) for c in ({"interval": 2}, {"epochs": 2})),
+    ],
+)
 def test_a_population_with_another_plan_is_refused_with_both(population, change):
     population()
 
@@ -163,6 +170,7 @@ def test_a_hyperband_whose_trials_all_lie_outside_is_run_anew(hyperband):
     assert study.best.values.keys() == {"new", "rate"}
 
 
+@pytest.mark.drill
 def test_hyperbands_trials_that_come_back_into_the_space_are_trained_as_far_as_their_bracket_asks(hyperband):
     hyperband()
     hyperband(line(1e-2, 1.0))

@@ -62,6 +62,7 @@ def test_numpys_integers_are_integers(tmp_path):
     assert [dict(trial.values) for trial in plain.trials] == [dict(trial.values) for trial in study.trials]
 
 
+@pytest.mark.drill
 def test_numpys_integers_are_integers_where_epochs_are_planned(tmp_path, iris, build_iris):
     nine = np.int64(9)
 

@@ -157,6 +157,7 @@ def test_search_terminated_in_a_trial_ends_the_search_which_gives_its_study_back
         assert states(tuner.search(**data)) == ["completed"] * 3
 
 
+@pytest.mark.drill
 def test_search_terminated_in_a_worker_process_ends_the_search_in_the_same_way(tmp_path):
     study = tuner_in(tmp_path, in_build, trial_timeout=600).search()  # one process of its own
 
