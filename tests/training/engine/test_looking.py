@@ -16,6 +16,7 @@ from keras import layers, ops
 from kerastune_lite import GridSearch, Objective
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.engine.samples import checksums
+from kerastune_lite.training.keras_internals import TRACING_DRAWS
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 8)).astype("float32")
@@ -130,6 +131,9 @@ CHANGES = {
     ),
 }
 HOOKS = ("set_model", "on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_test_begin", "on_epoch_end")
+OF_NEW_KERAS = pytest.mark.skipif(
+    TRACING_DRAWS, reason="an older Keras leaves a step that changes something while it is traced to a plain fit"
+)
 SOME = [
     *[("a rate", "on_train_batch_begin"), ("a rate in every epoch", "on_epoch_begin")],
     *[("a frozen layer", "on_train_begin"), ("a factor of validation", "on_test_begin")],
@@ -353,6 +357,7 @@ class LeavesInList(Leaves):
         self.seen[:] = sorted(logs)
 
 
+@OF_NEW_KERAS
 @pytest.mark.parametrize("kind", [LeavesNames, pytest.param(LeavesInList, marks=pytest.mark.drill)])
 def test_what_a_step_leaves_on_the_model_is_there_for_callbacks_of_every_trial(kind):
     class Reads(keras.callbacks.Callback):
@@ -370,6 +375,7 @@ def test_what_a_step_leaves_on_the_model_is_there_for_callbacks_of_every_trial(k
     assert set(ran(build)) == {"compiled: its step changes the model while it is traced"}
 
 
+@OF_NEW_KERAS
 def test_a_step_that_draws_numbers_in_python_while_it_is_traced_is_not_shared():
     class Draws(layers.Layer):
         def call(self, x):
