@@ -163,10 +163,9 @@ def test_a_file_from_which_keras_reads_another_model_is_not_trusted(tmp_path, mo
 
 
 def test_a_note_quotes_keras_without_its_examples_and_configurations(tmp_path):
-    notes = {
-        kind: searched(kind, tmp_path / kind).study.best.notes[0] for kind in ("subclassed", "forgetful get_config")
-    }
+    kinds = ("a matrix and a function", "forgetful get_config")
+    notes = {kind: searched(kind, tmp_path / kind).study.best.notes[0] for kind in kinds}
 
-    assert notes["subclassed"].endswith("Please implement `get_config()`.)")
+    assert notes["a matrix and a function"].endswith("Please implement `get_config()`.)")
     assert "Could not locate class 'Forgetful'" in notes["forgetful get_config"]
     assert "config={" not in notes["forgetful get_config"]
