@@ -281,7 +281,7 @@ def ran(build, **arguments):
     return how
 
 
-@pytest.mark.parametrize("case", FAULTS)
+@pytest.mark.parametrize("case", cases())
 def test_no_two_models_that_compute_differently_have_one_fingerprint(case):
     found = []
     for value in (1.0, 1.5):
