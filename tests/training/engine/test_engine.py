@@ -319,7 +319,10 @@ study = GridSearch(build_fn, "loss", directory={str(tmp_path)!r}, verbose=0).sea
 assert [trial.engine for trial in study.trials] == ["compiled", "shared"], study.trials
 """
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    # Keras keeps its settings in a folder "~" of the working directory then.
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stderr
 
@@ -355,7 +358,10 @@ study = GridSearch(build_fn, "loss", directory={str(tmp_path)!r}, verbose=0).sea
 assert [trial.engine.partition(":")[0] for trial in study.trials] == ["fit", "fit"], study.trials
 """
     environment = os.environ | {"KERAS_BACKEND": "jax"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    # Keras keeps its settings in a folder "~" of the working directory then.
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stderr
 
