@@ -40,6 +40,22 @@ class Builder(Protocol):
         ...
 
 
+OwnFit = Callable[..., Any]
+"""The `fit(hp, model, *data, **fit_arguments)` of a builder's own."""
+
+
+def own_fit_of(build_fn: BuildFunction | Builder) -> OwnFit | None:
+    """The `fit` of an object that builds, where it has one of its own."""
+    return getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
+
+
+def call_own_fit(own_fit: OwnFit, hp: HyperParameters, model: Any, arguments: Mapping[str, Any]) -> Any:
+    """Calls a fit of the user's own with the arguments of `model.fit`, of which x and y are given by position."""
+    data = [arguments[name] for name in ("x", "y") if name in arguments]
+    named = {name: value for name, value in arguments.items() if name not in ("x", "y")}
+    return own_fit(hp, model, *data, **named)
+
+
 @dataclass(frozen=True)
 class Shared:
     """What all trials of a search share.

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kerastune_lite.running.task import own_fit_of
+
 if TYPE_CHECKING:
     from kerastune_lite.running.training_data import TrainingData
 
@@ -99,7 +101,7 @@ def check_own_fit_on(build_fn: object, data: TrainingData) -> None:
     Raises:
         TypeError: It lacks an argument, or has one more that must be given.
     """
-    fit = getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
+    fit = own_fit_of(build_fn)  # type: ignore[arg-type]
     if not callable(fit):
         return
     positional = [object(), object(), *(value for value in (data.x, data.y) if value is not None)]

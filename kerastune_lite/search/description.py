@@ -27,7 +27,7 @@ def description_of(tuner: str, plan: Mapping[str, int], shared: Shared, runs: in
     """
     from kerastune_lite.training.data_summary import keras_versions, summary_of
 
-    arguments = {} if shared.data is None else dict(shared.data.fit_arguments)
+    arguments = dict(shared.data.fit_arguments)
     for name in ("verbose", "callbacks"):
         arguments.pop(name, None)
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastune_lite.running.task import Shared
+from kerastune_lite.running.task import Shared, own_fit_of
 from kerastune_lite.space import UNSET, Choice, HyperParameters, Parameter, Value, same_value
 from kerastune_lite.strategies.random_search import tried_settings, untried
 from kerastune_lite.study.study import Study
@@ -75,11 +75,11 @@ def _option(parameter: Parameter | None, value: Value) -> Value:
 
 
 def _check(given: Mapping[str, Value], shared: Shared, writer: StudyWriter) -> None:
-    from kerastune_lite.training.asking import End, ask, has_own_fit
+    from kerastune_lite.training.asking import End, ask
 
     # No earlier search's ranges: a value that only they had is refused.
     hp = HyperParameters(given, fixed=shared.fixed)
-    if ask(shared, hp, may_train=not has_own_fit(shared)) is End.ERROR:
+    if ask(shared, hp, may_train=own_fit_of(shared.build_fn) is None) is End.ERROR:
         return  # the trial itself will fail, and its record will say why
     for name in given:
         if name not in hp.asked:

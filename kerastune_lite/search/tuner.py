@@ -345,7 +345,9 @@ class Tuner:
     def _remarks(self, objective: Objective, data: TrainingData, study: Study) -> Sequence[str]:
         """What a person should know when a search begins, besides what was found in the journal."""
         remarks = []
-        has_own_fit = hasattr(self.build_fn, "build") and hasattr(self.build_fn, "fit")
+        from kerastune_lite.running.task import own_fit_of
+
+        has_own_fit = own_fit_of(self.build_fn) is not None
         if data.has_validation and not has_own_fit and is_of_training(objective):
             name = objective.name
             remarks.append(

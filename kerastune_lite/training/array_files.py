@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ import numpy as np
 
 class ArrayFileError(Exception):
     """A file is damaged, or isn't one of these."""
+
+
+def checksum_of(array: Any, start: int = 0) -> int:
+    """The CRC-32 of an array's bytes, which goes on from the checksum of what came before."""
+    array = np.ascontiguousarray(array)
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data, start) if array.size else start
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:

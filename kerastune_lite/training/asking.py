@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import MISTAKES_IN_THE_CALL
-from kerastune_lite.running.task import Shared
+from kerastune_lite.running.task import OwnFit, Shared, call_own_fit, own_fit_of
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.training.build import builder_of
 from kerastune_lite.training.keras_internals import reset_layer_names
@@ -49,8 +49,9 @@ def ask(shared: Shared, hp: HyperParameters, *, may_train: bool = False) -> End:
     try:
         with nullcontext() if may_train else _no_training():
             returned = builder_of(shared.build_fn)(hp)
-            if has_own_fit(shared):
-                _fitted_by_its_own(shared, hp, returned)
+            own_fit = own_fit_of(shared.build_fn)
+            if own_fit is not None:
+                _fitted_by(own_fit, shared, hp, returned)
     except MISTAKES_IN_THE_CALL:
         raise
     except _TrainingBegins:
@@ -60,18 +61,11 @@ def ask(shared: Shared, hp: HyperParameters, *, may_train: bool = False) -> End:
     return End.COMPLETE
 
 
-def has_own_fit(shared: Shared) -> bool:
-    """Whether build_fn is an object with `build` and a `fit` of its own."""
-    return hasattr(shared.build_fn, "build") and hasattr(shared.build_fn, "fit")
-
-
-def _fitted_by_its_own(shared: Shared, hp: HyperParameters, returned: Any) -> None:
-    """Calls the `fit` of an object that has one, as a trial does, but without callbacks."""
+def _fitted_by(own_fit: OwnFit, shared: Shared, hp: HyperParameters, returned: Any) -> None:
+    """Calls a fit of the user's own, as a trial does, but without callbacks."""
     model, decided = returned if isinstance(returned, tuple) else (returned, {})
-    arguments = {"verbose": 0, **({} if shared.data is None else shared.data.arguments()), **decided, "callbacks": []}
-    positional = [arguments.pop(name) for name in ("x", "y") if name in arguments]
-    fit: Any = getattr(shared.build_fn, "fit", None)
-    fit(hp, model, *positional, **arguments)
+    arguments = {"verbose": 0, **shared.data.arguments(brought=decided), "callbacks": []}
+    call_own_fit(own_fit, hp, model, arguments)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from kerastune_lite.training.engine.conditions import overrides
+
 _WITH_USER_CODE = ("SwapEMAWeights", "LambdaCallback")
 """Keras's callbacks that change the model's weights, or that run functions of the user's, which may."""
 _HOOKS = ("on_test_begin", "on_test_end", "on_epoch_begin", "on_epoch_end")
@@ -22,7 +24,4 @@ def may_change_weights(callback: keras.callbacks.Callback) -> bool:
         return False
     if package == "keras":
         return kind.__name__ in _WITH_USER_CODE
-    return any(
-        getattr(kind, hook, None) is not getattr(keras.callbacks.Callback, hook) or hook in vars(callback)
-        for hook in _HOOKS
-    )
+    return overrides(callback, _HOOKS)

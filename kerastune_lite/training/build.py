@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import keras
 
 from kerastune_lite.errors import BuildError
 from kerastune_lite.running.task import Builder, BuildFunction
-from kerastune_lite.space import HyperParameters, Value
+from kerastune_lite.space import HyperParameters
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.training.keras_internals import reset_layer_names
 from kerastune_lite.training.returned import Returned, returned_of
 
 _WAYS = (
@@ -43,30 +44,15 @@ def builder_of(build_fn: BuildFunction | Builder) -> BuildFunction:
     return build  # type: ignore[no-any-return]
 
 
-def own_fit_of(build_fn: BuildFunction | Builder) -> Callable[..., Any] | None:
-    """The `fit` of an object that builds, where it has one of its own."""
-    return getattr(build_fn, "fit", None) if hasattr(build_fn, "build") else None
-
-
-def built_with(
-    build_fn: BuildFunction | Builder,
-    values: Mapping[str, Value],
-    objective: Objective,
-    fixed: Mapping[str, Value] | None = None,
-) -> Built:
-    """What build_fn returns for a setting, outside of any trial.
-
-    Args:
-        build_fn: The function or object.
-        values: The setting; what it leaves out has its first value.
-        objective: What a dict of metrics has to hold.
-        fixed: Values that parameters are held at.
+def built_with(build_fn: BuildFunction | Builder, hp: HyperParameters, objective: Objective) -> Built:
+    """What build_fn returns for what `hp` answers; layers are named as in a fresh process.
 
     Raises:
         BuildError: As `interpret` does.
         ObjectiveError: As `interpret` does.
     """
-    return interpret(builder_of(build_fn)(HyperParameters(values, fixed=fixed)), objective)
+    reset_layer_names()
+    return interpret(builder_of(build_fn)(hp), objective)
 
 
 def interpret(returned: Any, objective: Objective) -> Built:

@@ -47,13 +47,8 @@ def example_of(arguments: Mapping[str, Any]) -> Example | None:
     """
     x, y = arguments.get("x"), arguments.get("y")
     try:
-        specification = getattr(x, "element_spec", None)
-        if specification is not None:
-            parts = specification
-            parts = parts if isinstance(parts, tuple) else (parts,)
-            return Example(*(_shapes(part) for part in parts[:2]))
-        if isinstance(x, keras.utils.PyDataset):
-            batch = x[0]
+        batch = x[0] if isinstance(x, keras.utils.PyDataset) else getattr(x, "element_spec", None)
+        if batch is not None:
             parts = batch if isinstance(batch, tuple) else (batch,)
             return Example(*(_shapes(part) for part in parts[:2]))
         return None if x is None or hasattr(x, "__next__") else Example(_shapes(x), _shapes(y))

@@ -11,17 +11,16 @@ import keras
 
 from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
 from kerastune_lite.errors import DataError, NoResultError
-from kerastune_lite.running.task import Builder, BuildFunction, Shared
+from kerastune_lite.running.task import Builder, BuildFunction, OwnFit, Shared, call_own_fit, own_fit_of
 from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import HyperParameters, Value
 from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.training import callback_copies, model_files
-from kerastune_lite.training.build import Built, builder_of, interpret, own_fit_of
+from kerastune_lite.training.build import Built, built_with
 from kerastune_lite.training.data import prepare
 from kerastune_lite.training.engine.engine import Engine
-from kerastune_lite.training.keras_internals import reset_layer_names
 from kerastune_lite.training.model_files import Loaded, ModelFileError
 from kerastune_lite.training.recorder import Weights
 
@@ -41,7 +40,7 @@ def built(
         NoResultError: build_fn gives back no model.
         KerastuneError: build_fn refuses a value, or returned something that can't be trained.
     """
-    result = _built(build_fn, HyperParameters(values, fixed=fixed), objective)
+    result = built_with(build_fn, HyperParameters(values, fixed=fixed), objective)
     return _model_of(result), dict(result.fit_arguments or {})
 
 
@@ -109,7 +108,7 @@ def retrained(
     if trial.seed is not None:
         keras.utils.set_random_seed(trial.seed)
     hp = HyperParameters(trial.values, fixed=shared.fixed)
-    result = _built(shared.build_fn, hp, Objective("loss"))
+    result = built_with(shared.build_fn, hp, Objective("loss"))
     model, own_fit = _model_of(result), own_fit_of(shared.build_fn)
     if result.result is not None:
         if data[0] is not None:
@@ -120,8 +119,7 @@ def retrained(
     arguments = _arguments(trial, shared, result, data, fit_arguments)
     arguments["epochs"] = epochs or _epochs_of(trial)
     if own_fit is not None:
-        positional = [arguments.pop(name) for name in ("x", "y") if name in arguments]
-        return _trained_by(own_fit, hp, model, positional, arguments)
+        return _trained_by(own_fit, hp, model, arguments)
     else:
         if "x" not in arguments:
             raise DataError("retrain() was given no data, and build_fn returns none. Call retrain(x, y, …).")
@@ -129,12 +127,10 @@ def retrained(
     return model
 
 
-def _trained_by(
-    own_fit: Callable[..., Any], hp: HyperParameters, model: keras.Model, data: list[Any], arguments: dict[str, Any]
-) -> keras.Model:
+def _trained_by(own_fit: OwnFit, hp: HyperParameters, model: keras.Model, arguments: Mapping[str, Any]) -> keras.Model:
     """The model that a fit of the user's own trained: build_fn's, or the one that it returned with its metrics."""
     before = Weights.of(model)
-    returned = own_fit(hp, model, *data, **arguments)
+    returned = call_own_fit(own_fit, hp, model, arguments)
     returned_model = returned.get("model") if isinstance(returned, Mapping) else returned
     if isinstance(returned_model, keras.Model):
         return returned_model
@@ -144,11 +140,6 @@ def _trained_by(
             "back. tuner.build(trial) makes it: train that on all data."
         )
     return model
-
-
-def _built(build_fn: BuildFunction | Builder, hp: HyperParameters, objective: Objective) -> Built:
-    reset_layer_names()
-    return interpret(builder_of(build_fn)(hp), objective)
 
 
 def _model_of(result: Built) -> keras.Model:

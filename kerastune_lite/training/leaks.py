@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 import weakref
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 
 from kerastune_lite.study.trial import Note
+from kerastune_lite.training.array_files import checksum_of
 
 SAMPLED = 1 << 18
 """Elements of a variable of which the checksum is taken: training changes nearly all elements of nearly all variables,
@@ -99,4 +99,4 @@ def _keep(variable: keras.Variable, checksum: int | None) -> None:
 def _checksum(variable: keras.Variable) -> int:
     values = np.asarray(keras.ops.convert_to_numpy(variable.value)).reshape(-1)
     step = max(values.size // SAMPLED, 1)
-    return zlib.crc32(np.ascontiguousarray(values[::step]).view(np.uint8).data)
+    return checksum_of(values[::step])

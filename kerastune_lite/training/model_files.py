@@ -247,9 +247,7 @@ def _check_weights(model: keras.Model, path: Path) -> None:
 def _checksum(model: keras.Model) -> int:
     checksum = 0
     for value in model.get_weights():
-        array = np.ascontiguousarray(value)
-        checksum = zlib.crc32(repr(array.shape).encode(), checksum)
-        checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum) if array.size else checksum
+        checksum = array_files.checksum_of(value, zlib.crc32(repr(value.shape).encode(), checksum))
     return checksum
 
 

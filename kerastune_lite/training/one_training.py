@@ -13,14 +13,14 @@ import keras
 
 from kerastune_lite.callbacks import TimeLimit
 from kerastune_lite.errors import BuildError, ObjectiveError
-from kerastune_lite.running.task import AskedParameters, Report, Request, Shared
+from kerastune_lite.running.task import AskedParameters, Report, Request, Shared, own_fit_of
 from kerastune_lite.space import UNSET, HyperParameters, Parameter, Value
 from kerastune_lite.space.seeds import random_value, run_seed
 from kerastune_lite.study.objective import Objective, with_direction
 from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training import callback_copies
 from kerastune_lite.training.averaged_weights import may_change_weights
-from kerastune_lite.training.build import Built, builder_of, interpret, own_fit_of
+from kerastune_lite.training.build import Built, built_with
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.example import Example, example_of
@@ -29,7 +29,6 @@ from kerastune_lite.training.keras_internals import (
     metric_classes,
     metric_names,
     reset_compiled_metrics,
-    reset_layer_names,
 )
 from kerastune_lite.training.leaks import leak_notes, remember
 from kerastune_lite.training.own_fit import Scored, scored_by_epochs, scored_by_own_fit
@@ -119,9 +118,8 @@ class Training:
         free = {name: value for name, value in self.values.items() if name not in self.shared.fixed}
         hp = HyperParameters(free, self.request.space, self._fill, self.shared.fixed)
         keras.utils.set_random_seed(self.seed)
-        reset_layer_names()
         try:
-            built = interpret(builder_of(self.shared.build_fn)(hp), self.objective)
+            built = built_with(self.shared.build_fn, hp, self.objective)
             self.report.asked(AskedParameters(hp.asked, hp.values))
             objective = _settled(self.objective, built.model)
             if built.result is not None:

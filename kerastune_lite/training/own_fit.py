@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import BuildError
+from kerastune_lite.running.task import OwnFit, call_own_fit
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Note, Trained
@@ -19,9 +20,10 @@ from kerastune_lite.training.recorder import EpochRecorder, TrainingOverError, W
 from kerastune_lite.training.returned import Curve, Returned, evaluation_of, returned_of
 from kerastune_lite.training.scoring import best_of_recorded
 
-OwnFit = Callable[..., Any]
-"""The `fit(hp, model, *data, **fit_arguments)` of a user's builder."""
-
+_WAYS = (
+    "Return the score: a number, a dict of metrics that holds the objective, a History, or a list of these (folds or "
+    "repeats)"
+)
 _NOT_TRAINED = (
     "no model was kept, since the fit of build_fn trained other models than build_fn's (folds or copies); "
     "tuner.build(trial) makes it, to be trained on all data"
@@ -89,11 +91,9 @@ def scored_by_own_fit(
         Exception: Whatever it raises.
     """
     before = Weights.of(model)
-    data = [arguments[name] for name in ("x", "y") if name in arguments]
-    named = {name: value for name, value in arguments.items() if name not in ("x", "y")}
     try:
-        with _every_fit_recorded(model, recorder, named["callbacks"]):
-            value = own_fit(hp, model, *data, **named)
+        with _every_fit_recorded(model, recorder, arguments["callbacks"]):
+            value = call_own_fit(own_fit, hp, model, arguments)
     except TrainingOverError:
         value = None
     if is_planned and not recorder.trained_here:
@@ -107,10 +107,7 @@ def scored_by_own_fit(
     if returned is not None:
         return _scored_by_result(returned, model, recorder, before)
     if not recorder.curve:
-        raise BuildError(
-            "The own fit of build_fn returned nothing, and trained no epoch by model.fit. Return the score: a number, "
-            "a dict of metrics that holds the objective, a History, or a list of these (folds or repeats)."
-        )
+        raise BuildError(f"The own fit of build_fn returned nothing, and trained no epoch by model.fit. {_WAYS}.")
     scored = scored_by_epochs(model, recorder)
     if recorder.trained_here or before.differ(model):
         return scored
@@ -156,9 +153,8 @@ def _result_of(value: Any, model: keras.Model, objective: Objective) -> Returned
     returned = returned_of(evaluation_of(value, model) or value, objective)
     if returned is None:
         raise BuildError(
-            f"The own fit of build_fn returned {value!r} ({type(value).__name__}). Return the score: a number, a dict "
-            "of metrics that holds the objective, a History, or a list of these (folds or repeats); or nothing, and "
-            "the epochs of model.fit(…, callbacks=callbacks) count."
+            f"The own fit of build_fn returned {value!r} ({type(value).__name__}). {_WAYS}; or nothing, and the "
+            "epochs of model.fit(…, callbacks=callbacks) count."
         )
     return returned
 

@@ -68,7 +68,7 @@ class PauseAt(keras.callbacks.Callback):
             callbacks=self._states.changed(),
         )
         checkpoints.save(self._path, checkpoint)
-        self.is_paused = recorder.is_paused = recorder.is_over = True
+        self.is_paused = recorder.is_paused = True
         self.model.stop_training = True
 
 

@@ -43,8 +43,7 @@ class EpochRecorder(keras.callbacks.Callback):
         diverged: The epoch in which the loss became NaN, or None.
         stopped: Why the search ended the training, or None.
         is_own_fit: Whether the user's own `fit` trains.
-        is_over: Whether the search has ended or paused the training, so that no other may follow.
-        is_paused: Whether it has paused it.
+        is_paused: Whether the search has paused the training.
         trainings: How many trainings have begun.
         trained_here: Whether an epoch of the trial's own model was recorded.
         notes: Remarks on its metrics for the trial's record.
@@ -89,11 +88,15 @@ class EpochRecorder(keras.callbacks.Callback):
         ]
         self.diverged: int | None = None
         self.stopped: str | None = None
-        self.is_over = False
         self.is_paused = False
         self.trained_here = bool(earlier)
         self.trainings = 0
         self.notes: tuple[Note, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the search has ended or paused the training, so that no other may follow."""
+        return self.is_paused or self.stopped is not None or self.diverged is not None
 
     @property
     def trains_own_model(self) -> bool:
@@ -150,7 +153,7 @@ class EpochRecorder(keras.callbacks.Callback):
         if math.isnan(numbers.get("loss", 0.0)):
             self.diverged = epoch
         if self.diverged is not None or self.stopped is not None:
-            self.model.stop_training = self.is_over = True
+            self.model.stop_training = True
 
     def resume(self, model: keras.Model, best_weights: list[np.ndarray] | None) -> None:
         """Takes over the best weights of the epochs before a pause; None where those of the model are the best."""

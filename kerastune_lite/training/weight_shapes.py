@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
-from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.running.task import Builder, BuildFunction, own_fit_of
 from kerastune_lite.running.training_data import TrainingData
-from kerastune_lite.space import Value
+from kerastune_lite.space import HyperParameters, Value
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.training.build import built_with, own_fit_of
+from kerastune_lite.training.build import built_with
 from kerastune_lite.training.fit_arguments import fit_arguments
-from kerastune_lite.training.keras_internals import reset_layer_names, trained_state_of
+from kerastune_lite.training.keras_internals import trained_state_of
 from kerastune_lite.training.pausing import build_on
 
 
@@ -21,9 +21,8 @@ def weight_shapes_of(
 
     Where it can't be built, the error and the values instead: equal to no other setting's.
     """
-    reset_layer_names()
     try:
-        built = built_with(build_fn, values, Objective("loss"), fixed)
+        built = built_with(build_fn, HyperParameters(values, fixed=fixed), Objective("loss"))
         has_own_fit = own_fit_of(build_fn) is not None
         arguments = fit_arguments(built, data, None, Objective("loss"), has_own_fit=has_own_fit)
         model = built.model

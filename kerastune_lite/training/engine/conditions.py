@@ -74,9 +74,15 @@ def watches_batches(callback: keras.callbacks.Callback) -> bool:
         if kind.__name__ in WITHIN_EPOCHS:
             return getattr(callback, "save_freq", "epoch") != "epoch"
         return kind.__name__ not in EPOCH_CALLBACKS
+    return overrides(callback, BATCH_HOOKS)
+
+
+def overrides(callback: keras.callbacks.Callback, hooks: Sequence[str]) -> bool:
+    """Whether a callback, or its class, has one of some methods of its own."""
+    kind = type(callback)
     return any(
         getattr(kind, hook, None) is not getattr(keras.callbacks.Callback, hook) or hook in vars(callback)
-        for hook in BATCH_HOOKS
+        for hook in hooks
     )
 
 

@@ -7,7 +7,6 @@ after a training was paused and resumed.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerastune_lite.training.array_files import checksum_of
 from kerastune_lite.training.keras_internals import DataAdapter, converted_arrays
 
 Order = Callable[[int], np.ndarray]
@@ -116,7 +116,7 @@ def _checksum(leaf: Any) -> int:
     array = np.ascontiguousarray(leaf)
     if array.dtype == object:
         raise TypeError("the contents of objects aren't read")
-    return zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0
+    return checksum_of(array)
 
 
 def in_order(count: int) -> Order:
