@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,54 @@ def tensorflow_seed() -> int | None:
     """TensorFlow's global seed; None if none is set."""
     seed = _tf_context.global_seed()
     return None if seed is None else int(seed)
+
+
+_OF_DATASETS = "__inference_Dataset_"
+"""How the names of functions of tf.data begin, such as that of a map: each iterator has a random state of its own."""
+
+
+@contextlib.contextmanager
+def kernels_kept() -> Iterator[None]:
+    """Lets TensorFlow's seed be set without dropping its kernels (see training/seeding.py)."""
+    context = _tf_context.context()
+
+    def set_seed(seed: int | None) -> None:
+        context._seed = seed
+        context._rng = random.Random(seed)
+
+    context._set_global_seed = set_seed
+    try:
+        yield
+    finally:
+        del context._set_global_seed
+
+
+def functions_with_random_state(harmless: frozenset[str]) -> tuple[bool, frozenset[str]]:
+    """Whether TensorFlow keeps a function with a random operation, whose state lasts as long as the function's kernel.
+
+    Args:
+        harmless: The names of functions that were found to hold none before.
+
+    Returns:
+        Whether there is one, or may be one, and the names of the functions that are kept and hold none.
+    """
+    context = None if _MISSING is not None else _tf_context.context()
+    if not all(hasattr(context, name) for name in ("_set_global_seed", "_seed", "_rng", "list_function_names")):
+        return True, harmless
+    names = frozenset(context.list_function_names())
+    unknown = names - harmless
+    random_ones = {
+        name
+        for name in unknown
+        if not name.startswith(_OF_DATASETS) and any(map(_has_random_state, context.get_function_def(name).node_def))
+    }
+    return bool(random_ones), names - random_ones
+
+
+def _has_random_state(node: Any) -> bool:
+    definition = _op_def_registry.get(node.op)  # None of a call of another function, which is looked at by itself
+    has_seed = definition is not None and any(attribute.name.startswith("seed") for attribute in definition.attr)
+    return bool(has_seed and definition.is_stateful)
 
 
 def is_stateful_op(name: str) -> bool:

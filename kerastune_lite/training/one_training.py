@@ -35,6 +35,7 @@ from kerastune_lite.training.own_fit import Scored, scored_by_epochs, scored_by_
 from kerastune_lite.training.pausing import PauseAt, pausing_callbacks, resume
 from kerastune_lite.training.recorder import EpochRecorder
 from kerastune_lite.training.returned import Returned
+from kerastune_lite.training.seeding import set_random_seed
 
 if TYPE_CHECKING:
     from kerastune_lite.running.task import CallbackSource
@@ -117,7 +118,7 @@ class Training:
         # A strategy that doesn't look at the space may have chosen something for what is held.
         free = {name: value for name, value in self.values.items() if name not in self.shared.fixed}
         hp = HyperParameters(free, self.request.space, self._fill, self.shared.fixed)
-        keras.utils.set_random_seed(self.seed)
+        set_random_seed(self.seed)
         try:
             built = built_with(self.shared.build_fn, hp, self.objective)
             self.report.asked(AskedParameters(hp.asked, hp.values))

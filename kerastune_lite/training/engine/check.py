@@ -18,7 +18,7 @@ import numpy as np
 
 from kerastune_lite.training.keras_internals import compute_dtypes, storage_of
 
-BATCHES = 2
+BATCHES = {"train": 2, "test": 1}
 """How many batches are compared: the first shows the model's outputs and losses, the second what was learnt from it."""
 TOLERANCES = {"float64": (1e-6, 1e-5), "float32": (1e-5, 1e-4), "float16": (1e-2, 2e-2), "bfloat16": (3e-2, 6e-2)}
 """By how much the logs of the first and the second batch may differ, relative to them, by the type of numbers."""

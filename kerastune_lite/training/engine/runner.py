@@ -166,7 +166,7 @@ class Rehearsal:
 
     @property
     def _end(self) -> int:
-        return min(self._token.position + BATCHES, self._token.epochs.num_batches)
+        return min(self._token.position + BATCHES[self._runner._kind], self._token.epochs.num_batches)
 
     def _copy(self) -> EpochToken:
         copy = EpochToken(self._token.epochs, self._token.order)

@@ -374,7 +374,7 @@ def test_a_shared_program_that_is_right_passes_the_check_and_the_check_leaves_no
     steps = eagerly(monkeypatch)
 
     assert ran(honest, validation_data=(X[:20], Y[:20]), validation_batch_size=8) == ["compiled", "shared", "shared"]
-    assert steps == ["train", "train", "test", "test"] * 2
+    assert steps == ["train", "train", "test"] * 2
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
