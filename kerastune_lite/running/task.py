@@ -159,6 +159,21 @@ class Report(Protocol):
         """An epoch has ended. Answers why there is to be no further one, or None."""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a trial has taken.
+
+    Attributes:
+        seconds: How long it took.
+        cores: How many cores it kept busy in the mean, after its first epoch where it had several: that one traces.
+        memory: The most bytes that its process has held; None where the system doesn't tell.
+    """
+
+    seconds: float
+    cores: float
+    memory: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a trial came to: scores, or the error that failed it.
@@ -174,6 +189,7 @@ class Outcome:
         error: Why the trial failed, or None.
         is_rejected: Whether the user's code gave the setting up.
         notes: Remarks for the trial's record.
+        usage: What it took of its machine; None where it wasn't measured.
     """
 
     scores: tuple[float, ...] = ()
@@ -186,6 +202,7 @@ class Outcome:
     error: TrialFailure | None = None
     is_rejected: bool = False
     notes: tuple[Note, ...] = ()
+    usage: Usage | None = None
 
     @property
     def score(self) -> float | None:

@@ -153,7 +153,7 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
     return Start(_begun(study, number, answer))
 
 
-def _counted(study: Study) -> int:
+def counted(study: Study) -> int:
     """How many trials count for `max_trials`: those in the space whose settings the user's code didn't give up."""
     return sum(not trial.is_rejected for trial in inside(study.trials))
 
@@ -167,7 +167,7 @@ def epochs_left(study: Study, plan: SearchPlan) -> int | None:
 
 def _enough_trials(study: Study, plan: SearchPlan, situation: Situation) -> str | None:
     """Why no new trial is to begin, as far as their number decides it; None where one may."""
-    if plan.max_trials is not None and _counted(study) >= plan.max_trials:
+    if plan.max_trials is not None and counted(study) >= plan.max_trials:
         return f"{plan.max_trials} trials are done"
     rejected = _rejected_in_a_row(study, situation.first_number)
     if rejected >= (MOST_REJECTED if plan.max_trials is None else 10 * plan.max_trials + 10):

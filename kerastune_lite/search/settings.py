@@ -22,6 +22,10 @@ Stopping = StoppingRule | Literal["median", "asha", "plateau"]
 """A stopping rule, or the name of one with its defaults."""
 
 
+WorkerCount = int | Literal["auto"]
+"""How many trials run at a time; "auto" lets the first trial show how many suit the machine."""
+
+
 class TunerSettings(TypedDict, total=False):
     """The arguments that every tuner takes besides build_fn and objective; `Tuner` explains them."""
 
@@ -29,7 +33,7 @@ class TunerSettings(TypedDict, total=False):
     directory: str | Path | None
     overwrite: bool
     seed: int | None
-    workers: int
+    workers: WorkerCount
     executor: Any
     trials_per_gpu: int
     trial_timeout: float | str | timedelta | None
@@ -79,6 +83,24 @@ def check_count(name: str, value: object, *, at_least: int, or_none: bool = Fals
             f"{name} has to be an integer of at least {at_least}{' or None' if or_none else ''}. Received: {value!r}."
         )
     return value if isinstance(value, DefaultCount) else number
+
+
+def check_workers(workers: object, executor: object) -> WorkerCount:
+    """A number of workers, or "auto" where processes of this machine are meant.
+
+    Raises:
+        ValueError: It is neither, or an executor is given whose workers can't be chosen.
+    """
+    if isinstance(workers, str) and workers == "auto":
+        if executor is not None:
+            raise ValueError(
+                "workers='auto' chooses how many processes of this machine run trials. With executor= give the number "
+                "of its workers; a Dask client needs none."
+            )
+        return "auto"
+    if isinstance(workers, str):
+        raise ValueError(f"workers has to be an integer of at least 1, or 'auto'. Received: {workers!r}.")
+    return check_count("workers", workers, at_least=1)
 
 
 def check_strategy(strategy: object) -> None:

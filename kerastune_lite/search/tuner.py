@@ -20,9 +20,11 @@ from kerastune_lite.search.settings import (
     DEFAULT_MAX_TRIALS,
     DefaultCount,
     Stopping,
+    WorkerCount,
     check_count,
     check_strategy,
     check_views,
+    check_workers,
 )
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
@@ -41,9 +43,9 @@ from kerastune_lite.views.progress import Progress
 if TYPE_CHECKING:
     import keras
 
-    from kerastune_lite.execution.workers import Workers
     from kerastune_lite.running.task import Builder, BuildFunction, CallbackSource, EngineName, Shared
     from kerastune_lite.running.training_data import TrainingData
+    from kerastune_lite.search.places import Places
     from kerastune_lite.search.plan import SearchPlan
     from kerastune_lite.search.resumption import Reviewer
 
@@ -69,7 +71,8 @@ class Tuner:
         workers: How many trials run at a time. With several, each runs in a process of its own, with its share of the
             cores and, where there are GPUs, one of them; build_fn, data and callbacks are sent there. Grid and random
             search try the same settings with any number; what a strategy that learns tries depends on the order in
-            which trials end.
+            which trials end. "auto" runs the first trial alone, and as many processes afterwards as the cores that it
+            kept busy, its memory and the trials that are left suggest; with GPUs, one for each.
         executor: Where trials run instead: a `dask.distributed.Client`; a `concurrent.futures` executor whose workers
             are processes of this machine (`workers` tells how many it has); or a function of what trials share that
             makes a `kerastune_lite.execution.clusters.Cluster`.
@@ -110,7 +113,7 @@ class Tuner:
         directory: str | Path | None = None,
         overwrite: bool = False,
         seed: int | None = None,
-        workers: int = 1,
+        workers: WorkerCount = 1,
         executor: Any = None,
         trials_per_gpu: int = 1,
         trial_timeout: float | str | timedelta | None = None,
@@ -147,7 +150,7 @@ class Tuner:
         self.directory = None if directory is None else expanded(directory)
         self.overwrite = overwrite
         self.seed = check_count("seed", seed, at_least=0, or_none=True)
-        self.workers = check_count("workers", workers, at_least=1)
+        self.workers = check_workers(workers, executor)
         self.executor = executor
         self.trials_per_gpu = check_count("trials_per_gpu", trials_per_gpu, at_least=1)
         self.trial_timeout = None if trial_timeout is None else seconds_of(trial_timeout)
@@ -249,7 +252,7 @@ class Tuner:
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
-            if not self._trains_here:
+            if not self._places.is_here:
                 # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
                 visible_gpus()
             fixed_values.check(shared, writer.study)
@@ -266,7 +269,7 @@ class Tuner:
             self._latest_plan = plan
             try:
                 queue = enqueued.checked(self._enqueued, shared, writer)
-                with closing(self._workers(shared, writer.study.directory)) as workers:
+                with closing(self._places.workers_for(plan, writer)) as workers:
                     loop = SearchLoop(plan, writer, workers, queue, reviewer, is_stopped=lambda: self._is_stopped)
                     reason = loop.run()
                 ended = SearchEnded(
@@ -416,32 +419,13 @@ class Tuner:
                 yield writer
 
     @property
-    def _trains_here(self) -> bool:
-        """Whether trials run in this process."""
-        return self.executor is None and self.workers == 1 and self.trial_timeout is None
-
-    def _workers(self, shared: Shared, directory: Path) -> Workers:
-        """Where the trials of a search run."""
-        if self.executor is not None:
-            from kerastune_lite.execution.clusters import RemoteWorkers, cluster_of
-
-            return RemoteWorkers(cluster_of(self.executor, self.workers, shared))
-        if self._trains_here:
-            from kerastune_lite.execution.in_process import ThisProcess
-            from kerastune_lite.training.engine.engine import Engine
-
-            return ThisProcess(shared, Engine.trusted(self.engine))
-        from kerastune_lite.execution.processes.machine import cores, environments
-        from kerastune_lite.execution.processes.pool import ChildProcesses
+    def _places(self) -> Places:
+        """Where trials run."""
         from kerastune_lite.execution.workers import FaultLimits
-        from kerastune_lite.training.devices import visible_gpus
+        from kerastune_lite.search.places import Places
 
-        return ChildProcesses.started(
-            shared,
-            StudyFiles(directory).workers,
-            environments(self.workers, cores=cores(), gpus=visible_gpus(), trials_per_gpu=self.trials_per_gpu),
-            FaultLimits(self.heartbeat_timeout, self.trial_timeout),
-        )
+        limits = FaultLimits(self.heartbeat_timeout, self.trial_timeout)
+        return Places(self.workers, self.executor, self.trials_per_gpu, limits)
 
     @property
     def study(self) -> Study:

@@ -487,6 +487,19 @@ class SearchEnded:
     remarks: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkersChosen:
+    """It was chosen how many processes run the trials that are left. It is shown to views and not journaled.
+
+    Attributes:
+        workers: The number of processes; 1 stands for the one that ran the first trial.
+        text: How many, and why, for a person.
+    """
+
+    workers: int
+    text: str
+
+
 JournaledEvent = (
     StudyBegun
     | ParameterLearned
@@ -503,7 +516,7 @@ JournaledEvent = (
 )
 """What a study is folded from."""
 
-Event = JournaledEvent | SearchBegun | SearchEnded
+Event = JournaledEvent | SearchBegun | WorkersChosen | SearchEnded
 """What a view is shown."""
 
 _BY_KIND: Mapping[str, type[JournaledEvent]] = {

@@ -166,7 +166,7 @@ def functions_with_random_state(harmless: frozenset[str]) -> tuple[bool, frozens
     Returns:
         Whether there is one, or may be one, and the names of the functions that are kept and hold none.
     """
-    context = None if _MISSING is not None else _tf_context.context()
+    context: Any = None if _MISSING is not None else _tf_context.context()
     if not all(hasattr(context, name) for name in ("_set_global_seed", "_seed", "_rng", "list_function_names")):
         return True, harmless
     names = frozenset(context.list_function_names())

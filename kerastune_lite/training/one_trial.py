@@ -12,6 +12,7 @@ from kerastune_lite.study.trial import Note, Trained, TrialFailure
 from kerastune_lite.training import checkpoints, model_files
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.engine.engine import Engine, ProgramError
+from kerastune_lite.training.meter import Meter
 from kerastune_lite.training.one_training import Run, Training
 
 LONGEST_NOTE = 300
@@ -31,12 +32,13 @@ def run_trial(shared: Shared, request: Request, report: Report, engine: Engine) 
         engine: What trains. Its data and programs are shared by all trials that it is given to.
     """
     checkpoint = None if request.checkpoint is None else checkpoints.read(request.checkpoint)
-    trainings = _Trainings(shared, request, report, engine, checkpoint)
+    meter = Meter(report)
+    trainings = _Trainings(shared, request, meter, engine, checkpoint)
     try:
         for number in range(request.first_run, request.first_run + request.runs):
             if trainings.run(number).is_stopped:
                 break
-        return trainings.outcome()
+        return dataclasses.replace(trainings.outcome(), usage=meter.usage())
     except MISTAKES_IN_THE_CALL:
         raise
     except Exception as error:

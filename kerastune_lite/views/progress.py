@@ -22,6 +22,7 @@ from kerastune_lite.study.events import (
     StudyBegun,
     TrialEnded,
     WorkerLost,
+    WorkersChosen,
 )
 from kerastune_lite.study.leaderboard import confirmed_text, duration_text, epoch_text, score_text, values_text
 from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, inside
@@ -61,6 +62,8 @@ class Progress:
                 self._begin(event, study)
             case SearchEnded():
                 self._end(event, study)
+            case WorkersChosen():
+                self._print(event.text)
             case StudyBegun() | ParameterLearned() | SpaceReviewed() | SearchDescribed():
                 pass
             case _ if event.trial not in study.records:

@@ -1,19 +1,42 @@
-"""Dividing a machine's cores and GPUs among its workers."""
+"""What a machine has, and how its cores and GPUs are divided among workers."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells the limits of a container."""
+
+
 def cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use, by its affinity and the limit of its container."""
     try:
-        return len(os.sched_getaffinity(0))
+        count = len(os.sched_getaffinity(0))
     except AttributeError:
-        return os.cpu_count() or 1
+        count = os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
+        quota, period = (CGROUP / "cpu.max").read_text().split()
+        count = min(count, math.ceil(int(quota) / int(period)))
+    return max(count, 1)
+
+
+def available_memory() -> int | None:
+    """How many bytes new processes can take, by the machine and the limit of its container; None where unknown."""
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")))
+    with suppress(OSError, ValueError):
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(max(limit - used, 0))
+    return min(found, default=None)
 
 
 def environments(
