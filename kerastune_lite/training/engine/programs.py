@@ -14,7 +14,7 @@ import types
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,8 @@ Trace = Callable[[], tf.types.experimental.ConcreteFunction]
 MOST_LOOKS = 8
 """How many different looks of a step a program keeps functions for: a callback may change a step in every trial."""
 
-
+LONGEST_REASON = 200
+"""Characters of a reason that quotes an error's message, which may be pages long."""
 DEEPEST_HELD, MOST_HELD = 3, 100
 """How deep a callback's attributes are looked through for models and functions, and how many items of each."""
 DISTRUST = "its shared program gave other numbers than the model itself"
@@ -170,11 +171,11 @@ class SharedPrograms:
         self._kept.pop(key, None)
         self._refused[key] = reason
 
-    def false_alarm(self, key: Hashable) -> None:
+    def false_alarm(self, key: Hashable, problem: str) -> None:
         """Counts that a model differed from its shared program when it ran eagerly, but not when it was traced."""
         self._alarms[key] += 1
         if self._alarms[key] >= MOST_ALARMS:
-            self.refuse(key, "its steps can't be checked: they give other numbers when they are run eagerly")
+            self.refuse(key, f"its steps can't be checked: {problem}"[:LONGEST_REASON])
 
     def give_up_lifting(self, key: Hashable) -> None:
         """Shares programs between models of a fingerprint only where all their numbers are equal."""
@@ -277,9 +278,13 @@ class LentPrograms:
         dtypes = check.dtypes_of(self._model)
         with check.state_kept(look.variables):
             found = rehearsal.by(function)
-        with check.state_kept(look.variables), suppress(Exception):  # code that can't be run eagerly may raise anything
-            if not check.difference(found, rehearsal.by_itself(), dtypes):
-                return
+        problem = "they give other numbers when they are run eagerly"
+        with check.state_kept(look.variables):
+            try:
+                if not check.difference(found, rehearsal.by_itself(), dtypes):
+                    return
+            except Exception as error:  # code that can't be run eagerly may raise anything
+                problem = f"run eagerly they raise {type(error).__name__}: {error}"
         # Perhaps it only differs when it runs eagerly, as random numbers of XLA do.
         own = rehearsal.traced()
         with check.state_kept(look.variables):
@@ -287,7 +292,7 @@ class LentPrograms:
         if difference:
             self._distrust(kind, key, own, difference)
         else:
-            self._shared.false_alarm(self._looks["train"].key)
+            self._shared.false_alarm(self._looks["train"].key, problem)
 
     def _distrust(self, kind: str, key: Hashable, own: tf.types.experimental.ConcreteFunction, difference: str) -> None:
         """Lets the model train with its own function in place of a shared one, and says so."""
