@@ -32,7 +32,6 @@ from kerastune_lite.study.labels import moved
 from kerastune_lite.study.series import Series
 from kerastune_lite.study.trial import Curve, Trial
 
-
 EventOfTrial = TrialBegun | ParametersKnown | EpochsKnown | TrialEnded | Confirmed | WorkerLost | ConfirmationFailed
 
 

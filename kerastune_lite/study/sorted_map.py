@@ -1,4 +1,4 @@
-"""A map that is kept in the order of its keys and never changes: a change makes a new one that shares nearly all of it."""
+"""A map in the order of its keys that never changes: a change makes a new one, which shares nearly all of it."""
 
 from __future__ import annotations
 

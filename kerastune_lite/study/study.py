@@ -30,6 +30,7 @@ from kerastune_lite.study.series import Series
 from kerastune_lite.study.sorted_map import SortedMap
 from kerastune_lite.study.tally import Counted, Tally
 from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.study.trials import Trials
 
 if TYPE_CHECKING:
     import pandas
@@ -86,7 +87,7 @@ class Study:
     objective: Objective | None = None
     seed: int | None = None
     space: Space = field(default_factory=Space)
-    records: Mapping[int, Trial] = field(default_factory=dict)
+    records: SortedMap[int, Trial] = field(default_factory=SortedMap)
     damages: Sequence[str] = ()
     differing: frozenset[int] = frozenset()
     outranged: frozenset[int] = frozenset()
@@ -126,8 +127,9 @@ class Study:
         return cls(directory, records=SortedMap(fold.changed), damages=tuple(damages), **_frozen(fold.facts))
 
     def __post_init__(self) -> None:
-        if not isinstance(self.records, SortedMap):
-            object.__setattr__(self, "records", SortedMap(self.records))
+        records: Mapping[int, Trial] = self.records
+        if not isinstance(records, SortedMap):  # made by hand
+            object.__setattr__(self, "records", SortedMap(records))
 
     def after(self, event: JournaledEvent) -> Study:
         """The study as it stands after one more event."""
@@ -152,6 +154,12 @@ class Study:
         study = dataclasses.replace(self, space=space)
         study._keep_tally(self, ())
         return study
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial that begins."""
+        latest = self.records.last()
+        return 0 if latest is None else latest + 1
 
     @cached_property
     def tally(self) -> Tally:
@@ -198,7 +206,8 @@ class Study:
         Their setting has a value that its parameter no longer takes, or other parameters than build_fn asks for with
         that setting now. They don't count: not for the best, nor for `max_trials`, nor for what is tried next.
         """
-        return tuple(trial for trial in self.trials if trial.is_outside)
+        numbers = sorted(number for number in self.differing | self.outranged if number in self.records)
+        return tuple(self.trial(number) for number in numbers)
 
     def trial(self, number: int) -> Trial:
         """The trial of a number, with the options themselves in place of their labels where the space has them."""
@@ -265,12 +274,25 @@ class Study:
                 stages.append((trial.first_epoch, trial.values))
         return tuple(stages)
 
-    def to_minimise(self) -> tuple[Trial, ...]:
+    @property
+    def in_space(self) -> Sequence[Trial]:
+        """The trials that lie in the space, each made when it is looked at."""
+        return Trials(self.tally.inside, self.trial, self._basis, self.tally.holders)
+
+    def to_minimise(self) -> Sequence[Trial]:
         """All trials with their scores turned so that less is better, as a strategy that pauses trials is given them.
 
-        Other strategies are given those that lie in the space.
+        Each is made when it is looked at.
         """
-        return tuple(self._minimised(number) for number in self.records)
+        return Trials(self.records, self._minimised, self._basis)
+
+    def in_space_to_minimise(self) -> Sequence[Trial]:
+        """The trials that lie in the space, as other strategies are given them: less is better in all scores."""
+        return Trials(self.tally.inside, self._minimised, self._basis, self.tally.holders)
+
+    @property
+    def _basis(self) -> tuple[object, ...]:
+        return self.space, self.objective, self.differing, self.outranged
 
     def _minimised(self, number: int) -> Trial:
         derived = self._derived_from(number)
@@ -378,7 +400,9 @@ class Study:
 
     def _ranked(self, n: int | None = None) -> list[Trial]:
         """The best `n` trials, or all, best first."""
-        return [self.trial(number) for _, number in itertools.islice(self.tally.ranked, None if n is None else max(n, 0))]
+        return [
+            self.trial(number) for _, number in itertools.islice(self.tally.ranked, None if n is None else max(n, 0))
+        ]
 
 
 def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +61,7 @@ class Tally:
         """The tally of all trials of a study."""
         trials = list(trials)
         inside = [each.record for each in trials if not each.is_outside]
-        sorted_by = {
+        sorted_by: dict[str, Any] = {
             name: SortedMap((key, None) for each in trials if (key := key_of(each, sign)) is not None)
             for name, key_of in _KEYS.items()
         }
@@ -72,7 +72,7 @@ class Tally:
             unfinished=frozenset(record.number for record in records if not record.state.ended),
             holders=Counter(name for record in inside for name in record.values),
             **sorted_by,
-            **{name: sum(map(number_of, records)) for name, number_of in _NUMBERS.items()},
+            **{name: sum(number_of(record) for record in records) for name, number_of in _NUMBERS.items()},
         )
 
     def after(self, changes: Iterable[tuple[Counted | None, Counted]]) -> Tally:
@@ -144,9 +144,14 @@ def _rejected(each: Counted, sign: int) -> int | None:
     return each.record.number if each.record.state.ended and each.record.is_rejected else None
 
 
-_KEYS = {"ranked": _rank, "counted": _counts, "accepted": _accepted, "rejected": _rejected}
+_KEYS: Mapping[str, Callable[[Counted, int], Any]] = {
+    "ranked": _rank,
+    "counted": _counts,
+    "accepted": _accepted,
+    "rejected": _rejected,
+}
 """The place of a trial in each sorted attribute of a tally; None where it has none."""
-_NUMBERS = {
+_NUMBERS: Mapping[str, Callable[[Trial], int]] = {
     "running": lambda trial: int(trial.state is TrialState.RUNNING),
     "paused": lambda trial: int(trial.is_paused),
     "epochs_spent": lambda trial: trial.epochs_spent,
