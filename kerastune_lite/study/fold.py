@@ -7,7 +7,6 @@ search costs no more than what it changes.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from operator import index
 from typing import Any
@@ -93,11 +92,11 @@ class Fold:
                     # A trial's end says again what a damaged line of the study may have said.
                     self.facts["objective"] = event.objective
             case ParametersKnown() if known is not None:
-                self._put(dataclasses.replace(known, values=event.values))
+                self._put(known.changed(values=event.values))
             case EpochsKnown() if known is not None:
-                self._put(dataclasses.replace(known, epochs=event.epochs))
+                self._put(known.changed(epochs=event.epochs))
             case Confirmed() if known is not None:
-                self._put(dataclasses.replace(known, confirmations=event.scores))
+                self._put(known.changed(confirmations=event.scores))
 
     def finish(self) -> None:
         """Folds in the epochs that were gathered."""
@@ -139,7 +138,7 @@ class Fold:
             if name in record.values or number in self.facts["outranged"]:
                 values = record.values if before is None else moved(record.values, before, parameter)
                 if values is not record.values:
-                    self.changed[number] = dataclasses.replace(record, values=values)
+                    self.changed[number] = record.changed(values=values)
                 if number in self.facts["outranged"]:
                     is_inside = space.contains(values)
                 else:
@@ -174,7 +173,7 @@ def _begun(event: TrialBegun, source: Trial | None) -> Trial:
     if source is None or source.number != trial.number:
         return trial
     kept = ("started", "seconds", "score", "scores", "best_epoch", "best_run")
-    return dataclasses.replace(trial, **{name: getattr(source, name) for name in kept})
+    return trial.changed(**{name: getattr(source, name) for name in kept})
 
 
 def _after_epochs(trial: Trial, events: Sequence[EpochEnded]) -> Trial:
@@ -185,7 +184,7 @@ def _after_epochs(trial: Trial, events: Sequence[EpochEnded]) -> Trial:
     curves += [() for _ in range(len(curves), max(by_run) + 1)]
     for run, of_run in by_run.items():
         curves[run] = _longer(curves[run], of_run)
-    return dataclasses.replace(trial, curves=tuple(curves))
+    return trial.changed(curves=tuple(curves))
 
 
 def _longer(curve: Curve, events: Sequence[EpochEnded]) -> Curve:
@@ -201,8 +200,7 @@ def _longer(curve: Curve, events: Sequence[EpochEnded]) -> Curve:
 
 
 def _after_end(trial: Trial, event: TrialEnded) -> Trial:
-    return dataclasses.replace(
-        trial,
+    return trial.changed(
         state=event.state,
         values=event.values,
         curves=tuple(tuple(curve) for curve in trial.curves),

@@ -8,8 +8,10 @@ and made again. A study never changes, and the one after an event shares with it
 from __future__ import annotations
 
 import dataclasses
+import gc
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -109,7 +111,8 @@ class Study:
         path = directory / JOURNAL_NAME
         if not path.is_file():
             raise StudyError(f"There is no study in {directory}: it holds no {JOURNAL_NAME}. Check the path.")
-        return cls.of_events(directory, read_journal(path))
+        with _without_collections():
+            return cls.of_events(directory, read_journal(path))
 
     @classmethod
     def of_events(cls, directory: Path, reading: Reading) -> Study:
@@ -224,8 +227,7 @@ class Study:
             return known
         has_labels = any(isinstance(value, OptionLabel) for value in record.values.values())
         bests = self._bests_of(record, None if known is None else known.bests)
-        trial = dataclasses.replace(
-            record,
+        trial = record.changed(
             values=resolved(record.values, self.space) if has_labels else record.values,
             best_so_far=() if bests is None else _as_kept(record, bests.own),
             is_outside=is_outside,
@@ -298,8 +300,7 @@ class Study:
         derived = self._derived_from(number)
         if derived.minimised is None:
             trial = derived.trial
-            derived.minimised = dataclasses.replace(
-                trial,
+            derived.minimised = trial.changed(
                 score=None if trial.score is None else self._sign * trial.score,
                 scores=tuple(self._sign * score for score in trial.scores),
                 best_so_far=() if derived.bests is None else _as_kept(trial, derived.bests.minimised),
@@ -403,6 +404,18 @@ class Study:
         return [
             self.trial(number) for _, number in itertools.islice(self.tally.ranked, None if n is None else max(n, 0))
         ]
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Puts off garbage collections, which would look again and again at what a journal's lines are made into."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:

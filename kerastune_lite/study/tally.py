@@ -66,13 +66,14 @@ class Tally:
             for name, key_of in _KEYS.items()
         }
         records = [each.record for each in trials]
+        numbers: dict[str, Any] = {name: sum(map(number_of, records)) for name, number_of in _NUMBERS.items()}
         return cls(
             sign=sign,
             inside=SortedMap((record.number, record) for record in inside),
             unfinished=frozenset(record.number for record in records if not record.state.ended),
             holders=Counter(name for record in inside for name in record.values),
             **sorted_by,
-            **{name: sum(number_of(record) for record in records) for name, number_of in _NUMBERS.items()},
+            **numbers,
         )
 
     def after(self, changes: Iterable[tuple[Counted | None, Counted]]) -> Tally:

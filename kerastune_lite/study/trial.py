@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal, Self
 
 from kerastune_lite.space import Value
 from kerastune_lite.study.error_lines import informative_line, without_numbers
@@ -183,6 +183,16 @@ class Trial:
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):
             object.__setattr__(self, "values", ReadOnlyDict(self.values))
+
+    def changed(self, **changes: Any) -> Self:
+        """The trial with some attributes changed: what `dataclasses.replace` makes, in a fraction of its time.
+
+        A study makes a trial anew with each of its events.
+        """
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__ | changes)
+        changed.__post_init__()
+        return changed
 
     @property
     def engine(self) -> str | None:
