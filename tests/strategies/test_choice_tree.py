@@ -92,7 +92,7 @@ def test_the_next_setting_is_the_same_with_a_memory_and_without(build, strategy,
 
 
 def visited(strategy, trials):
-    """How many trials a question looks at, in a study that has so many of them and one more than at the question before.
+    """How many trials a question looks at, if the study has so many of them and one more than at the question before.
 
     Their settings are those of a grid of three parameters.
     """
