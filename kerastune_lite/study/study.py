@@ -117,6 +117,11 @@ class Study:
     @classmethod
     def of_events(cls, directory: Path, reading: Reading) -> Study:
         """The study that is folded from the lines of a journal."""
+        with _without_collections():
+            return cls._folded(directory, reading)
+
+    @classmethod
+    def _folded(cls, directory: Path, reading: Reading) -> Study:
         fold = Fold(cls(directory)._facts, {})
         damages = list(reading.damages)
         for number, line in enumerate(reading.lines, start=1):
