@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import index
 from typing import Any
 
-from kerastune_lite.space import Parameter
+from kerastune_lite.space import Parameter, Value
 from kerastune_lite.study.events import (
     ConfirmationFailed,
     Confirmed,
@@ -114,7 +114,7 @@ class Fold:
     def _put(self, trial: Trial) -> None:
         number = trial.number
         before = self.changed.get(number) or self._records.get(number)
-        if before is None or before.values is not trial.values:
+        if before is None or not _are_same(before.values, trial.values):
             self._note_range(number, is_inside=self.facts["space"].contains(trial.values))
         self._epochs.pop(number, None)
         self.changed[number] = trial
@@ -149,6 +149,18 @@ class Fold:
         """All trials, epochs that were gathered left out."""
         yield from [*self.changed.items()]
         yield from ((number, record) for number, record in self._records.items() if number not in self.changed)
+
+
+def _are_same(one: Mapping[str, Value], other: Mapping[str, Value]) -> bool:
+    """Whether two settings are known to be the same without asking their parameters."""
+    if one is other:
+        return True
+    types = [*map(type, one.values())]
+    return one == other and types == [*map(type, other.values())] and _PLAIN.issuperset(types)
+
+
+_PLAIN = frozenset({int, float, str, bool, type(None)})
+"""Types whose values are the same where they are equal: other values may hold some of another type."""
 
 
 def _check_number(number: object) -> None:
