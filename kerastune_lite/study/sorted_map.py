@@ -32,22 +32,22 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
     def __init__(self, items: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
         known: dict[Any, V] = dict(items)
         keys = sorted(known)
-        size = LARGEST // 2
+        size = LARGEST * 3 // 4  # with room for some more
         parts = [tuple(keys[start : start + size]) for start in range(0, len(keys), size)]
         self._chunks: tuple[tuple[tuple[K, ...], tuple[V, ...]], ...] = tuple(
             (part, tuple(known[key] for key in part)) for part in parts
         )
-        self._settle(len(keys))
-
-    def _settle(self, length: int) -> None:
-        self._firsts: tuple[Any, ...] = tuple(keys[0] for keys, _ in self._chunks)
-        self._length = length
+        self._firsts: tuple[Any, ...] = tuple(part[0] for part in parts)
+        self._length = len(keys)
         self._starts: list[int] | None = None
 
-    def _with_chunks(self, chunks: tuple[tuple[tuple[K, ...], tuple[V, ...]], ...], length: int) -> SortedMap[K, V]:
+    def _with_parts(self, chunk: int, parts: list[tuple[tuple[K, ...], tuple[V, ...]]], length: int) -> SortedMap[K, V]:
+        """The map with some chunks in the place of one."""
         changed: SortedMap[K, V] = SortedMap.__new__(SortedMap)
-        changed._chunks = chunks
-        changed._settle(length)
+        changed._chunks = (*self._chunks[:chunk], *parts, *self._chunks[chunk + 1 :])
+        changed._firsts = (*self._firsts[:chunk], *(keys[0] for keys, _ in parts), *self._firsts[chunk + 1 :])
+        changed._length = length
+        changed._starts = None
         return changed
 
     def _place_of(self, key: K) -> tuple[int, int, bool]:
@@ -71,8 +71,7 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         parts = [(keys, values)]
         if len(keys) > LARGEST:
             parts = [(keys[:middle], values[:middle]), (keys[middle:], values[middle:])]
-        chunks = (*self._chunks[:chunk], *parts, *self._chunks[chunk + 1 :])
-        return self._with_chunks(chunks, self._length + (not is_there))
+        return self._with_parts(chunk, parts, self._length + (not is_there))
 
     def without(self, key: K) -> SortedMap[K, V]:
         """The map without a key; itself where it has no such key."""
@@ -82,7 +81,7 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         keys, values = self._chunks[chunk]
         keys, values = keys[:place] + keys[place + 1 :], values[:place] + values[place + 1 :]
         parts = [(keys, values)] if keys else []
-        return self._with_chunks((*self._chunks[:chunk], *parts, *self._chunks[chunk + 1 :]), self._length - 1)
+        return self._with_parts(chunk, parts, self._length - 1)
 
     def updated(self, items: Mapping[K, V]) -> SortedMap[K, V]:
         """The map with the items of another one, which take the places of its own."""
