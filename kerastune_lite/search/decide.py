@@ -7,7 +7,6 @@ and answers. It touches no file, no clock and no worker; loop.py carries out wha
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +20,7 @@ from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, PausingStrat
 from kerastune_lite.study.events import TrialBegun
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState, inside
+from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState
 
 STOPPED = "tuner.stop() was called"
 """Why a search ends that a person has stopped."""
@@ -137,7 +136,7 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
         return unfinished
     if _must_wait_for_parameters(study, situation.running):
         return Wait("a running trial has to show first what it asks for")
-    number = max(study.records, default=-1) + 1
+    number = study.next_number
     if isinstance(situation.strategy, PausingStrategy):
         return _of_pausing_strategy(situation.strategy, study, plan, situation, number)
     enough = _enough_trials(study, plan, situation)
@@ -153,11 +152,6 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
     return Start(_begun(study, number, answer))
 
 
-def counted(study: Study) -> int:
-    """How many trials count for `max_trials`: those in the space whose settings the user's code didn't give up."""
-    return sum(not trial.is_rejected for trial in inside(study.trials))
-
-
 def epochs_left(study: Study, plan: SearchPlan) -> int | None:
     """How many epochs the trials may still train together; None without a bound."""
     if plan.max_epochs_total is None:
@@ -167,26 +161,14 @@ def epochs_left(study: Study, plan: SearchPlan) -> int | None:
 
 def _enough_trials(study: Study, plan: SearchPlan, situation: Situation) -> str | None:
     """Why no new trial is to begin, as far as their number decides it; None where one may."""
-    if plan.max_trials is not None and counted(study) >= plan.max_trials:
+    if plan.max_trials is not None and len(study.tally.counted) >= plan.max_trials:
         return f"{plan.max_trials} trials are done"
-    rejected = _rejected_in_a_row(study, situation.first_number)
+    # Where no setting is accepted any more, a search wouldn't end: rejected trials cost neither epochs nor max_trials.
+    rejected = study.tally.rejected_in_a_row(situation.first_number)
     if rejected >= (MOST_REJECTED if plan.max_trials is None else 10 * plan.max_trials + 10):
-        return f"FailedTrial gave up the last {rejected} settings, one after the other ({_done(study)} trials are done)"
+        done = len(study.tally.accepted)
+        return f"FailedTrial gave up the last {rejected} settings, one after the other ({done} trials are done)"
     return None
-
-
-def _done(study: Study) -> int:
-    return sum(trial.state.ended and not trial.is_rejected for trial in study.records.values())
-
-
-def _rejected_in_a_row(study: Study, since: int) -> int:
-    """How many settings the user's code gave up since the last trial that it didn't, from a trial's number on.
-
-    Where none is accepted any more, a search wouldn't end: rejected trials cost neither epochs nor `max_trials`.
-    """
-    ended = [trial for trial in study.records.values() if trial.state.ended and trial.number >= since]
-    latest_first = sorted(ended, key=lambda trial: trial.number, reverse=True)
-    return sum(1 for _ in itertools.takewhile(lambda trial: trial.is_rejected, latest_first))
 
 
 def _unfinished(study: Study, plan: SearchPlan, situation: Situation) -> Start | GiveUp | None:
@@ -195,7 +177,10 @@ def _unfinished(study: Study, plan: SearchPlan, situation: Situation) -> Start |
     A trial that failed in an earlier search counts as one where it is to be tried again. One that lies outside the
     space can't be run again: it stays in the record as it is.
     """
-    for trial in inside(study.trials):
+    for number in sorted(study.tally.unfinished.union(situation.to_retry)):
+        trial = study.trial(number)
+        if trial.is_outside:
+            continue
         if trial.state is TrialState.INTERRUPTED:
             return Start(_begun_again(study, trial, trial.attempts))
         if trial.state is TrialState.RUNNING and trial.number not in situation.running.numbers:
@@ -218,8 +203,8 @@ def _must_wait_for_parameters(study: Study, running: Running) -> bool:
     """
     if not running.awaiting_parameters:
         return False
-    shown = (trial for trial in inside(study.trials) if trial.number not in running.awaiting_parameters)
-    return len({frozenset(trial.values) for trial in shown}) != 1
+    awaiting = [study.records[number] for number in running.awaiting_parameters if number in study.records]
+    return not study.tally.ask_for_the_same(leaving_out=awaiting)
 
 
 def _of_pausing_strategy(
@@ -241,9 +226,7 @@ def _of_pausing_strategy(
 
 
 def _asked(strategy: Strategy, study: Study, number: int) -> Answer:
-    trials = study.to_minimise()
-    if not isinstance(strategy, PausingStrategy):
-        trials = inside(trials)
+    trials = study.to_minimise() if isinstance(strategy, PausingStrategy) else study.in_space_to_minimise()
     answer = strategy.suggest(study.space, trials, _rng(study, number))
     if not isinstance(answer, (Suggestion, GoOn, Pause)):
         raise TypeError(

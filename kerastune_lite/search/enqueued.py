@@ -9,9 +9,9 @@ import numpy as np
 
 from kerastune_lite.running.task import Shared, own_fit_of
 from kerastune_lite.space import UNSET, Choice, HyperParameters, Parameter, Value, same_value
-from kerastune_lite.strategies.random_search import tried_settings, untried
+from kerastune_lite.strategies.random_search import tree_memory, untried
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Note, inside
+from kerastune_lite.study.trial import Note
 from kerastune_lite.study.writer import StudyWriter
 
 Queue = Sequence[Mapping[str, Value]]
@@ -48,12 +48,12 @@ def checked(queue: Queue, shared: Shared, writer: StudyWriter) -> Queue:
 
 def next_enqueued(queue: Queue, study: Study, number: int, rng: np.random.Generator) -> Enqueued | None:
     """What is to be tried as the trial of this number before the strategy is asked; None where nothing is."""
-    defaults = {parameter.name: parameter.default for parameter in study.space if parameter.default is not UNSET}
-    if number == 0 and defaults:
+    defaults = {p.name: p.default for p in study.space if p.default is not UNSET} if number == 0 else {}
+    if defaults:
         return Enqueued(defaults, Note("defaults", "setting"), taken=0)
     for place, given in enumerate(queue):
         if _is_new(given, study):
-            tree = tried_settings(study.space, inside(study.trials))
+            tree = tree_memory().tree(study.space, study.in_space_to_minimise())
             values = untried(study.space, tree, rng, given)
             return Enqueued(values, Note("enqueued", "setting"), taken=place + 1)
     return None
@@ -63,7 +63,7 @@ def _is_new(given: Mapping[str, Value], study: Study) -> bool:
     given = {name: _option(study.space.get(name), value) for name, value in given.items()}
     return not any(
         all(name in trial.values and same_value(trial.values[name], value) for name, value in given.items())
-        for trial in inside(study.trials)
+        for trial in study.in_space
     )
 
 

@@ -30,11 +30,11 @@ class Housekeeping:
         files, running = self._files, list(running)
         best = study.leaderboard(self._keep_models) if self._keep_models else ()
         files.keep_models((trial.number for trial in best), (trial.number for trial in running))
-        trials = study.records.values()
-        kept = {(t.plan.resumed_from, t.plan.resumed_at) for t in trials if not t.state.ended}
+        unfinished = (study.records[number].plan for number in study.tally.unfinished)
+        kept = {(plan.resumed_from, plan.resumed_at) for plan in unfinished}
         if isinstance(strategy, PausingStrategy):
             resumable = strategy.resumable(study.to_minimise())
-            kept |= {(t.number, t.plan.pause_at or 0) for t in trials if t.number in resumable}
+            kept |= {(n, study.records[n].plan.pause_at or 0) for n in resumable if n in study.records}
         files.keep_checkpoints(
             (files.checkpoint(number, epochs) for number, epochs in kept if number is not None),
             (files.checkpoint(t.number, t.plan.pause_at) for t in running if t.plan.pause_at is not None),

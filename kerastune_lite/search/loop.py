@@ -31,7 +31,7 @@ from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, inside
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
 from kerastune_lite.study.writer import StudyWriter, mismatch
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class SearchLoop:
         self._must_review = False
         self._clock = clock
         self._started = clock()
-        self._first_number = max(writer.study.records, default=-1) + 1
+        self._first_number = writer.study.next_number
         self._strategy = strategy_of(plan.strategy, _known(writer.study.seed))
         self._to_retry = _to_retry(plan, self._strategy, writer.study)
         self._failures = Failures(plan.max_failures_in_a_row)
@@ -235,7 +235,7 @@ class SearchLoop:
         known = dataclasses.replace(
             known, curves=(known.curves[0][: epoch + 1],), best_so_far=known.best_so_far[: epoch + 1]
         )
-        return self._plan.stopping.should_stop(known, inside(self._study.trials), _known(self._study.objective))
+        return self._plan.stopping.should_stop(known, self._study.in_space, _known(self._study.objective))
 
     # Ending trials
 
@@ -267,7 +267,8 @@ class SearchLoop:
     def _interrupt_all(self, error: BaseException) -> None:
         """Journals that what ends the search has interrupted the trials that ran."""
         failure = TrialFailure(type=type(error).__name__, message=str(error))
-        for trial in self._study.trials:
+        for number in sorted(self._study.tally.unfinished):
+            trial = self._study.trial(number)
             given = self._given.get(trial.number)
             was_lost = given is None and self._failures.was_lost(trial.number)
             if trial.state is TrialState.RUNNING and not was_lost:

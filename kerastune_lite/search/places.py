@@ -10,7 +10,6 @@ from kerastune_lite.execution.automatic import AutomaticWorkers, Choice, Room
 from kerastune_lite.execution.processes.machine import available_memory, cores, environments
 from kerastune_lite.execution.workers import FaultLimits, Workers
 from kerastune_lite.running.task import Shared
-from kerastune_lite.search.decide import counted
 from kerastune_lite.search.plan import SearchPlan
 from kerastune_lite.search.settings import WorkerCount
 from kerastune_lite.study.events import WorkersChosen
@@ -89,6 +88,6 @@ class Places:
 
 def _room(study: Study, plan: SearchPlan, ends: float | None) -> Room:
     """What there is for the trials that are left, when the second of a search begins."""
-    trials = None if plan.max_trials is None else plan.max_trials - counted(study) + 1
+    trials = None if plan.max_trials is None else plan.max_trials - len(study.tally.counted) + 1
     seconds = None if ends is None else max(ends - time.monotonic(), 0.0)
     return Room(cores(), available_memory(), trials, seconds)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from kerastune_lite.errors import RangeChangedError
-from kerastune_lite.space.parameters import Fixed, Parameter
-from kerastune_lite.space.values import UNSET, Value
+from kerastune_lite.space.parameters import Choice, Fixed, Parameter
+from kerastune_lite.space.values import UNSET, Value, same_value
 
 
 class Space:
@@ -51,7 +51,7 @@ class Space:
         return f"Space({', '.join(str(parameter) for parameter in self)})"
 
     def with_parameter(self, parameter: Parameter) -> Space:
-        """The space with one more parameter, or with the known one brought up to date.
+        """The space with one more parameter, or with the known one brought up to date; itself where nothing is new.
 
         A name that is asked for under different conditions keeps only those that all of them share. One that is only
         remembered from an earlier search may have another range now, and may be held at one value or no longer be.
@@ -68,6 +68,13 @@ class Space:
             if is_same:
                 shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
                 default = known.default if parameter.default is UNSET else parameter.default
+                is_news = shared != known.conditions or not same_value(default, known.default)
+                if (
+                    not is_news
+                    and known.name not in self.remembered
+                    and _option_types(known) == _option_types(parameter)
+                ):
+                    return self
                 parameter = dataclasses.replace(parameter, conditions=shared, default=default)
         return self.replacing(parameter)
 
@@ -133,6 +140,11 @@ class Space:
     def encode(self, values: Mapping[str, Value]) -> np.ndarray:
         """The point of the unit cube, shape (len(space),), of a setting; 0.5 for parameters it doesn't hold."""
         return np.array([p.encode(values[p.name]) if p.name in values else 0.5 for p in self], dtype=float)
+
+
+def _option_types(parameter: Parameter) -> list[type]:
+    """The types of a choice's options, which tell labels from the options that they stand for."""
+    return [type(option) for option in parameter.options] if isinstance(parameter, Choice) else []
 
 
 def another_kind(known: Parameter, asked: Parameter) -> str:

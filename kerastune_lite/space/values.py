@@ -83,6 +83,8 @@ def is_scalar(value: Value) -> bool:
 
 def is_number(value: Value) -> bool:
     """Whether the value is a real number; True and False are not."""
+    if type(value) in (int, float):  # nearly all of them, without the slow look for other kinds of numbers
+        return True
     return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 

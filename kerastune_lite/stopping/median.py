@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerastune_lite.stopping.rule import best_so_far, check_least_epochs, others_after
+from kerastune_lite.stopping.rule import check_least_epochs, others_after
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 
@@ -40,16 +40,16 @@ class MedianRule:
 
     def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
         """The reason why the trial ends now, or None."""
-        curve = best_so_far(trial, objective)
-        if len(curve) < self.grace_epochs:
+        epochs = len(trial.best_so_far)
+        if epochs < self.grace_epochs:
             return None
-        others = others_after(len(curve), trial, trials, objective)
+        others = others_after(epochs, trial, trials, objective)
         if len(others) < self.min_trials:
             return None
         median = statistics.median(others)
-        if not curve[-1] > median:
+        if not objective.sign * trial.best_so_far[-1] > median:
             return None
         return (
-            f"MedianRule: after {len(curve)} epochs the best {objective.name} was {objective.sign * curve[-1]:.5g}; "
+            f"MedianRule: after {epochs} epochs the best {objective.name} was {trial.best_so_far[-1]:.5g}; "
             f"the median of {len(others)} other trials was {objective.sign * median:.5g}"
         )

@@ -32,11 +32,6 @@ class StoppingRule(Protocol):
         ...
 
 
-def best_so_far(trial: Trial, objective: Objective) -> tuple[float, ...]:
-    """The best score after each epoch of a trial's first run, with the sign turned so that less is better."""
-    return tuple(objective.sign * score for score in trial.best_so_far)
-
-
 def others_after(epochs: int, trial: Trial, trials: Sequence[Trial], objective: Objective) -> list[float]:
     """The best scores of the other trials after that many epochs, with the sign turned so that less is better.
 

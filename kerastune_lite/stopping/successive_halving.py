@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerastune_lite.stopping.rule import best_so_far, check_least_epochs, others_after
+from kerastune_lite.stopping.rule import check_least_epochs, others_after
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 
@@ -42,17 +42,18 @@ class SuccessiveHalving:
 
     def should_stop(self, trial: Trial, trials: Sequence[Trial], objective: Objective) -> str | None:
         """The reason why the trial ends now, or None."""
-        curve = best_so_far(trial, objective)
-        if not self._is_rung(len(curve), self._first_rung(trial.epochs)):
+        epochs = len(trial.best_so_far)
+        if not self._is_rung(epochs, self._first_rung(trial.epochs)):
             return None
-        others = others_after(len(curve), trial, trials, objective)
-        better = sum(score < curve[-1] for score in others)
+        others = others_after(epochs, trial, trials, objective)
+        reached = objective.sign * trial.best_so_far[-1]
+        better = sum(score < reached for score in others)
         places = max((len(others) + 1) // self.factor, 1)
         if better < places:
             return None
         return (
-            f"SuccessiveHalving: after {len(curve)} epochs the best {objective.name} was "
-            f"{objective.sign * curve[-1]:.5g}, behind {better} of {len(others)} other trials; {places} may go on"
+            f"SuccessiveHalving: after {epochs} epochs the best {objective.name} was "
+            f"{trial.best_so_far[-1]:.5g}, behind {better} of {len(others)} other trials; {places} may go on"
         )
 
     def _first_rung(self, epochs: int | None) -> int:

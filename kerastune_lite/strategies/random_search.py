@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kerastune_lite.space import Parameter, Space, Value
-from kerastune_lite.strategies.choice_tree import ChoiceTree
+from kerastune_lite.strategies.choice_tree import ChoiceTree, TreeMemory
 from kerastune_lite.strategies.strategy import Answer, Pause, Suggestion
 from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.study.trials import all_have
 
 DRAWS = 100
 """How many whole settings are drawn before one that is left is looked up in the tree.
@@ -23,22 +24,24 @@ If 1 in 20 settings is left, all draws miss in 1 of 170 cases."""
 class RandomStrategy:
     """Draws settings uniformly from the unit cube, without repeats, until a discrete space is exhausted."""
 
+    _memory: TreeMemory = field(default_factory=lambda: tree_memory(), init=False, repr=False, compare=False)
+
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
         """A setting that no trial has tried."""
-        if any(p.size == math.inf and all(p.name in trial.values for trial in trials) for p in space):
+        if any(p.size == math.inf and all_have(trials, p.name) for p in space):
             # A continuous parameter that every trial has never repeats, so the tree isn't needed, whose cost grows with
             # the trials.
             return Suggestion(space.decode(rng.random(len(space))))
-        tree = tried_settings(space, trials)
+        tree = self._memory.tree(space, trials)
         if tree.is_exhausted:
             running = any(trial.state is TrialState.RUNNING for trial in trials)
             return Pause.WAIT if running else Pause.DONE
         return Suggestion(untried(space, tree, rng))
 
 
-def tried_settings(space: Space, trials: Sequence[Trial]) -> ChoiceTree:
-    """The tree of the settings that were tried, in which every value of a discrete parameter is a value of its own."""
-    return ChoiceTree(space, trials, axis=countable_values)
+def tree_memory() -> TreeMemory:
+    """A memory of the settings that were tried, in which every value of a discrete parameter is a value of its own."""
+    return TreeMemory(countable_values)
 
 
 def countable_values(parameter: Parameter) -> Sequence[Value] | None:

@@ -1,41 +1,38 @@
 """A study: every trial of one search, folded from its journal.
 
-`Study.after` is the one function from a study and an event to a study. Reading a study, resuming it and showing it are
-all this fold; objects of this class can be thrown away at any moment and made again.
+`Study.after` is the one function from a study and an event to a study, and `Study.of_events` the same for many. Reading
+a study, resuming it and showing it are all this fold (fold.py); objects of this class can be thrown away at any moment
+and made again. A study never changes, and the one after an event shares with it all that the event didn't change.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import gc
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
-from kerastune_lite.space import OptionLabel, Parameter, Space, Value
-from kerastune_lite.study.events import (
-    Confirmed,
-    EpochEnded,
-    EpochsKnown,
-    JournaledEvent,
-    ParameterLearned,
-    ParametersKnown,
-    SearchDescribed,
-    SpaceReviewed,
-    StudyBegun,
-    TrialBegun,
-    TrialEnded,
-    event_of,
-)
+from kerastune_lite.space import OptionLabel, Space, Value
+from kerastune_lite.study.best_so_far import BestSoFar
+from kerastune_lite.study.events import JournaledEvent, event_of
 from kerastune_lite.study.files import expanded
+from kerastune_lite.study.fold import Fold
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
-from kerastune_lite.study.labels import moved, resolved
+from kerastune_lite.study.labels import resolved
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.trial import Trial, best_first, inside
+from kerastune_lite.study.series import Series
+from kerastune_lite.study.sorted_map import SortedMap
+from kerastune_lite.study.tally import Counted, Tally
+from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.study.trials import Trials
 
 if TYPE_CHECKING:
     import pandas
@@ -52,6 +49,7 @@ class _Derived:
         space: The space whose options took the place of labels; None where there were no labels.
         objective: The objective that its epochs were scored by.
         is_outside: Whether it lies outside the space.
+        bests: The best scores after each epoch; None where the objective's direction isn't known, or there is no epoch.
         trial: The trial as a person sees it.
         minimised: The trial as a strategy sees it; None until one is asked.
     """
@@ -60,6 +58,7 @@ class _Derived:
     space: Space | None
     objective: Objective | None
     is_outside: bool
+    bests: BestSoFar | None
     trial: Trial
     minimised: Trial | None = None
 
@@ -90,7 +89,7 @@ class Study:
     objective: Objective | None = None
     seed: int | None = None
     space: Space = field(default_factory=Space)
-    records: Mapping[int, Trial] = field(default_factory=dict)
+    records: SortedMap[int, Trial] = field(default_factory=SortedMap)
     damages: Sequence[str] = ()
     differing: frozenset[int] = frozenset()
     outranged: frozenset[int] = frozenset()
@@ -112,87 +111,101 @@ class Study:
         path = directory / JOURNAL_NAME
         if not path.is_file():
             raise StudyError(f"There is no study in {directory}: it holds no {JOURNAL_NAME}. Check the path.")
-        return cls.of_events(directory, read_journal(path))
+        with _without_collections():
+            return cls.of_events(directory, read_journal(path))
 
     @classmethod
     def of_events(cls, directory: Path, reading: Reading) -> Study:
         """The study that is folded from the lines of a journal."""
-        study = cls(directory)
+        with _without_collections():
+            return cls._folded(directory, reading)
+
+    @classmethod
+    def _folded(cls, directory: Path, reading: Reading) -> Study:
+        fold = Fold(cls(directory)._facts, {})
         damages = list(reading.damages)
         for number, line in enumerate(reading.lines, start=1):
             try:
                 event = event_of(line)
-                study = study if event is None else study.after(event)
+                if event is not None:
+                    fold.add(event)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 damages.append(f"event {number} ({line['event']}) makes no sense and was skipped: {error!r}")
-        return dataclasses.replace(study, damages=tuple(damages))
+        fold.finish()
+        return cls(directory, records=SortedMap(fold.changed), damages=tuple(damages), **_frozen(fold.facts))
+
+    def __post_init__(self) -> None:
+        records: Mapping[int, Trial] = self.records
+        if not isinstance(records, SortedMap):  # made by hand
+            object.__setattr__(self, "records", SortedMap(records))
 
     def after(self, event: JournaledEvent) -> Study:
         """The study as it stands after one more event."""
-        match event:
-            case StudyBegun():
-                return dataclasses.replace(self, objective=event.objective, seed=event.seed)
-            case ParameterLearned():
-                return self._learning(event.parameter)
-            case SpaceReviewed():
-                space = self.space.without(event.dropped)
-                return dataclasses.replace(self, space=space, differing=frozenset(event.differing))
-            case SearchDescribed():
-                return dataclasses.replace(self, latest_search=event.description)
-            case TrialBegun():
-                source = None if event.plan.resumed_from is None else self.records.get(event.plan.resumed_from)
-                return self._with(_begun(event, source))
-            case EpochEnded():
-                return self._with(_after_epoch(self._record(event.trial), event))
-            case TrialEnded():
-                study = self._with(_after_end(self._record(event.trial), event))
-                if event.objective is not None and (self.objective is None or self.objective.direction is None):
-                    # A trial's end says again what a damaged line of the study may have said.
-                    return dataclasses.replace(study, objective=event.objective)
-                return study
-        known = self.records.get(event.trial)
-        if known is None:
-            return self
-        match event:
-            case ParametersKnown():
-                return self._with(dataclasses.replace(known, values=event.values))
-            case EpochsKnown():
-                return self._with(dataclasses.replace(known, epochs=event.epochs))
-            case Confirmed():
-                return self._with(dataclasses.replace(known, confirmations=event.scores))
-        return self
+        fold = Fold(self._facts, self.records)
+        fold.add(event)
+        fold.finish()
+        records = self.records.updated(fold.changed) if fold.changed else self.records
+        study = dataclasses.replace(self, records=records, **_frozen(fold.facts))
+        study._keep_tally(self, fold.changed)
+        return study
 
-    def _record(self, number: int) -> Trial:
-        return self.records.get(number) or Trial(number=number)
-
-    def _with(self, trial: Trial) -> Study:
-        outranged, known = self.outranged, self.records.get(trial.number)
-        has_other_values = known is None or known.values is not trial.values
-        if has_other_values and self.space.contains(trial.values) == (trial.number in outranged):
-            outranged = outranged ^ {trial.number}
-        return dataclasses.replace(self, records={**self.records, trial.number: trial}, outranged=outranged)
-
-    def _learning(self, parameter: Parameter) -> Study:
-        """The study once a parameter is known, or known with another range: some trials may have values outside it."""
-        before, space = self.space.get(parameter.name), self.space.replacing(parameter)
-        if before is not None and before.range() == parameter.range() and before.kind == parameter.kind:
-            return self.with_space(space)
-        records = dict(self.records)
-        for number, record in self.records.items():
-            values = record.values if before is None else moved(record.values, before, parameter)
-            if values is not record.values:
-                records[number] = dataclasses.replace(record, values=values)
-        outranged = frozenset(number for number, record in records.items() if not space.contains(record.values))
-        return dataclasses.replace(self, space=space, records=records, outranged=outranged)
+    @property
+    def _facts(self) -> dict[str, Any]:
+        """What events change besides the trials."""
+        names = ("objective", "seed", "space", "differing", "outranged", "latest_search")
+        return {name: getattr(self, name) for name in names}
 
     def with_space(self, space: Space) -> Study:
         """The study with parameters as build_fn gave them, whose options are objects where the journal has labels."""
-        return dataclasses.replace(self, space=space)
+        if space is self.space:
+            return self
+        study = dataclasses.replace(self, space=space)
+        study._keep_tally(self, ())
+        return study
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial that begins."""
+        latest = self.records.last()
+        return 0 if latest is None else latest + 1
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What a search asks of all trials at every step."""
+        return Tally.of((self._counted(number, record) for number, record in self.records.items()), self._rank_sign)
+
+    def _keep_tally(self, before: Study, changed: Iterable[int]) -> None:
+        """Takes over the tally of the study before, brought up to date, where that one has been asked for it.
+
+        Where other trials count than before, or another score is better, it is made anew when it is asked for.
+        """
+        known: Tally | None = before.__dict__.get("tally")
+        if known is None or known.sign != self._rank_sign or self.differing is not before.differing:
+            return
+        if not (self.outranged ^ before.outranged).issubset(changed):
+            return
+        changes = [
+            (
+                before._counted(number, before.records[number]) if number in before.records else None,
+                self._counted(number, self.records[number]),
+            )
+            for number in changed
+        ]
+        self.__dict__["tally"] = known.after(changes)
+
+    def _counted(self, number: int, record: Trial) -> Counted:
+        return Counted(record, number in self.outranged or number in self.differing)
+
+    @property
+    def _rank_sign(self) -> int:
+        """The factor that turns scores so that less is better, guessed from the objective's name; 0 without one."""
+        direction = self.objective and (self.objective.direction or direction_of_name(self.objective.name))
+        return {"min": 1, "max": -1}.get(direction or "", 0)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """All trials, in the order of their numbers."""
-        return tuple(self.trial(number) for number in sorted(self.records))
+        return tuple(self.trial(number) for number in self.records)
 
     @property
     def outside(self) -> tuple[Trial, ...]:
@@ -201,7 +214,8 @@ class Study:
         Their setting has a value that its parameter no longer takes, or other parameters than build_fn asks for with
         that setting now. They don't count: not for the best, nor for `max_trials`, nor for what is tried next.
         """
-        return tuple(trial for trial in self.trials if trial.is_outside)
+        numbers = sorted(number for number in self.differing | self.outranged if number in self.records)
+        return tuple(self.trial(number) for number in numbers)
 
     def trial(self, number: int) -> Trial:
         """The trial of a number, with the options themselves in place of their labels where the space has them."""
@@ -217,22 +231,29 @@ class Study:
         if known is not None and known.is_of(record, self.space, self.objective, is_outside=is_outside):
             return known
         has_labels = any(isinstance(value, OptionLabel) for value in record.values.values())
-        trial = dataclasses.replace(
-            record,
+        bests = self._bests_of(record, None if known is None else known.bests)
+        trial = record.changed(
             values=resolved(record.values, self.space) if has_labels else record.values,
-            best_so_far=tuple(self._sign * score for score in self._best_so_far(record)),
+            best_so_far=() if bests is None else _as_kept(record, bests.own),
             is_outside=is_outside,
         )
         space = self.space if has_labels else None
-        known = self._derived[number] = _Derived(record, space, self.objective, is_outside, trial)
+        known = self._derived[number] = _Derived(record, space, self.objective, is_outside, bests, trial)
         return known
+
+    def _bests_of(self, record: Trial, known: BestSoFar | None) -> BestSoFar | None:
+        """The best scores after each epoch of a trial's first run."""
+        if self.objective is None or self.objective.direction is None or not record.curves:
+            return None
+        if known is None or known.objective is not self.objective:
+            known = BestSoFar(self.objective)
+        return known.of(record.curves[0])
 
     @property
     def best(self) -> Trial:
         """The trial with the best score; NoResultError where none has one."""
-        best = self._ranked()[:1]
-        if best:
-            return best[0]
+        for best in self._ranked(1):
+            return best
         states = ["outside the space" if trial.is_outside else trial.state.value for trial in self.trials]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "no trials"
         failure = next((trial.error for trial in self.trials if trial.error), None)
@@ -243,7 +264,7 @@ class Study:
 
     def leaderboard(self, n: int | None = None) -> Leaderboard:
         """The best `n` trials (all by default), best first; printed, it is a table."""
-        return Leaderboard(self._ranked()[:n], self.objective)
+        return Leaderboard(self._ranked(n), self.objective)
 
     def lineage(self, number: int) -> tuple[Trial, ...]:
         """The trials whose weights a trial's are built upon, the first ancestor first and the trial itself last."""
@@ -260,39 +281,46 @@ class Study:
                 stages.append((trial.first_epoch, trial.values))
         return tuple(stages)
 
-    def to_minimise(self) -> tuple[Trial, ...]:
+    @property
+    def in_space(self) -> Sequence[Trial]:
+        """The trials that lie in the space, each made when it is looked at."""
+        return Trials(self.tally.inside, self.trial, self._basis, self.tally.holders)
+
+    def to_minimise(self) -> Sequence[Trial]:
         """All trials with their scores turned so that less is better, as a strategy that pauses trials is given them.
 
-        Other strategies are given those that lie in the space.
+        Each is made when it is looked at.
         """
-        return tuple(self._minimised(self._derived_from(number)) for number in sorted(self.records))
+        return Trials(self.records, self._minimised, self._basis)
 
-    def _minimised(self, derived: _Derived) -> Trial:
+    def in_space_to_minimise(self) -> Sequence[Trial]:
+        """The trials that lie in the space, as other strategies are given them: less is better in all scores."""
+        return Trials(self.tally.inside, self._minimised, self._basis, self.tally.holders)
+
+    @property
+    def _basis(self) -> tuple[object, ...]:
+        return self.space, self.objective, self.differing, self.outranged
+
+    def _minimised(self, number: int) -> Trial:
+        derived = self._derived_from(number)
         if derived.minimised is None:
             trial = derived.trial
-            derived.minimised = dataclasses.replace(
-                trial,
+            derived.minimised = trial.changed(
                 score=None if trial.score is None else self._sign * trial.score,
                 scores=tuple(self._sign * score for score in trial.scores),
-                best_so_far=tuple(self._sign * score for score in trial.best_so_far),
+                best_so_far=() if derived.bests is None else _as_kept(trial, derived.bests.minimised),
             )
         return derived.minimised
-
-    def _best_so_far(self, trial: Trial) -> tuple[float, ...]:
-        """The best score after each epoch of the first run, turned so that less is better."""
-        if self.objective is None or self.objective.direction is None or not trial.curves:
-            return ()
-        return self.objective.best_so_far(trial.curves[0])
 
     @property
     def epochs_spent(self) -> int:
         """How many epochs were trained in all."""
-        return sum(trial.epochs_spent for trial in self.records.values())
+        return self.tally.epochs_spent
 
     @property
     def epochs_saved(self) -> int:
         """How many epochs were not trained because trials ended early."""
-        return sum(trial.epochs_saved for trial in self.records.values())
+        return self.tally.epochs_saved
 
     def to_dataframe(self) -> pandas.DataFrame:
         """A table with a row for each trial: number, values, state, score and times; NaN for inactive parameters.
@@ -376,60 +404,29 @@ class Study:
         row |= {"state": trial.state.value, "epochs": len(trial.curve), "error": trial.error and str(trial.error)}
         return row | {self._column(name): value for name, value in trial.values.items()}
 
-    def _ranked(self) -> list[Trial]:
-        if self.objective is None:
-            return []
-        direction = self.objective.direction or direction_of_name(self.objective.name)
-        return best_first(inside(self.trials), direction) if direction else []
+    def _ranked(self, n: int | None = None) -> list[Trial]:
+        """The best `n` trials, or all, best first."""
+        return [
+            self.trial(number) for _, number in itertools.islice(self.tally.ranked, None if n is None else max(n, 0))
+        ]
 
 
-def _begun(event: TrialBegun, source: Trial | None) -> Trial:
-    """The trial that an event begins, or continues with the curve of `source`."""
-    plan = event.plan
-    trial = Trial(
-        number=event.trial,
-        values=event.values,
-        started=event.time,
-        attempts=event.attempt,
-        seed=event.seed,
-        notes=event.notes,
-        epochs=plan.epochs,
-        plan=plan,
-        curves=tuple(curve[: plan.resumed_at] for curve in source.curves) if source else (),
-    )
-    if source is None or source.number != trial.number:
-        return trial
-    kept = ("started", "seconds", "score", "scores", "best_epoch", "best_run")
-    return dataclasses.replace(trial, **{name: getattr(source, name) for name in kept})
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Puts off garbage collections, which would look again and again at what a journal's lines are made into."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
-def _after_epoch(trial: Trial, event: EpochEnded) -> Trial:
-    curves = [list(curve) for curve in trial.curves]
-    curves += [[] for _ in range(len(curves), event.run + 1)]
-    curve = curves[event.run]
-    # A damaged line leaves a hole, so that every epoch keeps its own place.
-    curve += [{} for _ in range(len(curve), event.epoch + 1)]
-    curve[event.epoch] = event.logs
-    return dataclasses.replace(trial, curves=tuple(tuple(curve) for curve in curves))
+def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {**facts, "outranged": frozenset(facts["outranged"])}
 
 
-def _after_end(trial: Trial, event: TrialEnded) -> Trial:
-    return dataclasses.replace(
-        trial,
-        state=event.state,
-        values=event.values,
-        score=event.score,
-        best_epoch=event.best_epoch,
-        best_run=event.best_run,
-        scores=event.scores,
-        seconds=event.seconds,
-        started=event.started or trial.started,
-        ended=event.time,
-        stop_reason=event.stop_reason,
-        error=event.error,
-        is_rejected=event.is_rejected,
-        trained=event.trained,
-        attempts=trial.attempts if event.attempts is None else event.attempts,
-        seed=trial.seed if event.seed is None else event.seed,
-        notes=trial.notes if event.notes is None else event.notes,
-    )
+def _as_kept(record: Trial, scores: Series[float]) -> Sequence[float]:
+    """The scores as a tuple, once no further one is to come."""
+    return scores if record.state is TrialState.RUNNING else tuple(scores)

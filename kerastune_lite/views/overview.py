@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from kerastune_lite.study import Study
 from kerastune_lite.study.leaderboard import values_text
 from kerastune_lite.study.trial import TrialState
@@ -9,30 +11,31 @@ from kerastune_lite.study.trial import TrialState
 
 def overview(study: Study, n: int, *, is_running: bool) -> str:
     """The study's objective and counts, its best `n` trials, its failures, and the trials that haven't ended."""
-    trials = study.trials
-    states = [trial.state for trial in trials]
-    counts = ", ".join(f"{states.count(state)} {state.value}" for state in TrialState if state in states)
+    records = study.records.values()
+    states = Counter(record.state for record in records)
+    counts = ", ".join(f"{states[state]} {state.value}" for state in TrialState if state in states)
     objective = study.objective
     named = f"{objective.name} ({objective.direction or 'direction not known yet'})" if objective else "unknown"
-    outside = [f"outside    {len(study.outside)} of them: the space was changed, and they don't count"]
+    outside = len(study.outside)
+    told_outside = [f"outside    {outside} of them: the space was changed, and they don't count"]
     lines = [
         f"study      {study.directory}",
         f"objective  {named}",
-        f"trials     {len(trials)}" + (f": {counts}" if counts else ""),
-        *(outside if study.outside else []),
+        f"trials     {len(records)}" + (f": {counts}" if counts else ""),
+        *(told_outside if outside else []),
         f"search     {'running now' if is_running else 'not running'}",
         *(f"damaged    {damage}" for damage in study.damages),
         "",
         str(study.leaderboard(n)),
     ]
-    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    failed = [study.trial(record.number) for record in records if record.state is TrialState.FAILED]
     if failed:
         lines += ["", "failures"]
         lines += [
             f"  trial {trial.number}  {values_text(trial.values)}\n    {trial.error and trial.error.summary}"
             for trial in failed
         ]
-    unfinished = [trial for trial in trials if not trial.state.ended]
+    unfinished = [study.trial(record.number) for record in records if not record.state.ended]
     if unfinished:
         lines += ["", "running" if is_running else "cut, to be run again when the search is resumed"]
         lines += [

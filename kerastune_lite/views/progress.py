@@ -25,7 +25,7 @@ from kerastune_lite.study.events import (
     WorkersChosen,
 )
 from kerastune_lite.study.leaderboard import confirmed_text, duration_text, epoch_text, score_text, values_text
-from kerastune_lite.study.trial import Trial, TrialFailure, TrialState, inside
+from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
 
 SHOWN_NOTES = ("checkpoint", "model", "score", "leak")
 """Kinds of notes that change what a trial is worth, or what a person can do with it, so that they stand in its line."""
@@ -50,7 +50,8 @@ class Progress:
         self._search = SearchBegun()
         self._started = clock()
         self._epochs_at_start = 0
-        self._durations: list[float] = []
+        self._ended = 0
+        self._seconds = 0.0
         self._status: Status | None = None
 
     def __call__(self, event: Event, study: Study) -> None:
@@ -70,7 +71,8 @@ class Progress:
                 pass
             case TrialEnded():
                 trial = study.trial(event.trial)
-                self._durations.append(trial.seconds or 0.0)
+                self._ended += 1
+                self._seconds += trial.seconds or 0.0
                 self._print(self._line(trial, study))
             case Confirmed():
                 trial = study.trial(event.trial)
@@ -85,16 +87,17 @@ class Progress:
 
     def _begin(self, search: SearchBegun, study: Study) -> None:
         """Says where the study is kept and what was found there."""
-        self._search, self._started, self._durations = search, self._clock(), []
+        self._search, self._started = search, self._clock()
+        self._ended, self._seconds = 0, 0.0
         self._epochs_at_start = study.epochs_spent
         if self._console.is_terminal:
             self._status = self._console.status("starting")
             self._status.start()
         for remark in search.remarks:
             self._print(f"{study.directory}: {remark}")
-        finished = sum(trial.state.ended for trial in study.trials)
         if study.records:
-            unfinished = sum(not trial.state.ended for trial in inside(study.trials))
+            finished = len(study.records) - len(study.tally.unfinished)
+            unfinished = sum(number in study.tally.inside for number in study.tally.unfinished)
             again = f", {unfinished} to run again" if unfinished else ""
             self._print(f"resuming the study in {study.directory}: {finished} finished trials found{again}")
         else:
@@ -107,10 +110,10 @@ class Progress:
             self._status = None
         if search.reason is None:
             return
-        states = [trial.state.value for trial in study.trials]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        records = study.records.values()
+        counts = ", ".join(f"{n} {state}" for state, n in Counter(trial.state.value for trial in records).items())
         self._print(f"search ended: {search.reason} ({counts}, {duration_text(self._clock() - self._started)})")
-        engines = Counter(str(trial.trained) for trial in study.trials if trial.trained)
+        engines = Counter(str(trial.trained) for trial in records if trial.trained)
         if engines.keys() - {"fit"}:
             seconds = search.seconds_saved
             saved = f"  (some {duration_text(seconds)} of tracing saved)" if seconds >= 1.0 else ""
@@ -137,7 +140,7 @@ class Progress:
 
     def _moving_line(self, trial: Trial, study: Study) -> str:
         epochs = f"/{trial.epochs}" if trial.epochs else ""
-        running = sum(other.state is TrialState.RUNNING for other in study.records.values())
+        running = study.tally.running
         parts = [f"{running} trials running"] if running > 1 else []
         parts += [f"trial {trial.number}{self._of(trial, study)}", f"epoch {len(trial.curve)}{epochs}"]
         name = study.objective.name if study.objective else ""
@@ -149,9 +152,7 @@ class Progress:
         """Which of how many trials it is, where that is bounded, of those that count for it."""
         if not self._search.max_trials or trial.is_rejected:
             return ""
-        outside = {other.number for other in study.outside}
-        counted = (t for t in study.records.values() if not t.is_rejected and t.number not in outside)
-        earlier = sum(other.number < trial.number for other in counted)
+        earlier = study.tally.counted.position_of(trial.number)
         return f" ({earlier + 1} of {self._search.max_trials})"
 
     def _outlook(self, study: Study) -> list[str]:
@@ -162,17 +163,15 @@ class Progress:
 
     def _seconds_left(self, study: Study) -> float | None:
         passed = self._clock() - self._started
-        records = study.records.values()
+        tally = study.tally
         bounds = []
         trained = study.epochs_spent - self._epochs_at_start
         if self._search.max_epochs is not None and trained > 0:
             bounds.append((self._search.max_epochs - study.epochs_spent) * passed / trained)
         # A trial that pauses ends more than once.
-        if self._search.max_trials is not None and self._durations and not any(trial.is_paused for trial in records):
-            ended = sum(trial.state.ended and not trial.is_rejected for trial in records)
-            running = sum(trial.state is TrialState.RUNNING for trial in records)
-            mean = sum(self._durations) / len(self._durations)
-            bounds.append((self._search.max_trials - ended) * mean / max(running, 1))
+        if self._search.max_trials is not None and self._ended and not tally.paused:
+            mean = self._seconds / self._ended
+            bounds.append((self._search.max_trials - len(tally.accepted)) * mean / max(tally.running, 1))
         if self._search.max_seconds is not None:
             bounds.append(self._search.max_seconds - passed)
         return max(min(bounds), 0.0) if bounds and min(bounds) > 0 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from kerastune_lite.strategies.bayesian.maximise import features_of, maximise, r
 from kerastune_lite.strategies.bayesian.output_warp import Warp, straight, warped
 from kerastune_lite.strategies.bayesian.rows import Table, setting_of, table_of
 from kerastune_lite.strategies.bayesian.surrogate import Surrogate, choose_warp, fitted_surrogate
-from kerastune_lite.strategies.random_search import tried_settings, untried
+from kerastune_lite.strategies.choice_tree import TreeMemory
+from kerastune_lite.strategies.random_search import tree_memory, untried
 from kerastune_lite.strategies.strategy import Answer, Pause, Suggestion
 from kerastune_lite.study.trial import Trial, TrialState
 
@@ -48,6 +49,7 @@ class BayesianStrategy:
 
     seed: int = 0
     design: int = 8
+    _memory: TreeMemory = field(default_factory=tree_memory, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.design < 1:
@@ -60,7 +62,7 @@ class BayesianStrategy:
         # Until a trial has ended, it is unknown whether build_fn asks for more than the known parameters. Those are
         # taken for all that there are, and running trials aren't in the tree.
         is_first_round = running and not table.tried and table.columns.count > 0
-        tree = tried_settings(space, () if is_first_round else trials)
+        tree = self._memory.tree(space, () if is_first_round else trials)
         if tree.is_exhausted:
             return Pause.WAIT if running else Pause.DONE
         for row in self._ranked(table, len(trials), rng):
