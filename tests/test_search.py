@@ -9,6 +9,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerastune_lite import (
     FailedTrial,
@@ -107,6 +108,23 @@ def test_the_users_own_random_state_is_put_back(tmp_path):
     search(parabola, tmp_path, max_trials=2)
 
     assert (random.random(), np.random.random()) == expected
+
+
+def test_the_users_own_seeds_of_keras_and_tensorflow_are_put_back(tmp_path, iris, build_iris):
+    def drawn():
+        shuffled = tf.data.Dataset.range(20).shuffle(20, seed=1)
+        return [int(number) for number in shuffled], float(tf.random.uniform(())), float(keras.random.uniform(()))
+
+    keras.utils.set_random_seed(5)
+    drawn()
+    expected = drawn()
+    keras.utils.set_random_seed(5)
+    drawn()
+    tuner = RandomSearch(build_iris, max_trials=1, directory=tmp_path, verbose=0)
+    tuner.search(*iris, epochs=1)
+    tuner.retrain(*iris)
+
+    assert drawn() == expected
 
 
 def test_defaults_come_first_and_then_what_was_enqueued(tmp_path):

@@ -9,6 +9,7 @@ from kerastune_lite.execution.quick_collection import quick_collection, set_asid
 from kerastune_lite.execution.workers import Ended
 from kerastune_lite.running.task import Outcome, Report, Request, Shared
 from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.keras_internals import seeds_put_back
 from kerastune_lite.training.one_trial import run_trial
 
 
@@ -37,6 +38,7 @@ class ThisProcess:
         if not self._is_open:
             self._is_open = True
             self._while_open.enter_context(quick_collection())
+            self._while_open.enter_context(seeds_put_back())
         self._waiting = request, report
 
     def wait(self) -> Sequence[Ended]:
@@ -48,7 +50,7 @@ class ThisProcess:
         return [Ended(request.trial.number, outcome)]
 
     def close(self) -> None:
-        """Lets garbage collections look at everything again."""
+        """Lets garbage collections look at everything again, and puts back the seeds that trials have set."""
         self._while_open.close()
 
 

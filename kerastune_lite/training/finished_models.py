@@ -21,6 +21,7 @@ from kerastune_lite.training import callback_copies, model_files
 from kerastune_lite.training.build import Built, built_with
 from kerastune_lite.training.data import prepare
 from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.keras_internals import seeds_put_back
 from kerastune_lite.training.model_files import Loaded, ModelFileError
 from kerastune_lite.training.recorder import Weights
 
@@ -105,8 +106,15 @@ def retrained(
         DataError: There are no data, or a name isn't one of `fit`'s arguments.
         NoResultError: build_fn trains by itself and gives back no model.
     """
-    if trial.seed is not None:
-        keras.utils.set_random_seed(trial.seed)
+    with seeds_put_back():
+        if trial.seed is not None:
+            keras.utils.set_random_seed(trial.seed)
+        return _retrained(trial, shared, data, epochs, fit_arguments)
+
+
+def _retrained(
+    trial: Trial, shared: Shared, data: tuple[Any, Any], epochs: int | None, fit_arguments: Mapping[str, Any]
+) -> keras.Model:
     hp = HyperParameters(trial.values, fixed=shared.fixed)
     result = built_with(shared.build_fn, hp, Objective("loss"))
     model, own_fit = _model_of(result), own_fit_of(shared.build_fn)

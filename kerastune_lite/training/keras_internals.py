@@ -185,6 +185,29 @@ def _has_random_state(node: Any) -> bool:
     return bool(has_seed and definition.is_stateful)
 
 
+@contextlib.contextmanager
+def seeds_put_back() -> Iterator[None]:
+    """Restores the global seeds of Keras and TensorFlow at the end, which `keras.utils.set_random_seed` sets.
+
+    Without them, a user's own fit after a search would take the samples in one order in every epoch, as Keras does
+    under a seed, and a shuffled data set that is made then would depend on the search.
+    """
+    names = ("global_random_seed", "global_seed_generator")
+    is_known = hasattr(_global_state, "get_global_attribute")
+    kept = {name: _global_state.get_global_attribute(name) for name in names} if is_known else {}
+    seed = tensorflow_seed() if _MISSING is None else None
+    draws = getattr(_tf_context.context(), "_rng", None) if _MISSING is None else None
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            _global_state.set_global_attribute(name, value)
+        if _MISSING is None:
+            _tf_context.set_global_seed(seed)
+            if draws is not None:  # where the stream of the seeds that operations draw stood
+                _tf_context.context()._rng = draws
+
+
 def is_stateful_op(name: str) -> bool:
     """Whether the TensorFlow operation of this name has a state or a side effect, or isn't known."""
     definition = _op_def_registry.get(name)

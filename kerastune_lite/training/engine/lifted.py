@@ -23,6 +23,9 @@ LIFTED_ATTRIBUTES: dict[type, tuple[str, ...]] = {
     keras.layers.Dropout: ("rate",),
     keras.layers.SpatialDropout1D: ("rate",),
     keras.layers.SpatialDropout2D: ("rate",),
+    keras.layers.SpatialDropout3D: ("rate",),
+    keras.layers.GaussianNoise: ("stddev",),
+    keras.layers.ActivityRegularization: ("l1", "l2"),  # beside the regularizer that it makes of them
     keras.regularizers.L1: ("l1",),
     keras.regularizers.L2: ("l2",),
     keras.regularizers.L1L2: ("l1", "l2"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerastune_lite._version import __version__
-from kerastune_lite.training.keras_internals import reset_layer_names, tensorflow_seed
+from kerastune_lite.space.seeds import random_state_put_back
+from kerastune_lite.training.keras_internals import reset_layer_names, seeds_put_back
 
 Fit = Callable[[Any, Mapping[str, Any]], Any]
 """A function of a model and the arguments of `fit` that trains the model and returns the History."""
@@ -49,18 +49,14 @@ def kept_verdict(by_programs: Fit) -> str | None:
 
 def verdict_on(by_programs: Fit) -> str | None:
     """Trains two small models by programs and by a plain fit; returns what differs or fails, or None."""
-    states = random.getstate(), np.random.get_state(), tensorflow_seed()
     try:
-        for rate, seed in ((0.3, 1), (0.1, 2)):
-            expected, found = (_trained(fit, rate, seed) for fit in (_plainly, by_programs))
-            if expected[0] != found[0] or not all(map(np.array_equal, expected[1], found[1])):
-                return "a training by programs differs from a plain fit with this Keras and TensorFlow"
+        with random_state_put_back(), seeds_put_back():
+            for rate, seed in ((0.3, 1), (0.1, 2)):
+                expected, found = (_trained(fit, rate, seed) for fit in (_plainly, by_programs))
+                if expected[0] != found[0] or not all(map(np.array_equal, expected[1], found[1])):
+                    return "a training by programs differs from a plain fit with this Keras and TensorFlow"
     except Exception as error:
         return f"a training by programs fails with this Keras and TensorFlow ({type(error).__name__}: {error})"
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        tf.random.set_seed(states[2])
     return None
 
 

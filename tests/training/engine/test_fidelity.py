@@ -103,6 +103,25 @@ def test_optimizers_keep_their_state_and_schedules(optimizer):
     assert compared("mlp", lambda **numbers: model_of("mlp", optimizer=optimizer(), **numbers))[-1] == "shared"
 
 
+LAYERS = {
+    "noise": lambda number: keras.layers.GaussianNoise(number),
+    "a penalty on activity": lambda number: keras.layers.ActivityRegularization(l1=number, l2=2 * number),
+    "dropout of volumes": lambda number: keras.Sequential(
+        [keras.layers.Reshape((2, 2, 1, 4)), keras.layers.SpatialDropout3D(number), keras.layers.Flatten()]
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_the_number_of_a_layer_may_differ_between_models_that_share_a_program(layer):
+    def build(rate=0.2, l2=0.0):
+        model = keras.Sequential([keras.layers.Input((16,)), layer(rate), keras.layers.Dense(3)])
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    assert compared("mlp", build) == ["compiled", "shared"]
+
+
 def test_a_compiled_step_is_the_same():
     assert compared("mlp", lambda **numbers: model_of("mlp", jit_compile=True, **numbers))[-1] == "shared"
 

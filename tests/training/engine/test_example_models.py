@@ -1,0 +1,61 @@
+"""Models in the manner of Keras's public examples train by shared programs as by a plain fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from example_models import EXAMPLES
+from example_models.comparison import Outcome, differences, searched
+
+
+@pytest.mark.drill
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's advice on layers; a distrusted program is a RuntimeWarning
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
+def test_a_public_example_trains_by_shared_programs_as_by_a_plain_fit(example):
+    by_programs, by_fit = (searched(example, engine, trials=2) for engine in ("auto", "fit"))
+
+    assert [differences(*pair) for pair in zip(by_programs, by_fit, strict=True)] == [{}, {}]
+    if example.shares:
+        assert by_programs[-1].engine == "shared"
+
+
+def test_the_examples_are_of_every_field_and_each_has_its_page():
+    fields = {example.field for example in EXAMPLES.values()}
+
+    assert fields == {"vision", "text", "tabular", "series", "generative", "recipes", "guides"}
+    assert len(EXAMPLES) >= 45
+    assert all(example.after for example in EXAMPLES.values())
+    assert all(bool(example.why_not) != example.shares for example in EXAMPLES.values())
+
+
+OUTCOME = Outcome(
+    values={"learning_rate": 0.1},
+    history={"loss": [0.5, float("nan")]},
+    weights=[np.zeros(3)],
+    optimizer=[np.ones((), "int64")],
+    engine="shared",
+    notes=(),
+    seconds=1.0,
+)
+
+
+def test_equal_outcomes_differ_in_nothing():
+    assert differences(OUTCOME, replace(OUTCOME, engine="fit", seconds=2.0)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"history": {"loss": [0.75, float("nan")]}}, {"history[loss]": 0.25}),
+        ({"history": {"loss": [0.5, 1.0]}}, {"history[loss]": float("inf")}),
+        ({"history": {"loss": [0.5]}}, {"history[loss]": float("inf")}),
+        ({"weights": [np.array([0.0, 0.5, 0.0])]}, {"weights": 0.5}),
+        ({"optimizer": []}, {"number of variables of optimizer": 1.0}),
+        ({"values": {"learning_rate": 0.2}}, {"settings or logs": float("inf")}),
+    ],
+)
+def test_a_difference_is_told_with_its_size(changed, told):
+    assert differences(OUTCOME, replace(OUTCOME, **changed)) == told
