@@ -186,7 +186,7 @@ def variable_identity(variable: keras.Variable) -> tuple[Any, ...]:
         variable.trainable,
         value.trainable,
         variable.name,
-        value.name,
+        value.name.rpartition("/")[2],  # what stands before depends on where it was made
         variable.aggregation,
         getattr(variable, "_autocast", None),
         getattr(variable, "_overwrite_with_gradient", None),
@@ -210,8 +210,14 @@ def is_lookup_table(thing: object) -> bool:
 
 def table_settings(table: Any) -> tuple[Any, ...]:
     """The types of a lookup table's keys and values, and what it gives for a key that it doesn't hold."""
-    default = keras.ops.convert_to_numpy(table._default_value)
+    default = default_of_table(table).numpy()
     return (table.key_dtype.name, table.value_dtype.name, default.tolist())
+
+
+def default_of_table(table: Any) -> tf.Tensor:
+    """What a lookup table gives for a key that it doesn't hold."""
+    default: tf.Tensor = table._default_value
+    return default
 
 
 def is_traced_function(thing: object) -> bool:
@@ -310,7 +316,7 @@ def complete_state(model: keras.Model, symbols: Any) -> None:
     """
     x, targets, _ = keras.utils.unpack_x_y_sample_weight(symbols)
     if has_own_step(model):
-        if not model.built and type(model).call is not keras.layers.Layer.call:
+        if not model.built and type(model).call is not keras.Model.call:
             with contextlib.suppress(Exception):  # the step may call it with something else than the data
                 _compute_output_spec(model, x, training=False)
         return
@@ -380,26 +386,33 @@ def _as_symbols(tensors: Any) -> Any:
     )
 
 
-def how_built(layer: keras.layers.Layer) -> Any:
-    """The configuration from which `build_layers` builds another layer of the kind as one was built."""
-    return layer.get_build_config()
+def how_built(layer: keras.layers.Layer) -> tuple[Any, str | None]:
+    """The configuration and the scope of names from which `build_layers` builds another layer as one was built."""
+    return layer.get_build_config(), layer._parent_path
 
 
-def build_layers(layers: Sequence[tuple[keras.layers.Layer, Any]]) -> None:
+def build_layers(layers: Sequence[tuple[keras.layers.Layer, tuple[Any, str | None]]]) -> None:
     """Builds layers by what `how_built` has told; each stands before those inside it."""
-    for layer, config in layers:
+    for layer, (config, scope) in layers:
         # One with a `build` of its own may build those inside it.
-        if not layer.built and not _is_default(layer.build):
-            layer.build_from_config(config or {})
-    for layer, config in reversed(layers):
-        if not layer.built:
-            layer.build_from_config(config or {})
+        if not layer.built and not _builds_by_its_call(layer):
+            with contextlib.ExitStack() as scopes:
+                for name in filter(None, (scope or "").split("/")):
+                    scopes.enter_context(keras.name_scope(name))
+                layer.build_from_config(config or {})
+    for layer, (config, _) in reversed(layers):
+        if not layer.built and _builds_by_its_call(layer):
+            shapes = config or {}
+            layer._build_shapes_dict = shapes.get("shapes_dict", shapes or None)
+            layer.built = True
+            layer._post_build()
+            layer._lock_state()
 
 
-def _is_default(method: Any) -> bool:
-    return getattr(inspect.unwrap(method), "__func__", inspect.unwrap(method)) is inspect.unwrap(
-        keras.layers.Layer.build
-    )
+def _builds_by_its_call(layer: keras.layers.Layer) -> bool:
+    """Whether a layer makes no weights itself, and lets those inside it make theirs when it calls them."""
+    build = inspect.unwrap(type(layer).build)
+    return bool(getattr(build, "_is_default", False)) or build is inspect.unwrap(keras.Model.build)
 
 
 def variables_built_for(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:

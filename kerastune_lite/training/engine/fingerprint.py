@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import dataclasses
 import functools
 import inspect
 import re
@@ -40,6 +39,7 @@ from kerastune_lite.training.engine.values import digest_of_array, digest_of_tab
 from kerastune_lite.training.keras_internals import (
     BOOKKEEPING,
     SIGN_ONLY,
+    default_of_table,
     excludes_from_weight_decay,
     global_seed_state,
     global_switches,
@@ -67,7 +67,6 @@ DESCRIPTORS = (
 """Types of the attributes and methods of classes that are written in C."""
 NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
 """Classes of the standard library that are nothing but their attributes."""
-OF_DATACLASSES = (type(dataclasses.MISSING), type(dataclasses.field(default_factory=list)), type(dataclasses.KW_ONLY))
 READS_VALUES = frozenset(["numpy", "get_static_value", "constant_value", "convert_to_numpy", "init_scope"])
 """Names by which code makes plain numbers of variables while it is traced."""
 _IS_COMPLETE = True
@@ -204,8 +203,8 @@ class _Walk(CodeWalk):
             return ("descriptor", repr(thing))
         if kind in NAMESPACES:
             return (kind.__name__, *((name, self(value)) for name, value in vars(thing).items()))
-        if isinstance(thing, OF_DATACLASSES):
-            return ("dataclasses", kind.__name__)
+        if kind.__module__ == "dataclasses":  # what marks a field that has no default, and the like
+            return ("dataclasses", repr(kind))
         has_slots = is_of_the_user(kind) and any(True for _ in slots_of(thing))
         if not (hasattr(thing, "__dict__") or has_slots) or (getattr(kind, "__slots__", None) and not has_slots):
             return self._impure(f"it holds a {kind.__module__}.{kind.__qualname__}")
@@ -239,6 +238,7 @@ class _Walk(CodeWalk):
             return ("tf.Variable", thing.dtype.name, tuple(thing.shape), thing.trainable, thing.name)
         if isinstance(thing, tf.Tensor):
             return ("tensor", thing.dtype.name, tuple(thing.shape), digest_of_tensor(thing))
+        self.resources.append(default_of_table(thing))
         return ("table", type(thing).__name__, *table_settings(thing), digest_of_table(thing))
 
     def late(self) -> Iterator[Any]:

@@ -246,11 +246,12 @@ class LentPrograms:
         """How the model looks once it has been given what an earlier model's step made while it was traced."""
         if not step.made:
             return look
-        after = step.made.make(self._model, look, self._look)
-        if after.key != step.key_after:
-            self._shared.refuse(self._key, CHANGES)
-            raise NotShareableError(CHANGES)
-        return after
+        with suppress(Exception):  # the model's own code may raise anything, and its step may do well nevertheless
+            after = step.made.make(self._model, look, self._look)
+            if after.key == step.key_after:
+                return after
+        self._shared.refuse(self._key, CHANGES)
+        raise NotShareableError(CHANGES)
 
     @property
     def is_lent(self) -> bool:

@@ -30,6 +30,7 @@ SHARED = ["compiled", "shared", "shared"]
 APART = ["compiled", "compiled", "shared"]
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`build\\(\\)` was called"),
+    pytest.mark.filterwarnings("ignore:Gradients do not exist for variables"),  # of an output without a loss
     pytest.mark.skipif(TRACING_DRAWS, reason="an older Keras leaves such steps to a plain fit"),
 ]
 
@@ -706,7 +707,7 @@ class Decorated(layers.Layer):
     def __init__(self, factor):
         super().__init__()
         self.factor = factor
-        self.inner = layers.Dense(8)
+        self.inner = dense()
 
     @tf.function
     def call(self, x):
@@ -869,10 +870,8 @@ def test_a_decorated_call_reads_the_models_own_weights_after_the_training():
         model = net(Decorated(2.0))
         model.predict(X, verbose=0)
         by(engine, x=X, y=Y, batch_size=16)(model)
-        copy = keras.models.clone_model(model)
-        copy.set_weights([2.0 * weight for weight in model.get_weights()])
         before = model.predict(X, verbose=0)
-        model.set_weights(copy.get_weights())
+        model.set_weights([2.0 * weight for weight in model.get_weights()])
 
         assert not np.allclose(model.predict(X, verbose=0), before)
 
