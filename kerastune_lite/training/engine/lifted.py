@@ -50,7 +50,6 @@ LIFTED_ATTRIBUTES: dict[type, tuple[str, ...]] = {
     _SCHEDULES.InverseTimeDecay: ("initial_learning_rate", "decay_rate"),
     _SCHEDULES.PolynomialDecay: ("initial_learning_rate", "end_learning_rate", "power"),
     _SCHEDULES.CosineDecay: ("initial_learning_rate", "alpha", "warmup_target"),
-    _SCHEDULES.CosineDecayRestarts: ("initial_learning_rate", "alpha"),
     _SCHEDULES.PiecewiseConstantDecay: ("values",),
     keras.losses.BinaryCrossentropy: ("_fn_kwargs", "label_smoothing"),
     keras.losses.Huber: ("_fn_kwargs",),
@@ -58,8 +57,8 @@ LIFTED_ATTRIBUTES: dict[type, tuple[str, ...]] = {
 """The attributes that are lifted if they are positive floats; at 0 the classes leave the computation out.
 
 Of a list, a tuple or a dict the positive floats in it are lifted. Left out are numbers that TensorFlow computes with
-before a program runs where they are constants, and not to the last bit as the program would: the factors of restarts,
-the smoothing of categorical labels, focal losses.
+before a program runs where they are constants, and not to the last bit as the program would: those of
+restarted cosines, the smoothing of categorical labels, focal losses.
 """
 
 

@@ -33,7 +33,6 @@ SCHEDULES = {
     "a staircase of inverses": lambda a: schedules.InverseTimeDecay(0.01 * a, 4, 0.5 * a, staircase=True),
     "a polynomial": lambda a: schedules.PolynomialDecay(0.01 * a, 10, 0.001 * a, power=1.5 * a),
     "a cycling polynomial": lambda a: schedules.PolynomialDecay(0.01 * a, 3, 0.001 * a, cycle=True),
-    "a restarted cosine": lambda a: schedules.CosineDecayRestarts(0.01 * a, 3, t_mul=1.5, alpha=0.1 * a),
     "a tuple of constants": lambda a: schedules.PiecewiseConstantDecay((2,), (0.01 * a, 0.001)),
 }
 
