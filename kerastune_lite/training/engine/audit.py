@@ -44,7 +44,8 @@ def audit(
         if id(captured) in known:
             continue
         if id(captured) not in own:
-            raise NotShareableError(f"its step uses a {captured.dtype.name} that isn't the model's")
+            kind = "variable or table" if captured.dtype == tf.resource else f"tensor of {captured.dtype.name}"
+            raise NotShareableError(f"its step uses a {kind} that isn't known to be the model's")
         found[number] = own[id(captured)]
     if found and len(program.captured_inputs) != len(program.graph.captures):
         raise NotShareableError("its step uses something that is only known when it runs")
@@ -52,7 +53,7 @@ def audit(
     for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
         for node in nodes:
             if not HARMLESS.fullmatch(node.op) and is_stateful_op(node.op):
-                raise NotShareableError(f"its step holds a {node.op}")
+                raise NotShareableError(f"its step runs the TensorFlow operation {node.op}, which keeps a state")
     return found
 
 

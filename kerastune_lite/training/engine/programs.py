@@ -25,7 +25,7 @@ from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training.engine import check
 from kerastune_lite.training.engine.audit import NotShareableError, audit, captures_replaced
 from kerastune_lite.training.engine.fingerprint import Fingerprint, fingerprint
-from kerastune_lite.training.engine.lifted import Lifted, LiftedNumber, Slot, replaced
+from kerastune_lite.training.engine.lifted import Lifted, LiftedNumber, LiftError, Slot, replaced
 from kerastune_lite.training.engine.made_while_traced import Made, Unmade
 from kerastune_lite.training.engine.runner import ProgramError, Rehearsal
 from kerastune_lite.training.engine.samples import Samples
@@ -396,12 +396,18 @@ class LentPrograms:
         """Leaves the model to functions of its own, and tells what later models of its fingerprint can share."""
         key = self._key
         has_slots = any(look.lifted for look in self._looks.values())
+        if isinstance(error, NotShareableError):
+            reason = str(error)
+        elif isinstance(error, LiftError):
+            reason = "one of its numbers has to be known while its step is traced"
+        else:
+            reason = f"its step can't be traced for several models ({_in_a_line(error)})"
         if isinstance(error, NotShareableError) or not has_slots or key in self._shared._unliftable:
-            self._shared.refuse(key, str(error))
+            self._shared.refuse(key, reason)
         else:
             self._shared.give_up_lifting(key)
         self._alone[kind] = OwnPrograms()
-        self.trained = Trained("compiled", str(error))
+        self.trained = Trained("compiled", reason)
 
     def mark_failed(self) -> None:
         """Leaves later models of the same fingerprint to a plain fit."""

@@ -445,7 +445,10 @@ REFUSED = {
 }
 """Models that hold what can't be told apart, and why their fingerprint is refused."""
 DRAWN = {
-    "noise of TensorFlow": (lambda a: classifier(TensorFlowNoise()), "its step holds a RandomStandardNormal"),
+    "noise of TensorFlow": (
+        lambda a: classifier(TensorFlowNoise()),
+        "its step runs the TensorFlow operation RandomStandardNormal, which keeps a state",
+    ),
 }
 """Models whose step draws numbers from a generator that isn't theirs, which shows only once it is traced."""
 OLD_KERAS = TRACING_DRAWS
