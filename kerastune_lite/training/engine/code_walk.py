@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import types
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ class CodeWalk:
                 found.append(self(type(kind)))
         for base in kind.__mro__:
             if not is_of_a_library(base.__module__):
-                found += self._of_a_class(base)
+                found.append(tuple(self._of_a_class(base)))
         return ("class", *found)
 
     def _of_a_class(self, kind: type) -> Iterator[Any]:
@@ -126,6 +127,8 @@ class CodeWalk:
                 yield (name, *(self(part) for part in (value.fget, value.fset) if part is not None))
             elif isinstance(value, (classmethod, staticmethod)):
                 yield (name, self(value.__func__))
+            elif type(value) is functools.cached_property:
+                yield (name, "cached", self(value.func))
             else:
                 yield (name, self(value))
 

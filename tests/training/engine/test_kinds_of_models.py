@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import enum
+import functools
 import random
 import types
 
@@ -423,6 +424,23 @@ def test_a_step_that_leaves_something_in_the_model_shares_nothing_even_where_it_
     assert ran(counting)[1:] == [reason] * 2
 
 
+@pytest.mark.parametrize("case", ["a GAN", pytest.param("layers that the step builds", marks=pytest.mark.drill)])
+def test_a_model_that_has_shared_programs_can_be_trained_on(case):
+    build, x, y = STEPS[case]
+
+    def twice(fit):
+        def fits(model):
+            fit(model)
+            return model.fit(x, y, batch_size=16, shuffle=False, verbose=0)
+
+        return fits
+
+    engine, arguments = Engine(), {"x": x, "y": y, "batch_size": 16, "shuffle": False}
+    expected = trained(lambda: build(1.0), twice(plain(**arguments)))
+    for _ in range(2):
+        assert differences(trained(lambda: build(1.0), twice(by(engine, **arguments))), expected) == []
+
+
 # Forms of inputs, outputs and losses
 
 
@@ -582,7 +600,13 @@ def test_equal_constants_are_shared(case):
     assert ran(build, x) == SHARED
 
 
+class ReadsValue(Weighted):
+    def call(self, x):
+        return x * float(self.given.numpy())
+
+
 CONSTANTS_APART = {
+    "a variable of TensorFlow that is read while a step is traced": (lambda a: net(ReadsValue(tf.Variable(a))), X),
     "normalisations of other data": (lambda a: normalised(1.0, X * a), X),
     "another vocabulary": (lambda a: integer_lookup(1.0, (1, 2, 3, 5) if a > 1 else (2, 1, 3, 5)), INTEGERS),
     "another tensor": (lambda a: net(Weighted(tf.constant([1.0, a] * 4))), X),
@@ -779,12 +803,40 @@ def decorated_step(a):
     return model
 
 
+class Cached(layers.Layer):
+    def __init__(self, factor):
+        super().__init__()
+        self.given = factor
+
+    @functools.cached_property
+    def factor(self):
+        return 2.0 * self.given
+
+    def call(self, x):
+        return x * self.factor
+
+
+def perceptual(a, scale=2.0):
+    """A loss that compares what another model makes of targets and outputs."""
+    features = dense(4, 3, kernel_initializer="ones")
+    targets = tf.one_hot(Y, 3)
+
+    @tf.function
+    def loss(y, predicted):
+        wanted = features(tf.gather(targets, tf.cast(tf.reshape(y, [-1]), "int32")))
+        return scale * tf.reduce_mean(tf.abs(features(predicted) - wanted))
+
+    return net(loss=loss, optimizer=keras.optimizers.Adam(0.01 * a))
+
+
 CODE = {
     "a class made in build_fn": local,
     "a dataclass": lambda a: net(ByConfig(Config())),
     "a member of an enumeration": lambda a: net(ByMode(Mode.PLAIN)),
     "a decorated call": lambda a: net(Decorated(2.0), optimizer=keras.optimizers.Adam(0.01 * a)),
     "random numbers and imports that no step uses": lambda a: net(Randomised(2.0)),
+    "another model in a decorated loss": perceptual,
+    "a cached property": lambda a: net(Cached(2.0)),
     "a namespace": lambda a: net(ByConfig(types.SimpleNamespace(factor=2.0))),
     "parsed arguments": lambda a: net(ByConfig(argparse.Namespace(factor=2.0, other="x"))),
     "a class and its base made in build_fn": local_with_a_base,
@@ -848,6 +900,8 @@ CODE_APART = {
     "another method": other_method,
     "another field": lambda a: net(ByConfig(Config(a))),
     "another member": lambda a: net(ByMode(Mode(a))),
+    "another closure of a decorated loss": lambda a: perceptual(1.0, a),
+    "another cached property": lambda a: net(Cached(a)),
     "another closure of a base": lambda a: local_with_a_base(1.0, a),
     "another attribute of a class": other_class_attribute,
     "another frozen field": lambda a: net(ByConfig(Frozen(a))),
