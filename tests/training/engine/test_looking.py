@@ -373,7 +373,7 @@ def test_what_a_step_leaves_on_the_model_is_there_for_callbacks_of_every_trial(k
         return model, [Reads()]
 
     # The first model's optimizer is built while its step is traced, which later models could be given beforehand.
-    assert ran(build)[1:] == ["compiled: its step changes the model while it is traced"] * 2
+    assert set(ran(build)[1:]) == {"compiled: its step changes the model while it is traced"}
 
 
 @OF_NEW_KERAS
