@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -73,13 +74,16 @@ def _name(metric: object) -> str:
 try:
     if keras.backend.backend() != "tensorflow":
         raise ImportError(f"the backend is {keras.backend.backend()}, not tensorflow")
+    from keras.src.backend import compute_output_spec as _compute_output_spec
     from keras.src.backend.tensorflow.trainer import TensorFlowTrainer as _TensorFlowTrainer
+    from keras.src.random import seed_generator as _seed_generator
     from keras.src.trainers.data_adapters import array_slicing as _array_slicing
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as _ArrayDataAdapter
     from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
     from tensorflow.python.eager import context as _tf_context
     from tensorflow.python.framework import config as _tf_config
     from tensorflow.python.framework import op_def_registry as _op_def_registry
+    from tensorflow.python.ops.lookup_ops import LookupInterface as _LookupInterface
 
     _MISSING: str | None = None
 except ImportError as _error:  # pragma: no cover - another backend, or a Keras that has moved its parts
@@ -221,7 +225,7 @@ BOOKKEEPING = frozenset(
     _compile_config _compiled_trainable_state build quantize train_function test_function predict_function history
     _saved_model_inputs_spec _saved_model_arg_spec _distribution_strategy _trainable_variables_indices
     _exclude_from_weight_decay_cache _nodes _nodes_by_depth _operations _operations_by_depth stop_training
-    stop_evaluating _initial_seed _initial_epoch _parent_path _eval_epoch_iterator _distribute_strategy
+    stop_evaluating _jit_compile _initial_seed _initial_epoch _parent_path _eval_epoch_iterator _distribute_strategy
     _build_shapes_dict steps_per_execution _losses _dropout_mask _recurrent_dropout_mask""".split()
 )
 """Attributes that Keras's classes set on their objects and that no step depends on, or that `graph_of` covers."""
@@ -253,16 +257,11 @@ def variable_identity(variable: keras.Variable) -> tuple[Any, ...]:
         variable.trainable,
         value.trainable,
         variable.name,
-        value.name,
+        value.name.rpartition("/")[2],  # what stands before depends on where it was made
         variable.aggregation,
         getattr(variable, "_autocast", None),
         getattr(variable, "_overwrite_with_gradient", None),
     )
-
-
-def is_unbuilt(thing: object) -> bool:
-    """Whether an object is a Sequential model that doesn't know its inputs' shapes yet."""
-    return isinstance(thing, keras.Sequential) and thing._functional is None
 
 
 def is_functional(thing: object) -> bool:
@@ -275,23 +274,64 @@ def excludes_from_weight_decay(thing: object) -> bool:
     return isinstance(thing, keras.optimizers.Optimizer) and bool(getattr(thing, "_exclude_from_weight_decay", None))
 
 
-def graph_of(functional: keras.Model) -> tuple[list[Any], list[tuple[tuple[int, int], Any]], Any]:
+def is_lookup_table(thing: object) -> bool:
+    """Whether an object is a lookup table of TensorFlow that can tell what it holds."""
+    return isinstance(thing, _LookupInterface) and hasattr(thing, "export")
+
+
+def table_settings(table: Any) -> tuple[Any, ...]:
+    """The types of a lookup table's keys and values, and what it gives for a key that it doesn't hold."""
+    default = default_of_table(table).numpy()
+    return (table.key_dtype.name, table.value_dtype.name, default.tolist())
+
+
+def default_of_table(table: Any) -> tf.Tensor:
+    """What a lookup table gives for a key that it doesn't hold."""
+    default: tf.Tensor = table._default_value
+    return default
+
+
+def is_traced_function(thing: object) -> bool:
+    """Whether `tf.function` made an object."""
+    return hasattr(thing, "python_function") and hasattr(thing, "get_concrete_function")
+
+
+def python_function_of(function: Any) -> Any:
+    """The Python function that `tf.function` was given."""
+    return function.python_function
+
+
+def settings_of_function(function: Any) -> tuple[Any, ...]:
+    """How `tf.function` was told to trace a function."""
+    names = ("input_signature", "_autograph", "_reduce_retracing", "_jit_compile", "_attributes")
+    return tuple(repr(getattr(function, name, None)) for name in names)
+
+
+def forget_traces(function: Any) -> None:
+    """Lets a `tf.function` be traced anew, since what it has traced reads the variables' storage of that time."""
+    for bound in [function, *getattr(function, "_descriptor_cache", {}).values()]:
+        bound._function_cache = type(bound._function_cache)()
+        bound._function_captures = type(bound._function_captures)()
+        bound._created_variables = bound._variable_creation_config = bound._no_variable_creation_config = None
+
+
+def graph_of(functional: keras.Model) -> tuple[list[Any], list[tuple[tuple[int, int], int, Any]], Any]:
     """The graph of a functional model.
 
     Returns:
         operations: Its operations (layers), in order.
-        calls: ((index of the operation, number of the call), (arguments, keyword arguments)) of each call.
+        calls: ((index of the operation, number of the call), number of the call in this model, (arguments, keyword
+            arguments)) of each call.
         ends: The structures of its inputs and of its outputs.
     """
     operations = list(functional._operations)
     # A layer may be called by other models too.
     own = {id(node) for nodes in functional._nodes_by_depth.values() for node in nodes}
-    calls = [
-        ((place, index), (list(node.arguments.args), dict(node.arguments.kwargs)))
-        for place, operation in enumerate(operations)
-        for index, node in enumerate(operation._inbound_nodes)
-        if id(node) in own
-    ]
+    calls = []
+    for place, operation in enumerate(operations):
+        called = [(index, node) for index, node in enumerate(operation._inbound_nodes) if id(node) in own]
+        for rank, (index, node) in enumerate(called):
+            calls.append(((place, index), rank, (list(node.arguments.args), dict(node.arguments.kwargs))))
     return operations, calls, (functional._inputs_struct, functional._outputs_struct)
 
 
@@ -307,16 +347,53 @@ TRACING_DRAWS = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
 """Whether tracing a step that uses Keras's global seed generator changes the numbers drawn later (seen in 3.10)."""
 
 
+def global_seed_state() -> keras.Variable | None:
+    """The state from which Keras draws random numbers where no seed is named; None while there is none."""
+    if TRACING_DRAWS or _global_state is None:
+        return None
+    generator = _global_state.get_global_attribute(_seed_generator.GLOBAL_SEED_GENERATOR)
+    return None if generator is None else generator.state
+
+
+def make_global_seed_state() -> None:
+    """Makes the state from which Keras draws where no seed is named, as the first draw does."""
+    _seed_generator.global_seed_generator()
+
+
+def python_random_after_a_seed(state: Any) -> Any:
+    """The state of Python's random generator once Keras has drawn one seed from it."""
+    generator = random.Random()
+    generator.setstate(state)
+    generator.randint(1, int(1e9))
+    return generator.getstate()
+
+
+def has_own_step(model: keras.Model) -> bool:
+    """Whether a model trains by a step of the user's, of which it isn't known what it makes."""
+    return any(
+        getattr(type(model), name) is not getattr(keras.Model, name) or name in vars(model)
+        for name in ("train_step", "compute_loss", "compute_metrics")
+    )
+
+
 def complete_state(model: keras.Model, symbols: Any) -> None:
-    """Makes those variables of a model, its optimizer and its metrics that don't exist before training.
+    """Makes those variables of a model, its optimizer and its metrics that Keras's own step would make.
+
+    Of a model with a `train_step` of its own only the layers are built, where calling the model builds them.
 
     Args:
         model: A compiled model.
-        symbols: (x,), (x, y) or (x, y, sample_weight) as KerasTensors.
+        symbols: x, (x,), (x, y) or (x, y, sample_weight) as KerasTensors.
     """
+    x, targets, _ = keras.utils.unpack_x_y_sample_weight(symbols)
+    if has_own_step(model):
+        if not model.built and type(model).call is not keras.Model.call:
+            with contextlib.suppress(Exception):  # the step may call it with something else than the data
+                _compute_output_spec(model, x, training=False)
+        return
     if not model.built:
         model._symbolic_build(data_batch=symbols)
-    if not model.optimizer.built:
+    if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     functional = getattr(model, "_functional", None) or model
     if not hasattr(functional, "_outputs_struct"):
@@ -325,15 +402,104 @@ def complete_state(model: keras.Model, symbols: Any) -> None:
     outputs = keras.tree.map_structure(
         lambda symbol: keras.KerasTensor((None, *symbol.shape[1:]), symbol.dtype), functional._outputs_struct
     )
-    targets = symbols[1] if len(symbols) > 1 else None
+    is_nested = keras.tree.is_nested(targets) or keras.tree.is_nested(outputs)
     for compiled in (model._compile_metrics, model._compile_loss):
-        if compiled is not None and not compiled.built:
+        if compiled is None or compiled.built:
+            continue
+        if is_nested:  # the loss itself finds out which target belongs to which output
+            _compute_output_spec(_called(compiled), targets, outputs)
+        else:
             compiled.build(targets, outputs)
+
+
+def _called(compiled: Any) -> Any:
+    return compiled if isinstance(compiled, keras.losses.Loss) else compiled.update_state
+
+
+@contextlib.contextmanager
+def builds_noted(model: keras.Model) -> Iterator[dict[str, tuple[Any, Any]]]:
+    """Notes with which targets and outputs, as KerasTensors, a model's compiled loss and metrics are built."""
+    noted: dict[str, tuple[Any, Any]] = {}
+    watched = [
+        (name, part) for name in _COMPILED if (part := getattr(model, name, None)) is not None and not part.built
+    ]
+
+    def noting(name: str, build: Any) -> Any:
+        def noted_build(targets: Any, outputs: Any) -> Any:
+            noted[name] = (_as_symbols(targets), _as_symbols(outputs))
+            return build(targets, outputs)
+
+        return noted_build
+
+    for name, part in watched:
+        vars(part)["build"] = noting(name, part.build)
+    try:
+        yield noted
+    finally:
+        for _, part in watched:
+            vars(part).pop("build", None)
+
+
+_COMPILED = ("_compile_metrics", "_compile_loss")
+
+
+def build_as_noted(model: keras.Model, noted: dict[str, tuple[Any, Any]]) -> None:
+    """Builds the compiled loss and metrics of a model as `builds_noted` has noted of another one."""
+    for name, (targets, outputs) in noted.items():
+        part = getattr(model, name, None)
+        if part is not None and not part.built:
+            _compute_output_spec(part.build, targets, outputs)
+
+
+def _as_symbols(tensors: Any) -> Any:
+    return keras.tree.map_structure(
+        lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name) if hasattr(leaf, "dtype") else leaf, tensors
+    )
+
+
+def how_built(layer: keras.layers.Layer) -> tuple[Any, str | None]:
+    """The configuration and the scope of names from which `build_layers` builds another layer as one was built."""
+    return layer.get_build_config(), layer._parent_path
+
+
+def build_layers(layers: Sequence[tuple[keras.layers.Layer, tuple[Any, str | None]]]) -> None:
+    """Builds layers by what `how_built` has told; each stands before those inside it."""
+    for layer, (config, scope) in layers:
+        # One with a `build` of its own may build those inside it.
+        if not layer.built and not _builds_by_its_call(layer):
+            with contextlib.ExitStack() as scopes:
+                for name in filter(None, (scope or "").split("/")):
+                    scopes.enter_context(keras.name_scope(name))
+                layer.build_from_config(config or {})
+    for layer, (config, _) in reversed(layers):
+        if not layer.built and _builds_by_its_call(layer):
+            shapes = config or {}
+            layer._build_shapes_dict = shapes.get("shapes_dict", shapes or None)
+            layer.built = True
+            layer._post_build()
+            layer._lock_state()
+
+
+def _builds_by_its_call(layer: keras.layers.Layer) -> bool:
+    """Whether a layer makes no weights itself, and lets those inside it make theirs when it calls them."""
+    build = inspect.unwrap(type(layer).build)
+    return bool(getattr(build, "_is_default", False)) or build is inspect.unwrap(keras.Model.build)
+
+
+def variables_built_for(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """The variables that an optimizer was built to train."""
+    return list(optimizer._trainable_variables)
+
+
+def build_optimizer(optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]) -> None:
+    """Builds an optimizer as its first call does."""
+    with keras.name_scope(optimizer.name, caller=optimizer):
+        optimizer.build(variables)
 
 
 def trained_state_of(model: keras.Model) -> list[keras.Variable]:
     """Every variable of a model and its optimizer, without repeats; not the metrics', which every epoch resets."""
-    return _each_once([*model.variables, *model.optimizer.variables])
+    return _each_once([*model.variables, *(model.optimizer.variables if model.optimizer is not None else ())])
 
 
 def state_of(model: keras.Model) -> list[keras.Variable]:
@@ -364,17 +530,23 @@ def lent_storage(
     variables: Sequence[keras.Variable],
     storages: Sequence[tf.Variable],
     others: Callable[[], Sequence[keras.Model]] = list,
+    optimizers: Sequence[keras.optimizers.Optimizer] = (),
+    functions: Sequence[Any] = (),
 ) -> Iterator[None]:
     """Lets a model's variables use other TensorFlow variables, then gives them their own back with the values reached.
 
     A function that Keras has made for the model, for a model inside it or for one of `others`, which may use the same
     variables, reads the storage that it was made with, so it isn't used with any other.
+
+    Args:
+        model: The model.
+        variables: The variables that are lent storage.
+        storages: What they are lent.
+        others: Returns other models that may use the variables.
+        optimizers: The optimizers that may train the variables.
+        functions: What `tf.function` made and the model may call.
     """
     own = [variable._value for variable in variables]
-    optimizer = model.optimizer
-    indices = dict(optimizer._trainable_variables_indices)
-    # A cache by the variables' identities, which change with their storage.
-    undecayed = getattr(optimizer, "_exclude_from_weight_decay_cache", {})
     for variable, storage in zip(variables, storages, strict=True):
         variable._value = storage
     try:
@@ -386,19 +558,26 @@ def lent_storage(
             ]
 
         with _functions_set_aside(model, users):
-            optimizer._trainable_variables_indices.clear()
-            optimizer._trainable_variables_indices.update(
-                {optimizer._var_key(variable): index for index, variable in enumerate(optimizer._trainable_variables)}
-            )
-            undecayed.clear()
+            _identities_renewed(optimizers, functions)
             yield
     finally:
         for variable, storage, before in zip(variables, storages, own, strict=True):
             before.assign(storage)
             variable._value = before
-        optimizer._trainable_variables_indices.clear()
-        optimizer._trainable_variables_indices.update(indices)
-        undecayed.clear()
+        _identities_renewed(optimizers, functions)
+
+
+def _identities_renewed(optimizers: Sequence[keras.optimizers.Optimizer], functions: Sequence[Any]) -> None:
+    """Renews what optimizers and functions keep by the identities of variables, which change with their storage."""
+    for optimizer in optimizers:
+        indices = optimizer._trainable_variables_indices
+        if optimizer.built:
+            indices.clear()
+            for index, variable in enumerate(optimizer._trainable_variables):
+                indices[optimizer._var_key(variable)] = index
+        getattr(optimizer, "_exclude_from_weight_decay_cache", {}).clear()
+    for function in functions:
+        forget_traces(function)
 
 
 @contextlib.contextmanager

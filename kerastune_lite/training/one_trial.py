@@ -93,10 +93,11 @@ class _Trainings:
         except ProgramError as error:
             # A plain fit shows whether the model is at fault: then it fails too, in Keras's own words.
             run = dataclasses.replace(training, engine=Engine("fit")).run()
-            reason = "its program failed" if error.is_new else "its program failed before"
+            failed = "its program failed" if error.has_run else "no program could be made of its step"
+            reason = failed if error.is_new else "no program of its kind of model could be run before"
             run = dataclasses.replace(run, trained=Trained("fit", reason))
             if error.is_new:
-                text = f"trained by a plain fit, since its program failed: {error}"
+                text = f"trained by a plain fit, since {failed}: {error}"
                 self.notes = (*self.notes, Note(text[:LONGEST_NOTE], "engine"))
         self._latest = dataclasses.replace(run, model=None)  # no model but the best one is kept in memory
         self.notes = tuple(dict.fromkeys((*self.notes, *run.notes)))

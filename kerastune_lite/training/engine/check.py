@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerastune_lite.training.keras_internals import compute_dtypes, storage_of
 
@@ -74,9 +75,9 @@ def dtypes_of(model: keras.Model) -> set[str]:
 
 
 @contextmanager
-def state_kept(variables: Iterable[keras.Variable]) -> Iterator[None]:
+def state_kept(variables: Iterable[keras.Variable], others: Iterable[tf.Variable] = ()) -> Iterator[None]:
     """Gives variables and the global random generators the state back that they had before."""
-    storages = [storage_of(variable) for variable in variables]
+    storages = [*map(storage_of, variables), *others]
     values = [storage.read_value() for storage in storages]
     states = random.getstate(), np.random.get_state()
     try:

@@ -14,8 +14,7 @@ import types
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import keras
@@ -24,15 +23,18 @@ import tensorflow as tf
 
 from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training.engine import check
-from kerastune_lite.training.engine.audit import NotShareableError, audit
-from kerastune_lite.training.engine.fingerprint import LiftedNumber, fingerprint
-from kerastune_lite.training.engine.lifted import Lifted, Slot
+from kerastune_lite.training.engine.audit import NotShareableError, audit, captures_replaced
+from kerastune_lite.training.engine.fingerprint import Fingerprint, fingerprint
+from kerastune_lite.training.engine.lifted import Lifted, LiftedNumber, LiftError, Slot, replaced
+from kerastune_lite.training.engine.made_while_traced import Made, Unmade
 from kerastune_lite.training.engine.runner import ProgramError, Rehearsal
 from kerastune_lite.training.engine.samples import Samples
 from kerastune_lite.training.keras_internals import (
     TRACING_DRAWS,
+    builds_noted,
     complete_state,
     lent_storage,
+    python_random_after_a_seed,
     state_of,
     storage_of,
 )
@@ -49,11 +51,12 @@ Trace = Callable[[], tf.types.experimental.ConcreteFunction]
 MOST_LOOKS = 8
 """How many different looks of a step a program keeps functions for: a callback may change a step in every trial."""
 
-LONGEST_REASON = 200
-"""Characters of a reason that quotes an error's message, which may be pages long."""
 DEEPEST_HELD, MOST_HELD = 3, 100
 """How deep a callback's attributes are looked through for models and functions, and how many items of each."""
+CHANGES = "its step changes the model while it is traced"
 DISTRUST = "its shared program gave other numbers than the model itself"
+LONGEST_REASON = 120
+"""Characters of an error's message in the reason why something isn't shared."""
 MOST_ALARMS = 3
 """How many false alarms of the check end the sharing of a fingerprint: each of them costs the tracing of a program."""
 
@@ -62,23 +65,6 @@ class FailedBeforeError(ProgramError):
     """A program failed for an earlier model of the same fingerprint."""
 
     is_new = False
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a model is found to be at the moment when one of its steps is needed for the first time.
-
-    Attributes:
-        key: Its fingerprint.
-        variables: Its variables, its optimizer's and its metrics'.
-        lifted: The numbers that the fingerprint leaves out.
-        has_own_code: Whether it holds code that isn't Keras's.
-    """
-
-    key: Hashable
-    variables: list[keras.Variable]
-    lifted: list[LiftedNumber]
-    has_own_code: bool
 
 
 class OwnPrograms:
@@ -122,7 +108,7 @@ class SharedPrograms:
         with ExitStack() as returned:
             yield LentPrograms(self, model, samples, callbacks, returned)
 
-    def program_for(self, look: Look) -> tuple[Program, bool]:
+    def program_for(self, look: Fingerprint) -> tuple[Program, bool]:
         """The program of a model, with the model's values in it, and whether an earlier model has trained with it.
 
         Raises:
@@ -148,23 +134,24 @@ class SharedPrograms:
     def _is_full(self) -> bool:
         return len(self._kept) > self._most_kept or sum(p.bytes for p in self._kept.values()) > self._most_bytes
 
-    def look_at(self, model: keras.Model, samples: Samples) -> Look:
+    def look_at(self, model: keras.Model, samples: Samples) -> Fingerprint:
         """A model's fingerprint, its variables, and the numbers that the fingerprint leaves out.
 
         Raises:
             NotShareableError: It can't share programs.
         """
-        if model.optimizer is None:
-            raise NotShareableError("it has no optimizer")
-        if type(model.optimizer).__name__ == "LossScaleOptimizer":
-            raise NotShareableError("its optimizer scales the loss")
-        complete_state(model, _symbols(samples))
-        variables = state_of(model)
-        can_lift = all(str(variable.dtype) in LIFTABLE for variable in variables)
-        found = fingerprint(model, variables, lift=can_lift)
-        if found.key in self._unliftable:
-            found = fingerprint(model, variables, lift=False)
-        return Look(found.key, variables, found.lifted, found.has_own_code)
+        try:
+            complete_state(model, _symbols(samples))
+            variables = state_of(model)
+            can_lift = all(str(variable.dtype) in LIFTABLE for variable in variables)
+            found = fingerprint(model, variables, lift=can_lift)
+            if found.key in self._unliftable:
+                found = fingerprint(model, variables, lift=False)
+        except NotShareableError:
+            raise
+        except Exception as error:  # the model's own code may raise anything, and its step may do well nevertheless
+            raise NotShareableError(f"it can't be compared with other models ({_in_a_line(error)})") from error
+        return found
 
     def refuse(self, key: Hashable, reason: str) -> None:
         """Shares no more programs between models of a fingerprint."""
@@ -175,7 +162,7 @@ class SharedPrograms:
         """Counts that a model differed from its shared program when it ran eagerly, but not when it was traced."""
         self._alarms[key] += 1
         if self._alarms[key] >= MOST_ALARMS:
-            self.refuse(key, f"its steps can't be checked: {problem}"[:LONGEST_REASON])
+            self.refuse(key, f"its steps can't be checked: {problem}")
 
     def give_up_lifting(self, key: Hashable) -> None:
         """Shares programs between models of a fingerprint only where all their numbers are equal."""
@@ -215,7 +202,10 @@ class LentPrograms:
         self._callbacks = callbacks
         self._returned = returned
         self._program: Program | None = None
-        self._looks: dict[str, Look] = {}
+        self._key: Hashable = None
+        self._looks: dict[str, Fingerprint] = {}
+        self._steps: dict[str, Step] = {}
+        self._lent: set[int] = set()
         self._alone: dict[str, OwnPrograms] = {}
         self._used: set[Hashable] = set()
         self.trained = Trained("compiled")
@@ -233,31 +223,58 @@ class LentPrograms:
         try:
             if kind != "train" and self._program is None:
                 raise NotShareableError("it shares nothing")
-            look = self._shared.look_at(self._model, self._samples)
+            look = self._look()
             if self._program is None:
                 self._borrow(look)
-            elif list(map(id, look.variables)) != list(map(id, self._looks["train"].variables)):
+            elif not self._lent <= set(map(id, look.variables)):
                 raise NotShareableError("it has other variables than at its first batch")
             assert self._program is not None
-            self._program.step(kind, look).set(look.lifted)
-            self._looks[kind] = look
+            step = self._program.step(kind, look)
+            look = self._completed(look, step)
+            step.set(look)
+            self._looks[kind], self._steps[kind] = look, step
         except NotShareableError as reason:
             self._alone[kind] = OwnPrograms()
             if kind == "train":
                 self.trained = Trained("compiled", str(reason))
+
+    def _look(self) -> Fingerprint:
+        return self._shared.look_at(self._model, self._samples)
+
+    def _completed(self, look: Fingerprint, step: Step) -> Fingerprint:
+        """How the model looks once it has been given what an earlier model's step made while it was traced."""
+        if not step.made:
+            return look
+        with suppress(Exception):  # the model's own code may raise anything, and its step may do well nevertheless
+            after = step.made.make(self._model, look, self._look)
+            if after.key == step.key_after:
+                return after
+        self._shared.refuse(self._key, CHANGES)
+        raise NotShareableError(CHANGES)
 
     @property
     def is_lent(self) -> bool:
         """Whether the model's variables use the storage of a program."""
         return self._program is not None
 
-    def _borrow(self, look: Look) -> None:
+    def _borrow(self, look: Fingerprint) -> None:
         if any(isinstance(thing, tf.types.experimental.PolymorphicFunction) for thing in held_by(self._callbacks)):
             # Once traced, it reads the storage that the variables had then.
             raise NotShareableError("a callback has a tf.function")
         self._program, is_known = self._shared.program_for(look)
         self.trained = Trained("shared" if is_known else "compiled")
-        self._returned.enter_context(lent_storage(self._model, look.variables, self._program.storages, self._models))
+        self._key = look.key
+        self._lent = set(map(id, look.variables))
+        self._returned.enter_context(
+            lent_storage(
+                self._model,
+                look.variables,
+                self._program.storages,
+                lambda: [*self._models(), *(layer for layer in look.layers if isinstance(layer, keras.Model))],
+                look.optimizers,
+                look.functions,
+            )
+        )
 
     def _models(self) -> list[keras.Model]:
         """The models of the callbacks, which may use the layers of the one that is trained."""
@@ -272,31 +289,32 @@ class LentPrograms:
             return
         assert self._program is not None
         look = self._looks[kind]
-        function = self._program.step(kind, look).functions.get(key)
+        function = self._steps[kind].functions.get(key)
         if self.trained.how != "shared" or not look.has_own_code or function is None:
             return
         dtypes = check.dtypes_of(self._model)
-        with check.state_kept(look.variables):
+        state = look.variables, [thing for thing in look.resources if isinstance(thing, tf.Variable)]
+        with check.state_kept(*state):
             found = rehearsal.by(function)
         problem = "they give other numbers when they are run eagerly"
-        with check.state_kept(look.variables):
+        with check.state_kept(*state):
             try:
                 if not check.difference(found, rehearsal.by_itself(), dtypes):
                     return
             except Exception as error:  # code that can't be run eagerly may raise anything
-                problem = f"run eagerly they raise {type(error).__name__}: {error}"
+                problem = f"run eagerly they raise {_in_a_line(error)}"
         # Perhaps it only differs when it runs eagerly, as random numbers of XLA do.
         own = rehearsal.traced()
-        with check.state_kept(look.variables):
+        with check.state_kept(*state):
             difference = check.difference(found, rehearsal.by(own), dtypes, strictness=10.0)
         if difference:
             self._distrust(kind, key, own, difference)
         else:
-            self._shared.false_alarm(self._looks["train"].key, problem)
+            self._shared.false_alarm(self._key, problem)
 
     def _distrust(self, kind: str, key: Hashable, own: tf.types.experimental.ConcreteFunction, difference: str) -> None:
         """Lets the model train with its own function in place of a shared one, and says so."""
-        self._shared.refuse(self._looks["train"].key, DISTRUST)
+        self._shared.refuse(self._key, DISTRUST)
         for name in ("train", "test"):
             if name == kind or name not in self._looks:
                 self._alone[name] = OwnPrograms()
@@ -317,20 +335,20 @@ class LentPrograms:
             return self._alone[kind].traced(key, trace)
         assert self._program is not None
         look = self._looks[kind]
-        step = self._program.step(kind, look)
+        step = self._steps[kind]
         found = step.functions.get(key)
         if found is None:
             started = time.perf_counter()
-            draws = random_states()
+            draws, unmade = random_states(), Unmade.of(look)
             try:
-                with step.lifting(look.lifted):
+                with step.lifting(look.lifted), builds_noted(self._model) as builds:
                     found = trace()
             except Exception as error:
                 # For this model alone, its numbers can be constants. If the model itself is at fault, this fails again.
                 self._refuse(kind, error)
                 return self._alone[kind].traced(key, trace)
             try:
-                self._judge(found, step, look, draws)
+                uses, look = self._judged(found, step, look, draws, unmade, builds)
             except NotShareableError as reason:
                 # For this model the function is right. Tracing it again could change what the step leaves in Python.
                 self._refuse(kind, reason)
@@ -338,41 +356,66 @@ class LentPrograms:
                     raise
                 traced = found
                 return self._alone[kind].traced(key, lambda: traced)
-            step.functions[key] = found
+            step.functions[key], step.uses[key] = found, uses
+            self._looks[kind] = look
             step.seconds[key] = time.perf_counter() - started
         elif (kind, key) not in self._used and self.trained.how == "shared":
             self.seconds_saved += step.seconds[key]
         self._used.add((kind, key))
         return found
 
-    def _judge(self, function: tf.types.experimental.ConcreteFunction, step: Step, look: Look, draws: Hashable) -> None:
+    def _judged(
+        self,
+        function: tf.types.experimental.ConcreteFunction,
+        step: Step,
+        look: Fingerprint,
+        draws: tuple[Any, Any],
+        unmade: Unmade,
+        builds: dict[str, Any],
+    ) -> tuple[dict[int, Hashable], Fingerprint]:
         """Refuses a function that uses, or whose tracing has done, what isn't the same for other models.
+
+        Returns:
+            What of the model's own it uses, by the number of the capture, and how the model looks by now.
 
         Raises:
             NotShareableError: It is right for this model only.
         """
         assert self._program is not None
-        audit(function, [*self._program.storages, *step.variables])
-        if random_states() != draws:
+        after = self._look()
+        made = Made.noted(look, after, unmade, builds)
+        is_changed = after.key != look.key
+        if is_changed and not (made and step.suits_after(made, after) and places_of(after) == places_of(look)):
+            raise NotShareableError(CHANGES)
+        uses = audit(function, [*self._program.storages, *step.variables], handles_of(after))
+        seed_drawn = python_random_after_a_seed(draws[0]) if made and made.has_seeds else draws[0]
+        if random_states() != (seed_drawn, draws[1]):
             raise NotShareableError("its step draws random numbers of Python or NumPy while it is traced")
-        if self._shared.look_at(self._model, self._samples).key != look.key:
-            raise NotShareableError("its step changes the model while it is traced")
+        if is_changed:
+            step.made, step.key_after = made, after.key
+        return uses, after
 
     def _refuse(self, kind: str, error: Exception) -> None:
         """Leaves the model to functions of its own, and tells what later models of its fingerprint can share."""
-        key = self._looks["train"].key
+        key = self._key
         has_slots = any(look.lifted for look in self._looks.values())
+        if isinstance(error, NotShareableError):
+            reason = str(error)
+        elif isinstance(error, LiftError):
+            reason = "one of its numbers has to be known while its step is traced"
+        else:
+            reason = f"its step can't be traced for several models ({_in_a_line(error)})"
         if isinstance(error, NotShareableError) or not has_slots or key in self._shared._unliftable:
-            self._shared.refuse(key, str(error))
+            self._shared.refuse(key, reason)
         else:
             self._shared.give_up_lifting(key)
         self._alone[kind] = OwnPrograms()
-        self.trained = Trained("compiled", str(error))
+        self.trained = Trained("compiled", reason)
 
     def mark_failed(self) -> None:
         """Leaves later models of the same fingerprint to a plain fit."""
         if "train" in self._looks:
-            self._shared.mark_failed(self._looks["train"].key)
+            self._shared.mark_failed(self._key)
 
 
 class Step:
@@ -381,7 +424,10 @@ class Step:
     def __init__(self, lifted: Sequence[LiftedNumber]) -> None:
         self.slots = [Slot() for _ in lifted]
         self.functions: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
+        self.uses: dict[Hashable, dict[int, Hashable]] = {}
         self.seconds: dict[Hashable, float] = {}
+        self.made: Made | None = None
+        self.key_after: Hashable = None
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -392,21 +438,25 @@ class Step:
         """Whether its functions would be traced in the same way with other numbers."""
         return all(slot.suits(number.value) for slot, number in zip(self.slots, lifted, strict=True))
 
-    def set(self, lifted: Sequence[LiftedNumber]) -> None:
-        """Takes the numbers of a model."""
-        for slot, number in zip(self.slots, lifted, strict=True):
+    def suits_after(self, made: Made, after: Fingerprint) -> bool:
+        """Whether the tracing of a further function has made the same as that of an earlier one, if there was one."""
+        return self.made is None or (self.made == made and self.key_after == after.key)
+
+    def set(self, look: Fingerprint) -> None:
+        """Takes the numbers of a model, and what it has of its own that is lent to no other."""
+        for slot, number in zip(self.slots, look.lifted, strict=True):
             slot.set(number.value)
+        if any(self.uses.values()):
+            tensors = dict(own_tensors(look))
+            for key, uses in self.uses.items():
+                captures_replaced(self.functions[key], {number: tensors[name] for number, name in uses.items()})
 
     @contextmanager
     def lifting(self, lifted: Sequence[LiftedNumber]) -> Iterator[None]:
         """Replaces the lifted numbers of a model by their slots while it is traced."""
-        for number, slot in zip(lifted, self.slots, strict=True):
-            vars(number.owner)[number.attribute] = Lifted(slot, number.value)
-        try:
+        placeholders = [Lifted(slot, number.value) for number, slot in zip(lifted, self.slots, strict=True)]
+        with replaced(lifted, placeholders):
             yield
-        finally:
-            for number in lifted:
-                vars(number.owner)[number.attribute] = number.value
 
 
 class Program:
@@ -417,7 +467,7 @@ class Program:
         self.bytes = sum(storage.shape.num_elements() * storage.dtype.size for storage in self.storages)
         self._steps: OrderedDict[Hashable, Step] = OrderedDict()
 
-    def step(self, kind: str, look: Look) -> Step:
+    def step(self, kind: str, look: Fingerprint) -> Step:
         """The functions of a kind of step of a model that looks like this.
 
         Raises:
@@ -435,6 +485,37 @@ class Program:
         """Takes the values of a model's variables."""
         for storage, variable in zip(self.storages, variables, strict=True):
             storage.assign(storage_of(variable))
+
+
+def own_tensors(look: Fingerprint) -> Iterator[tuple[Hashable, Any]]:
+    """What a model has of its own that a program may capture: the handles of variables and tables, and tensors.
+
+    Each has a name, which is that of another model's where the models look the same.
+    """
+    for place, variable in enumerate(look.variables):
+        yield ("variable", place), storage_of(variable).handle
+    for place, thing in enumerate(look.resources):
+        if isinstance(thing, tf.Variable):
+            yield ("resource", place), thing.handle
+        else:
+            yield ("resource", place), getattr(thing, "resource_handle", thing)
+
+
+def places_of(look: Fingerprint) -> list[tuple[int, str, Any]]:
+    """Where a model holds the numbers that its fingerprint leaves out."""
+    return [(id(number.owner), number.attribute, number.index) for number in look.lifted]
+
+
+def handles_of(look: Fingerprint) -> dict[int, Hashable]:
+    """The names of what a model has of its own, by the identities of the tensors."""
+    return {id(tensor): name for name, tensor in own_tensors(look)}
+
+
+def _in_a_line(error: Exception) -> str:
+    """An exception's type and the first line of its message."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    text = f"{type(error).__name__}: {first}"
+    return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
 
 
 def held_by(callbacks: Iterable[keras.callbacks.Callback]) -> Iterator[Any]:
@@ -457,7 +538,7 @@ def held_by(callbacks: Iterable[keras.callbacks.Callback]) -> Iterator[Any]:
         pending += [(value, depth + 1) for value in inside]
 
 
-def random_states() -> Hashable:
+def random_states() -> tuple[Any, Any]:
     """The states of Python's and NumPy's global random generators."""
     algorithm, words, *rest = np.random.get_state(legacy=True)
     return random.getstate(), (algorithm, np.asarray(words).tobytes(), *rest)

