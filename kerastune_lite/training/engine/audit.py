@@ -11,9 +11,12 @@ from kerastune_lite.training.keras_internals import is_stateful_op
 
 HARMLESS = re.compile(
     r"ReadVariableOp|Assign.*VariableOp|Resource(Apply|Gather|Scatter|SparseApply).*|(Stateless)?(While|If)|"
-    r"(Stateful)?PartitionedCall|VarIsInitializedOp|VarHandleOp|VariableShape|Assert|NoOp|Placeholder|_Arg|CudnnRNN.*"
+    r"(Stateful)?PartitionedCall|VarIsInitializedOp|VarHandleOp|VariableShape|Assert|NoOp|Placeholder|_Arg|CudnnRNN.*|"
+    r"IteratorGetNextAsOptional|Optional(HasValue|GetValue|None)"
 )
-"""Stateful operations that are allowed: their state is a variable, and each variable is checked by itself."""
+"""Stateful operations that are allowed: their state is a variable, and each variable is checked by itself.
+
+An iterator that a step has of its own would be captured; the engine's is an argument."""
 
 
 class NotShareableError(Exception):

@@ -29,6 +29,7 @@ from kerastune_lite.training.engine.fingerprint import LiftedNumber, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, Slot
 from kerastune_lite.training.engine.runner import ProgramError, Rehearsal
 from kerastune_lite.training.engine.samples import Samples
+from kerastune_lite.training.engine.streams import Stream
 from kerastune_lite.training.keras_internals import (
     TRACING_DRAWS,
     complete_state,
@@ -115,7 +116,7 @@ class SharedPrograms:
 
     @contextmanager
     def lent_to(
-        self, model: keras.Model, samples: Samples, callbacks: Sequence[keras.callbacks.Callback] = ()
+        self, model: keras.Model, samples: Samples | Stream, callbacks: Sequence[keras.callbacks.Callback] = ()
     ) -> Iterator[LentPrograms]:
         """Lends a model programs to train with, from its first batch on until the end of the `with`."""
         with ExitStack() as returned:
@@ -147,7 +148,7 @@ class SharedPrograms:
     def _is_full(self) -> bool:
         return len(self._kept) > self._most_kept or sum(p.bytes for p in self._kept.values()) > self._most_bytes
 
-    def look_at(self, model: keras.Model, samples: Samples) -> Look:
+    def look_at(self, model: keras.Model, samples: Samples | Stream) -> Look:
         """A model's fingerprint, its variables, and the numbers that the fingerprint leaves out.
 
         Raises:
@@ -204,7 +205,7 @@ class LentPrograms:
         self,
         shared: SharedPrograms,
         model: keras.Model,
-        samples: Samples,
+        samples: Samples | Stream,
         callbacks: Sequence[keras.callbacks.Callback],
         returned: ExitStack,
     ) -> None:
@@ -463,7 +464,7 @@ def _copy_of(storage: tf.Variable) -> tf.Variable:
     return tf.Variable(storage, trainable=storage.trainable, dtype=storage.dtype, name=name)
 
 
-def _symbols(samples: Samples) -> Any:
+def _symbols(samples: Samples | Stream) -> Any:
     return keras.tree.map_structure(
         lambda t: None if t is None else keras.KerasTensor((None, *t.shape[1:]), t.dtype.name), samples.tensors
     )
