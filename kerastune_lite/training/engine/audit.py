@@ -12,7 +12,7 @@ from kerastune_lite.training.keras_internals import is_stateful_op
 HARMLESS = re.compile(
     r"ReadVariableOp|Assign.*VariableOp|Resource(Apply|Gather|Scatter|SparseApply).*|(Stateless)?(While|If)|"
     r"(Stateful)?PartitionedCall|VarIsInitializedOp|VarHandleOp|VariableShape|Assert|NoOp|Placeholder|_Arg|CudnnRNN.*|"
-    r"IteratorGetNextAsOptional|Optional(HasValue|GetValue|None)"
+    r"IteratorGetNext(AsOptional)?|Optional(HasValue|GetValue|None)"
 )
 """Stateful operations that are allowed: their state is a variable, and each variable is checked by itself.
 

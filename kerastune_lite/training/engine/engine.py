@@ -241,9 +241,7 @@ def _split(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _validated_as_stream(
-    arguments: Mapping[str, Any], callbacks: Sequence[keras.callbacks.Callback]
-) -> dict[str, Any]:
+def _validated_as_stream(arguments: Mapping[str, Any], callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, Any]:
     """What changes in the arguments of a fit, so that it validates on the batches of Keras's own iterator by programs.
 
     Args:

@@ -24,10 +24,12 @@ class StreamProgram:
         loop: A function of (iterator, steps) that runs at most so many steps, and returns how many it ran and the last
             one's logs. It asks the iterator for no more batches than there are steps.
         step: A function of a batch that returns the step's logs.
+        end: A function of an iterator that has ended: a step without a batch, which fails as Keras's last one does.
     """
 
     loop: ConcreteFunction
     step: ConcreteFunction
+    end: ConcreteFunction
 
     @property
     def graph(self) -> Any:
@@ -78,13 +80,17 @@ def traced_stream(model: keras.Model, step: Callable[[Any], Any], element_spec: 
         )
         return done, logs
 
-    program = tf.function(loop).get_concrete_function(tf.data.IteratorSpec(element_spec), INDEX)
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def end(iterator: Any) -> Any:
+        return traced_step(iterator.get_next())
+
+    of_iterators = tf.data.IteratorSpec(element_spec)
+    program = tf.function(loop).get_concrete_function(of_iterators, INDEX)
+    at_end = tf.function(end).get_concrete_function(of_iterators)
     steps.clear()
-    return StreamProgram(program, traced_step)
+    return StreamProgram(program, traced_step, at_end)
 
 
 def without_optionals(batch: Any) -> Any:
     """A batch with None where a generator gave None, which its dataset holds as an empty Optional."""
-    return keras.tree.map_structure(
-        lambda part: None if isinstance(part, tf.experimental.Optional) else part, batch
-    )
+    return keras.tree.map_structure(lambda part: None if isinstance(part, tf.experimental.Optional) else part, batch)

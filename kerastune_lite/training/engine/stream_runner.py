@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -46,12 +47,23 @@ class StreamRunner(EpochRunner):
             if time.perf_counter() - started < 0.5 * CHUNK_SECONDS:
                 self._chunk *= 2
         if logs is None:
+            self._end(iterator)
             raise StopIteration
         return logs
 
+    def _end(self, token: StreamToken) -> None:
+        """Runs the step that Keras runs when it finds that the data has ended.
+
+        It fails for want of a batch. But what needs none, such as the count of the optimizer's steps and the state of
+        random numbers, has happened by then, and the next epoch goes on from it.
+        """
+        program = self._programs.traced(self.kind, stream_key(token), StreamRehearsal(self, token, 0).traced)
+        with suppress(tf.errors.OutOfRangeError):
+            program.end(token.iterator)
+
     def _steps(self, token: StreamToken, most: int) -> tuple[int, Logs]:
         """Runs at most so many steps; returns how many were run, and the logs of the last one."""
-        key: Hashable = ("stream", repr(token.element_spec))
+        key = stream_key(token)
         rehearsal = StreamRehearsal(self, token, most)
         try:
             self._programs.begin(self.kind)
@@ -74,6 +86,11 @@ class StreamRunner(EpochRunner):
                 raise
             self._programs.mark_failed()
             raise ProgramError(f"{type(error).__name__}: {error}") from error
+
+
+def stream_key(token: StreamToken) -> Hashable:
+    """What a program is traced for: as in Keras, the shapes and dtypes that the iterator tells."""
+    return ("stream", repr(token.element_spec))
 
 
 def _as_number(leaf: Any) -> Any:
