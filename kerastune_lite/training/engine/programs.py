@@ -27,7 +27,7 @@ from kerastune_lite.training.engine import check
 from kerastune_lite.training.engine.audit import NotShareableError, audit
 from kerastune_lite.training.engine.fingerprint import LiftedNumber, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, Slot
-from kerastune_lite.training.engine.runner import ProgramError, Rehearsal
+from kerastune_lite.training.engine.runner import ProgramError, Rehearsing
 from kerastune_lite.training.engine.samples import Samples
 from kerastune_lite.training.engine.streams import Stream
 from kerastune_lite.training.keras_internals import (
@@ -263,7 +263,7 @@ class LentPrograms:
         """The models of the callbacks, which may use the layers of the one that is trained."""
         return [thing for thing in held_by(self._callbacks) if isinstance(thing, keras.Model)]
 
-    def check(self, kind: str, key: Hashable, rehearsal: Rehearsal) -> None:
+    def check(self, kind: str, key: Hashable, rehearsal: Rehearsing) -> None:
         """Compares a shared function with the model itself before it is used, where the model holds code of the user's.
 
         Where they differ, the model trains with functions of its own, and no other model shares its program.

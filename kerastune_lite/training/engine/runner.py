@@ -23,6 +23,19 @@ Logs = Mapping[str, Any]
 Watchers = Callable[[], Sequence[keras.callbacks.Callback]]
 
 
+class Rehearsing(Protocol):
+    """The first batches that a step is about to run, for a check of its program before it counts."""
+
+    def by(self, program: Any) -> list[Numbers]:
+        """The logs of a program after each of the batches."""
+
+    def by_itself(self) -> list[Numbers]:
+        """The logs of the model's own step after each of the batches, run eagerly."""
+
+    def traced(self) -> Any:
+        """A program that is traced for this model alone."""
+
+
 class Programs(Protocol):
     """The traced programs that a model trains with."""
 
@@ -33,7 +46,7 @@ class Programs(Protocol):
     def begin(self, kind: str) -> None:
         """Looks at the model before its first step of a kind."""
 
-    def check(self, kind: str, key: Hashable, rehearsal: Rehearsal) -> None:
+    def check(self, kind: str, key: Hashable, rehearsal: Rehearsing) -> None:
         """Checks the shared program of a kind of step and a key before it is used for the first time."""
 
     def mark_failed(self) -> None:

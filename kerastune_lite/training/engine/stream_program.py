@@ -11,8 +11,6 @@ import tensorflow as tf
 
 from kerastune_lite.training.engine.epoch_program import INDEX, UntraceableStepError
 
-ConcreteFunction = tf.types.experimental.ConcreteFunction
-
 
 @dataclass(frozen=True)
 class StreamProgram:
@@ -27,9 +25,9 @@ class StreamProgram:
         end: A function of an iterator that has ended: a step without a batch, which fails as Keras's last one does.
     """
 
-    loop: ConcreteFunction
-    step: ConcreteFunction
-    end: ConcreteFunction
+    loop: tf.types.experimental.ConcreteFunction
+    step: tf.types.experimental.ConcreteFunction
+    end: tf.types.experimental.ConcreteFunction
 
     @property
     def graph(self) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from engine_models import data, differences, model_of, plain, trained
