@@ -11,6 +11,7 @@ from engine_models import data, differences, model_of, plain, trained
 
 from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.engine.streams import UNKNOWN, Stream, StreamToken
 
 pytestmark = [  # Keras's own, which a plain fit gives too; those of data that runs out are counted
     pytest.mark.filterwarnings("ignore:`shuffle=True` was passed"),
@@ -205,3 +206,50 @@ def test_ragged_data_is_not_shared_and_the_reason_is_plain():
     batches = tf.data.Dataset.from_tensor_slices((values, tf.ones((4, 1)))).batch(2)
 
     assert compared(lambda: {"x": batches, "epochs": 2}, ragged) == ["compiled: its data is ragged"] * 2
+
+
+def test_batches_that_were_looked_at_stay_the_next_ones():
+    stream = Stream(lambda: None)
+    token = StreamToken(stream, iter(tf.data.Dataset.range(3)))
+
+    assert [int(batch) for batch in token.peeked(2)] == [0, 1]
+    assert [int(batch) for batch in token] == [0, 1, 2]
+    assert token.has_ended
+    assert (token.position, stream.taken) == (3, 3)
+
+
+class Adapter:
+    def __init__(self, num_batches):
+        self.num_batches = num_batches
+
+
+@pytest.mark.parametrize(
+    ("num_batches", "steps", "position", "at_once"),
+    [
+        (7, None, 0, 7),
+        (None, None, 0, UNKNOWN),
+        (7, 3, 0, 3),
+        (7, 3, 6, 1),  # Keras finds that one batch is left, and warns
+        (None, 5, 0, 4),  # Keras has to ask once more to find that the data has ended
+        (None, 1, 0, 1),
+    ],
+)
+def test_keras_asks_for_as_many_steps_as_it_can_count(num_batches, steps, position, at_once):
+    stream = Stream(lambda: Adapter(num_batches), steps)
+    stream.token = StreamToken(stream, None)
+    stream.token.position = position
+
+    assert stream.steps_at_once == at_once
+
+
+def test_keras_limit_of_steps_holds_for_streams(monkeypatch):
+    monkeypatch.setattr(keras.config, "max_steps_per_epoch", lambda: 2)
+
+    assert Stream.of(x=X, steps=5).left(9) == 2
+
+
+def test_the_model_has_its_own_functions_and_number_of_steps_after_a_training():
+    model = model_of("mlp")
+    Engine().fit(model, {"x": dataset(), "validation_data": dataset(), "verbose": 0}, seed=1)
+
+    assert (model.steps_per_execution, model.train_function, model.test_function) == (1, None, None)
