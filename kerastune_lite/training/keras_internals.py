@@ -77,6 +77,7 @@ try:
     from keras.src.backend import compute_output_spec as _compute_output_spec
     from keras.src.backend.tensorflow.trainer import TensorFlowTrainer as _TensorFlowTrainer
     from keras.src.random import seed_generator as _seed_generator
+    from keras.src.trainers import data_adapters as _data_adapters
     from keras.src.trainers.data_adapters import array_slicing as _array_slicing
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as _ArrayDataAdapter
     from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
@@ -120,6 +121,23 @@ def converted_arrays(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> t
     except ValueError as error:
         raise TypeError(f"x is a {type(x).__name__}, or other data that Keras doesn't take as arrays") from error
     return keras.tree.lists_to_tuples(arrays), adapter._num_samples
+
+
+def data_adapter_of(**arguments: Any) -> Any:
+    """The adapter that Keras makes of the data of a `fit`, from x, y, sample_weight, batch_size and so on, by name."""
+    return _data_adapters.get_data_adapter(**arguments)
+
+
+def split_by_keras(arrays: Any, validation_split: float) -> tuple[Any, Any]:
+    """The training and the validation part of (x, y, sample_weight), as `fit` splits them."""
+    training, validation = _array_slicing.train_validation_split(arrays, validation_split=validation_split)
+    return training, validation
+
+
+def unpacked(data: Any) -> tuple[Any, Any, Any]:
+    """x, y and sample_weight of the data that `fit` was given as `validation_data`."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return x, y, sample_weight
 
 
 def made_by_keras(model: keras.Model, kind: str) -> Callable[[Iterator[Any]], Any]:

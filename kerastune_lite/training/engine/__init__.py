@@ -11,6 +11,8 @@
                  ├── audit         checks that a traced step uses nothing but what is lent or known to be the model's
                  └── check         compares a shared program with the model itself before it is used
            ──► runner          what fit calls as `train_function`: it runs the program of an epoch (epoch_program)
+           ──► streams         data that Keras iterates over, and how many of its batches one call takes
+                 └── stream_runner  runs a program over Keras's own iterator (stream_program)
            ──► self_check      compares a training by programs with a plain fit, once per installed version
 
 Keras stays in charge of callbacks, History, validation, epochs and schedules, so the numbers are those of a plain

@@ -31,11 +31,8 @@ WITHIN_EPOCHS = ("ModelCheckpoint", "BackupAndRestore")
 """Keras's callbacks that need a call after every batch only if their `save_freq` is a number of batches."""
 
 
-def keras_order_reason(model: keras.Model, arguments: Mapping[str, Any]) -> str | None:
-    """Why a fit has to keep Keras's own order of the samples; None where the engine can choose the order.
-
-    It doesn't depend on the engine's name ("auto" or "fit"), since a trial's score must not depend on that.
-    """
+def plain_fit_reason(model: keras.Model) -> str | None:
+    """Why a model's fit can't be touched, neither its functions nor the order of its samples; None where it can."""
     missing = engine_missing()
     if missing is not None:
         return missing
@@ -43,14 +40,17 @@ def keras_order_reason(model: keras.Model, arguments: Mapping[str, Any]) -> str 
         return "the model has its own fit"
     if type(model.distribute_strategy).__name__ != "_DefaultDistributionStrategy" or keras.distribution.distribution():
         return "the model is distributed"
-    for name in ("steps_per_epoch", "validation_steps", "validation_split"):
-        if arguments.get(name):
-            return f"{name} is given"
-    if arguments.get("shuffle", True) not in (True, False):
-        return f"shuffle={arguments['shuffle']!r}"
-    if keras.config.max_steps_per_epoch():
-        return "Keras limits the steps of an epoch"
     return None
+
+
+def keeps_keras_order(arguments: Mapping[str, Any]) -> bool:
+    """Whether a fit has to keep Keras's own order of the samples, since its arguments mean a part of the batches.
+
+    It doesn't depend on the engine's name ("auto" or "fit"), since a trial's score must not depend on that.
+    """
+    if any(arguments.get(name) for name in ("steps_per_epoch", "validation_steps", "validation_split")):
+        return True
+    return arguments.get("shuffle", True) not in (True, False) or bool(keras.config.max_steps_per_epoch())
 
 
 def unsupported_reason(model: keras.Model) -> str | None:

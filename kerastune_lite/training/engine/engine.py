@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,13 @@ from kerastune_lite.running.task import EngineName
 from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training.engine.conditions import (
     between_chunks,
-    keras_order_reason,
+    keeps_keras_order,
+    plain_fit_reason,
     unsupported_reason,
     watches_batches,
 )
 from kerastune_lite.training.engine.programs import SharedPrograms
-from kerastune_lite.training.engine.runner import EpochRunner, ProgramError
+from kerastune_lite.training.engine.runner import ProgramError
 from kerastune_lite.training.engine.samples import (
     Epochs,
     FollowEpochs,
@@ -32,12 +33,16 @@ from kerastune_lite.training.engine.samples import (
     reshuffled,
 )
 from kerastune_lite.training.engine.self_check import kept_verdict
-from kerastune_lite.training.keras_internals import engine_missing
+from kerastune_lite.training.engine.stream_runner import StreamRunner
+from kerastune_lite.training.engine.streams import ResetSteps, Steps, StepsForValidation, Stream
+from kerastune_lite.training.keras_internals import engine_missing, split_by_keras, unpacked
 
 SHARE_OF_MEMORY = 0.25
 """The largest share of the free memory that data may take on the device; larger data isn't copied there."""
 ASSUMED_FREE_MEMORY = 2 << 30
 """Bytes taken to be free where the operating system doesn't report it."""
+SAMPLES = ("x", "y", "sample_weight")
+"""The arguments of `fit` that hold its data."""
 DATA_SETS = 4
 """How many sets of arrays are kept on the device: the training and validation data, and what build_fn may add."""
 
@@ -93,15 +98,17 @@ class Engine:
         Raises:
             ProgramError: A program failed. Only a plain `fit` can show whether the model itself is at fault.
         """
-        keras_orders = keras_order_reason(model, arguments)
-        if keras_orders is not None:
-            return Fitted(model.fit(**arguments), self._as_fit(keras_orders))
+        untouchable = plain_fit_reason(model)
+        if untouchable is not None:
+            return Fitted(model.fit(**arguments), self._as_fit(untouchable))
+        if keeps_keras_order(arguments):
+            return self._in_keras_order(model, arguments)
         given = tuple(arguments.get(name) for name in ("x", "y", "sample_weight", "class_weight"))
         reason = "" if self.name == "fit" else self.distrust or unsupported_reason(model) or self._size_reason(*given)
         try:
             samples = self._samples_of(*given, on_host=reason is not None)
-        except TypeError as error:
-            return Fitted(model.fit(**arguments), self._as_fit(str(error)))
+        except TypeError:
+            return self._in_keras_order(model, arguments)
         if order is None:
             is_shuffled = arguments.get("shuffle", True)
             order = reshuffled(samples.count, seed) if is_shuffled else in_order(samples.count)
@@ -111,19 +118,56 @@ class Engine:
         epochs = Epochs(samples, size, order, as_batches=True)
         return Fitted(model.fit(**_arguments_with(epochs, arguments)), self._as_fit(reason))
 
+    def _in_keras_order(self, model: keras.Model, arguments: Mapping[str, Any]) -> Fitted:
+        """Trains on the batches that Keras's own iterator gives, in its order."""
+        reason = "" if self.name == "fit" else self.distrust or unsupported_reason(model)
+        if reason is not None:
+            return Fitted(model.fit(**arguments), self._as_fit(reason))
+        arguments = _split(arguments)
+        callbacks = keras.tree.flatten(arguments.get("callbacks") or ())
+        stream = Stream.of(
+            steps=arguments.get("steps_per_epoch"),
+            shuffle=arguments.get("shuffle", True),
+            **{name: arguments.get(name) for name in (*SAMPLES, "batch_size", "class_weight")},
+        )
+        steps = Steps(stream, *_calls(callbacks, arguments))
+        before = model.steps_per_execution, model.train_function, model.test_function
+
+        def give_back_number() -> None:
+            model.steps_per_execution = before[0]
+
+        stream.when_taken = give_back_number
+        inside = (*SAMPLES, "batch_size", "class_weight", "shuffle")
+        changed = {name: value for name, value in arguments.items() if name not in inside}
+        changed |= {"x": stream, "shuffle": False, "callbacks": callbacks}
+        changed |= _validated_as_stream(arguments, callbacks)
+        model.steps_per_execution = steps
+        try:
+            return self._run(model, stream, changed, callbacks)
+        finally:
+            model.steps_per_execution, model.train_function, model.test_function = before
+
+    def _run(
+        self, model: keras.Model, samples: Samples | Stream, arguments: Mapping[str, Any], callbacks: Sequence[Any]
+    ) -> Fitted:
+        with self._programs.lent_to(model, samples, callbacks) as programs:
+            model.train_function = StreamRunner(model, "train", programs, lambda: between_chunks(callbacks))
+            model.test_function = StreamRunner(model, "test", programs)
+            history = model.fit(**arguments)
+        return Fitted(history, programs.trained, programs.seconds_saved, programs.notes)
+
     def _by_programs(self, model: keras.Model, epochs: Epochs, arguments: Mapping[str, Any]) -> Fitted:
         arguments = _arguments_with(epochs, arguments)
         callbacks = arguments["callbacks"]
         validation = self._validation(arguments)
         if validation is not None:
             arguments["validation_data"] = validation
+        else:
+            arguments |= _validated_as_stream(arguments, callbacks)
         steps = StepsAtOnce(model, epochs.num_batches, callbacks, arguments.get("verbose"))
         epochs.when_taken = steps.settle
-        with self._programs.lent_to(model, epochs.samples, callbacks) as programs, steps:
-            model.train_function = EpochRunner(model, "train", programs, lambda: between_chunks(callbacks))
-            model.test_function = EpochRunner(model, "test", programs)
-            history = model.fit(**arguments)
-        return Fitted(history, programs.trained, programs.seconds_saved, programs.notes)
+        with steps:
+            return self._run(model, epochs.samples, arguments, callbacks)
 
     def _validation(self, arguments: Mapping[str, Any]) -> Epochs | None:
         """The validation data on the device; None if there is none, if it isn't arrays, or if it is too large."""
@@ -184,6 +228,46 @@ def _arguments_with(epochs: Epochs, arguments: Mapping[str, Any]) -> dict[str, A
     given = arguments.get("callbacks") or ()
     changed["callbacks"] = [FollowEpochs(epochs), *keras.tree.flatten(given)]
     return changed
+
+
+def _split(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a fit, with the validation split made as Keras makes it."""
+    split = arguments.get("validation_split")
+    changed = {name: value for name, value in arguments.items() if name != "validation_split"}
+    if split and arguments.get("validation_data") is None:
+        parts = split_by_keras(tuple(arguments.get(name) for name in SAMPLES), split)
+        changed |= dict(zip(SAMPLES, parts[0], strict=True))
+        changed["validation_data"] = parts[1]
+    return changed
+
+
+def _validated_as_stream(arguments: Mapping[str, Any], callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, Any]:
+    """What changes in the arguments of a fit, so that it validates on the batches of Keras's own iterator by programs.
+
+    Args:
+        arguments: The arguments.
+        callbacks: The callbacks of the training.
+    """
+    given = arguments.get("validation_data")
+    if given is None:
+        return {}
+    stream = Stream.of(
+        steps=arguments.get("validation_steps"),
+        shuffle=False,
+        class_weight=None,
+        batch_size=arguments.get("validation_batch_size") or arguments.get("batch_size"),
+        **dict(zip(SAMPLES, unpacked(given), strict=True)),
+    )
+    last = StepsForValidation(Steps(stream, *_calls(callbacks, arguments)))
+    return {"validation_data": stream, "callbacks": [ResetSteps(last), *callbacks, last]}
+
+
+def _calls(
+    callbacks: Sequence[keras.callbacks.Callback], arguments: Mapping[str, Any]
+) -> tuple[Callable[[], bool], bool]:
+    """Whether each batch has to be a call of its own, asked anew in each epoch, and whether lines are printed."""
+    verbose = arguments.get("verbose", "auto")
+    return lambda: verbose in (1, "auto") or any(map(watches_batches, callbacks)), bool(verbose)
 
 
 class StepsAtOnce:

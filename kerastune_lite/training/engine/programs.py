@@ -23,12 +23,13 @@ import tensorflow as tf
 
 from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training.engine import check
-from kerastune_lite.training.engine.audit import NotShareableError, audit, captures_replaced
+from kerastune_lite.training.engine.audit import Capture, NotShareableError, Traced, audit, captures_replaced
 from kerastune_lite.training.engine.fingerprint import Fingerprint, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, LiftedNumber, LiftError, Slot, replaced
 from kerastune_lite.training.engine.made_while_traced import Made, Unmade
-from kerastune_lite.training.engine.runner import ProgramError, Rehearsal
+from kerastune_lite.training.engine.runner import ProgramError, Rehearsing
 from kerastune_lite.training.engine.samples import Samples
+from kerastune_lite.training.engine.streams import Stream
 from kerastune_lite.training.keras_internals import (
     TRACING_DRAWS,
     builds_noted,
@@ -47,7 +48,7 @@ TensorFlow never frees some megabytes of a program (as after a plain `fit`), so 
 LIFTABLE = frozenset(["float32", "int32", "int64", "uint32", "bool"])
 """The dtypes that a model's variables may have if its numbers are to be lifted."""
 
-Trace = Callable[[], tf.types.experimental.ConcreteFunction]
+Trace = Callable[[], Traced]
 MOST_LOOKS = 8
 """How many different looks of a step a program keeps functions for: a callback may change a step in every trial."""
 
@@ -71,9 +72,9 @@ class OwnPrograms:
     """Functions that one model uses alone."""
 
     def __init__(self) -> None:
-        self._functions: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
+        self._functions: dict[Hashable, Traced] = {}
 
-    def traced(self, key: Hashable, trace: Trace) -> tf.types.experimental.ConcreteFunction:
+    def traced(self, key: Hashable, trace: Trace) -> Traced:
         """The function of a key, traced if it isn't there yet."""
         if key not in self._functions:
             self._functions[key] = trace()
@@ -102,7 +103,7 @@ class SharedPrograms:
 
     @contextmanager
     def lent_to(
-        self, model: keras.Model, samples: Samples, callbacks: Sequence[keras.callbacks.Callback] = ()
+        self, model: keras.Model, samples: Samples | Stream, callbacks: Sequence[keras.callbacks.Callback] = ()
     ) -> Iterator[LentPrograms]:
         """Lends a model programs to train with, from its first batch on until the end of the `with`."""
         with ExitStack() as returned:
@@ -134,7 +135,7 @@ class SharedPrograms:
     def _is_full(self) -> bool:
         return len(self._kept) > self._most_kept or sum(p.bytes for p in self._kept.values()) > self._most_bytes
 
-    def look_at(self, model: keras.Model, samples: Samples) -> Fingerprint:
+    def look_at(self, model: keras.Model, samples: Samples | Stream) -> Fingerprint:
         """A model's fingerprint, its variables, and the numbers that the fingerprint leaves out.
 
         Raises:
@@ -192,7 +193,7 @@ class LentPrograms:
         self,
         shared: SharedPrograms,
         model: keras.Model,
-        samples: Samples,
+        samples: Samples | Stream,
         callbacks: Sequence[keras.callbacks.Callback],
         returned: ExitStack,
     ) -> None:
@@ -280,7 +281,7 @@ class LentPrograms:
         """The models of the callbacks, which may use the layers of the one that is trained."""
         return [thing for thing in held_by(self._callbacks) if isinstance(thing, keras.Model)]
 
-    def check(self, kind: str, key: Hashable, rehearsal: Rehearsal) -> None:
+    def check(self, kind: str, key: Hashable, rehearsal: Rehearsing) -> None:
         """Compares a shared function with the model itself before it is used, where the model holds code of the user's.
 
         Where they differ, the model trains with functions of its own, and no other model shares its program.
@@ -312,7 +313,7 @@ class LentPrograms:
         else:
             self._shared.false_alarm(self._key, problem)
 
-    def _distrust(self, kind: str, key: Hashable, own: tf.types.experimental.ConcreteFunction, difference: str) -> None:
+    def _distrust(self, kind: str, key: Hashable, own: Traced, difference: str) -> None:
         """Lets the model train with its own function in place of a shared one, and says so."""
         self._shared.refuse(self._key, DISTRUST)
         for name in ("train", "test"):
@@ -329,7 +330,7 @@ class LentPrograms:
             stacklevel=2,
         )
 
-    def traced(self, kind: str, key: Hashable, trace: Trace) -> tf.types.experimental.ConcreteFunction:
+    def traced(self, kind: str, key: Hashable, trace: Trace) -> Traced:
         """The function of a kind of step and a key, traced if it isn't there yet."""
         if kind in self._alone:
             return self._alone[kind].traced(key, trace)
@@ -366,13 +367,13 @@ class LentPrograms:
 
     def _judged(
         self,
-        function: tf.types.experimental.ConcreteFunction,
+        function: Traced,
         step: Step,
         look: Fingerprint,
         draws: tuple[Any, Any],
         unmade: Unmade,
         builds: dict[str, Any],
-    ) -> tuple[dict[int, Hashable], Fingerprint]:
+    ) -> tuple[dict[Capture, Hashable], Fingerprint]:
         """Refuses a function that uses, or whose tracing has done, what isn't the same for other models.
 
         Returns:
@@ -423,8 +424,8 @@ class Step:
 
     def __init__(self, lifted: Sequence[LiftedNumber]) -> None:
         self.slots = [Slot() for _ in lifted]
-        self.functions: dict[Hashable, tf.types.experimental.ConcreteFunction] = {}
-        self.uses: dict[Hashable, dict[int, Hashable]] = {}
+        self.functions: dict[Hashable, Traced] = {}
+        self.uses: dict[Hashable, dict[Capture, Hashable]] = {}
         self.seconds: dict[Hashable, float] = {}
         self.made: Made | None = None
         self.key_after: Hashable = None
@@ -549,7 +550,7 @@ def _copy_of(storage: tf.Variable) -> tf.Variable:
     return tf.Variable(storage, trainable=storage.trainable, dtype=storage.dtype, name=name)
 
 
-def _symbols(samples: Samples) -> Any:
+def _symbols(samples: Samples | Stream) -> Any:
     return keras.tree.map_structure(
         lambda t: None if t is None else keras.KerasTensor((None, *t.shape[1:]), t.dtype.name), samples.tensors
     )

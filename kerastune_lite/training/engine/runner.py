@@ -23,6 +23,19 @@ Logs = Mapping[str, Any]
 Watchers = Callable[[], Sequence[keras.callbacks.Callback]]
 
 
+class Rehearsing(Protocol):
+    """The first batches that a step is about to run, for a check of its program before it counts."""
+
+    def by(self, program: Any) -> list[Numbers]:
+        """The logs of a program after each of the batches."""
+
+    def by_itself(self) -> list[Numbers]:
+        """The logs of the model's own step after each of the batches, run eagerly."""
+
+    def traced(self) -> Any:
+        """A program that is traced for this model alone."""
+
+
 class Programs(Protocol):
     """The traced programs that a model trains with."""
 
@@ -33,7 +46,7 @@ class Programs(Protocol):
     def begin(self, kind: str) -> None:
         """Looks at the model before its first step of a kind."""
 
-    def check(self, kind: str, key: Hashable, rehearsal: Rehearsal) -> None:
+    def check(self, kind: str, key: Hashable, rehearsal: Rehearsing) -> None:
         """Checks the shared program of a kind of step and a key before it is used for the first time."""
 
     def mark_failed(self) -> None:
@@ -68,8 +81,8 @@ class EpochRunner:
     """
 
     def __init__(self, model: keras.Model, kind: Kind, programs: Programs, watchers: Watchers = tuple) -> None:
-        self._model = model
-        self._kind: Kind = kind
+        self.model = model
+        self.kind: Kind = kind
         self._programs = programs
         self._watchers = watchers
         self._by_keras: dict[bool, Callable[[Iterator[Any]], Logs]] = {}
@@ -80,7 +93,7 @@ class EpochRunner:
         """Runs the next `model.steps_per_execution` steps, and returns the logs of the last one."""
         if not isinstance(iterator, EpochToken):
             return self._function_of_keras()(iterator)
-        end = min(iterator.position + self._model.steps_per_execution, iterator.epochs.num_batches)
+        end = min(iterator.position + self.model.steps_per_execution, iterator.epochs.num_batches)
         if iterator.position >= end:
             raise StopIteration
         watchers = self._watchers()
@@ -95,32 +108,36 @@ class EpochRunner:
                 self._chunk *= 2
             for watcher in watchers:
                 watcher.on_train_batch_end(iterator.position - 1, logs)
-            if iterator.position >= end or self._model.stop_training:
+            if iterator.position >= end or self.model.stop_training:
                 return logs
 
     def _function_of_keras(self) -> Callable[[Iterator[Any]], Logs]:
         """The function that Keras makes. One that was made before the model was lent storage reads other variables."""
         is_lent = self._programs.is_lent
         if is_lent not in self._by_keras:
-            self._by_keras[is_lent] = made_by_keras(self._model, self._kind)
+            self._by_keras[is_lent] = made_by_keras(self.model, self.kind)
         return self._by_keras[is_lent]
 
     def _run(self, token: EpochToken, end: int) -> Logs:
         try:
-            self._programs.begin(self._kind)
-            self._programs.check(self._kind, self._key(token), Rehearsal(self, token))
+            self._programs.begin(self.kind)
+            self._programs.check(self.kind, self._key(token), Rehearsal(self, token))
             return self._run_program(token, end)
         except ProgramError:
             raise
         except Exception as error:
-            self._programs.mark_failed()
-            failure = ProgramError(f"{type(error).__name__}: {error}")
-            failure.has_run = self._has_program
-            raise failure from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> ProgramError:
+        """What is raised for an error of a program, which no later model uses."""
+        self._programs.mark_failed()
+        failure = ProgramError(f"{type(error).__name__}: {error}")
+        failure.has_run = self._has_program
+        return failure
 
     def _run_program(self, token: EpochToken, end: int) -> Logs:
         self._has_program = False
-        program = self._programs.traced(self._kind, self._key(token), lambda: self._trace(token))
+        program = self._programs.traced(self.kind, self._key(token), lambda: self._trace(token))
         self._has_program = True
         return self._by(program, token, end)
 
@@ -139,8 +156,8 @@ class EpochRunner:
 
     def _trace(self, token: EpochToken) -> tf.types.experimental.ConcreteFunction:
         samples, size = token.epochs.samples, token.epochs.static_batch_size
-        step = getattr(self._model, f"{self._kind}_step")
-        return traced_epoch(self._model, step, samples.batch_specs(size), size, samples.specs)
+        step = getattr(self.model, f"{self.kind}_step")
+        return traced_epoch(self.model, step, samples.batch_specs(size), size, samples.specs)
 
 
 class Rehearsal:
@@ -165,7 +182,7 @@ class Rehearsal:
         """The logs of the model's own step after each of the batches, run eagerly."""
         token = self._copy()
         batches = (next(token) for _ in range(token.position, self._end))
-        return stepped_eagerly(self._runner._model, self._runner._kind, batches)
+        return stepped_eagerly(self._runner.model, self._runner.kind, batches)
 
     def traced(self) -> tf.types.experimental.ConcreteFunction:
         """A program that is traced for this model alone."""
@@ -173,7 +190,7 @@ class Rehearsal:
 
     @property
     def _end(self) -> int:
-        return min(self._token.position + BATCHES[self._runner._kind], self._token.epochs.num_batches)
+        return min(self._token.position + BATCHES[self._runner.kind], self._token.epochs.num_batches)
 
     def _copy(self) -> EpochToken:
         copy = EpochToken(self._token.epochs, self._token.order)

@@ -63,9 +63,6 @@ LEFT_TO_KERAS = {
     "the model was compiled with steps_per_execution": lambda: how(dense(steps_per_execution=2)),
     "the model has its own fit": lambda: how(dense(OwnFit)),
     "the model has its own make_train_function": lambda: how(dense(OwnTrainFunction)),
-    "steps_per_epoch is given": lambda: how(dense(), steps_per_epoch=2),
-    "shuffle='batch'": lambda: how(dense(), shuffle="batch"),
-    "x is a": lambda: how(dense(), x=batches(), y=None, shuffle=False),
 }
 
 

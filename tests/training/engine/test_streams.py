@@ -1,0 +1,255 @@
+"""Data that Keras iterates over trains by shared programs, with the numbers of a plain fit, bit by bit."""
+
+from __future__ import annotations
+
+import warnings
+
+import keras
+import pytest
+import tensorflow as tf
+from engine_models import data, differences, model_of, plain, trained
+
+from kerastune_lite.callbacks import StopOnNaN, TimeLimit
+from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.engine.streams import UNKNOWN, Stream, StreamToken
+
+pytestmark = [  # Keras's own, which a plain fit gives too; those of data that runs out are counted
+    pytest.mark.filterwarnings("ignore:`shuffle=True` was passed"),
+    pytest.mark.filterwarnings("ignore:Your input ran out of data"),
+]
+X, Y = data("mlp", 50)
+
+
+def dataset(count=50, batch=16, drop=False):
+    return tf.data.Dataset.from_tensor_slices((X[:count], Y[:count])).batch(batch, drop_remainder=drop)
+
+
+def uncounted():
+    return dataset().filter(lambda x, y: True)
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return X[16 * index : 16 * (index + 1)], Y[16 * index : 16 * (index + 1)]
+
+
+def generator(most=100):
+    for index in range(most):
+        begin = 16 * (index % 3)
+        yield X[begin : begin + 16], Y[begin : begin + 16]
+
+
+def by_streams(engine, arguments, how=None):
+    def fit(model):
+        fitted = engine.fit(model, {"verbose": 0, **arguments()}, seed=1)
+        if how is not None:
+            how.append(str(fitted.trained))
+        return fitted.history
+
+    return fit
+
+
+def compared(arguments, build=lambda **numbers: model_of("mlp", **numbers), engine=None):
+    """How two models were trained, of which the second was found equal to a plain fit, with its warnings."""
+    engine, how = engine or Engine(), []
+    trained(lambda: build(rate=0.5, l2=0.1), by_streams(engine, arguments, how), seed=6)
+    with warnings.catch_warnings(record=True) as mine:
+        warnings.simplefilter("always")
+        found = trained(build, by_streams(engine, arguments, how))
+    with warnings.catch_warnings(record=True) as theirs:
+        warnings.simplefilter("always")
+        expected = trained(build, lambda model: plain(**arguments())(model))
+
+    assert differences(found, expected) == []
+    ran_out = [sum("ran out of data" in str(warning.message) for warning in seen) for seen in (mine, theirs)]
+    assert ran_out[0] == ran_out[1]
+    return how
+
+
+FORMS = {
+    "a dataset": lambda: {"x": dataset(), "epochs": 3},
+    "a dataset of equal batches": lambda: {"x": dataset(drop=True), "epochs": 2},
+    "a dataset of unknown length": lambda: {"x": uncounted(), "epochs": 3},
+    "a dataset that is shuffled": lambda: {"x": dataset().unbatch().shuffle(50, seed=3).batch(8), "epochs": 3},
+    "a dataset shuffled by the global seed": lambda: {"x": dataset().shuffle(5), "epochs": 3},
+    "an endless dataset": lambda: {"x": dataset().repeat(), "epochs": 3, "steps_per_epoch": 3},
+    "a part of a dataset in each epoch": lambda: {"x": dataset(batch=8), "epochs": 4, "steps_per_epoch": 5},
+    "a dataset that runs out": lambda: {"x": dataset(), "epochs": 2, "steps_per_epoch": 9},
+    "a dataset of unknown length that runs out": lambda: {"x": uncounted(), "epochs": 3, "steps_per_epoch": 3},
+    "a later first epoch": lambda: {"x": dataset(), "epochs": 3, "initial_epoch": 1},
+    "weights of classes": lambda: {"x": dataset(), "epochs": 2, "class_weight": {0: 1.0, 1: 3.0, 2: 0.5}},
+    "weights of samples": lambda: {"x": dataset().map(lambda x, y: (x, y, tf.cast(y, tf.float32))), "epochs": 2},
+    "a PyDataset": lambda: {"x": Batches(), "epochs": 3},
+    "a generator": lambda: {"x": generator(), "epochs": 3, "steps_per_epoch": 3},
+    "a generator that runs out": lambda: {"x": generator(5), "epochs": 2, "steps_per_epoch": 3},
+    "arrays in parts": lambda: {"x": X, "y": Y, "epochs": 3, "batch_size": 16, "steps_per_epoch": 2},
+    "arrays that are split": lambda: {"x": X, "y": Y, "epochs": 3, "validation_split": 0.3},
+    "shuffled batches": lambda: {"x": X, "y": Y, "epochs": 2, "batch_size": 8, "shuffle": "batch"},
+    "arrays to validate on": lambda: {"x": dataset(), "epochs": 2, "validation_data": (X, Y)},
+    "a dataset to validate on": lambda: {"x": dataset(), "epochs": 2, "validation_data": dataset(40)},
+    "some steps to validate on": lambda: {
+        **{"x": dataset(), "epochs": 3, "validation_data": uncounted(), "validation_steps": 2, "validation_freq": 2}
+    },
+    "more steps to validate than there are": lambda: {
+        **{"x": dataset(), "epochs": 3, "validation_data": uncounted(), "validation_steps": 9}
+    },
+    "arrays and a dataset to validate on": lambda: {
+        **{"x": X, "y": Y, "shuffle": False, "epochs": 3, "validation_data": uncounted()}
+    },
+}
+QUICK = ("a dataset", "a dataset of unknown length", "a generator", "some steps to validate on")
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(name, marks=() if name in QUICK else pytest.mark.drill) for name in FORMS]
+)
+def test_each_form_of_data_trains_as_by_a_plain_fit_by_a_shared_program(form):
+    assert compared(FORMS[form]) == ["compiled", "shared"]
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("kind", ["cnn", "lstm", "two inputs", "own step"])
+def test_each_kind_of_model_trains_on_a_dataset_as_by_a_plain_fit(kind):
+    x, y = data(kind, 50)
+
+    def arguments():
+        batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
+        return {"x": batches, "epochs": 2, "validation_data": batches}
+
+    assert compared(arguments, lambda **numbers: model_of(kind, **numbers)) == ["compiled", "shared"]
+
+
+class Counted(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append((batch, float(logs["loss"])))
+
+
+@pytest.mark.parametrize("make", [dataset, uncounted])
+def test_a_callback_that_watches_batches_sees_each_of_a_dataset(make):
+    mine, theirs = Counted(), Counted()
+    trained(lambda: model_of("mlp"), by_streams(Engine(), lambda: {"x": make(), "epochs": 2, "callbacks": [mine]}))
+    trained(lambda: model_of("mlp"), plain(x=make(), epochs=2, callbacks=[theirs]))
+
+    assert mine.seen == theirs.seen
+    assert len(mine.seen) == 8
+
+
+def test_callbacks_that_look_now_and_then_are_called_within_a_long_epoch():
+    limit = TimeLimit(seconds=0.5)
+    forever = dataset().repeat()
+
+    history = (
+        Engine().fit(model_of("mlp"), {"x": forever, "callbacks": [limit, StopOnNaN()], "verbose": 0}, seed=1).history
+    )
+
+    assert limit.stop_reason
+    assert len(history.history["loss"]) == 1
+
+
+def test_no_more_elements_are_taken_than_keras_takes():
+    taken = []
+
+    def elements():
+        for index in range(100):
+            taken.append(index)
+            yield X[:16], Y[:16]
+
+    signature = (tf.TensorSpec((None, 16), tf.float32), tf.TensorSpec((None,), tf.int64))
+
+    def arguments():
+        taken.clear()
+        options = tf.data.Options()  # nothing is taken ahead of time
+        options.autotune.enabled = options.experimental_optimization.inject_prefetch = False
+        data = tf.data.Dataset.from_generator(elements, output_signature=signature).with_options(options)
+        return {"x": data, "epochs": 2, "steps_per_epoch": 4}
+
+    trained(lambda: model_of("mlp"), lambda model: plain(**arguments())(model))
+    by_keras = list(taken)
+    engine = Engine()
+    for _ in range(2):
+        trained(lambda: model_of("mlp"), by_streams(engine, arguments))
+        assert taken == by_keras
+
+
+def test_an_error_of_the_data_is_raised_as_by_keras():
+    def broken(x, y):
+        tf.debugging.assert_less(tf.reduce_sum(y), 0, "the user's own words")
+        return x, y
+
+    for engine in (Engine(), Engine("fit")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="own words"):
+            engine.fit(model_of("mlp"), {"x": dataset().map(broken), "verbose": 0}, seed=1)
+
+
+def test_ragged_data_is_not_shared_and_the_reason_is_plain():
+    class OfRagged(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(tf.reduce_sum(x, axis=1)[:, None])
+
+    def ragged(**_):
+        model = OfRagged()
+        model.compile("sgd", "mse")
+        return model
+
+    values = tf.ragged.constant([[1.0, 2.0], [3.0], [4.0, 5.0, 6.0], [7.0]])
+    batches = tf.data.Dataset.from_tensor_slices((values, tf.ones((4, 1)))).batch(2)
+
+    assert compared(lambda: {"x": batches, "epochs": 2}, ragged) == ["compiled: its data is ragged"] * 2
+
+
+def test_batches_that_were_looked_at_stay_the_next_ones():
+    stream = Stream(lambda: None)
+    token = StreamToken(stream, iter(tf.data.Dataset.range(3)))
+
+    assert [int(batch) for batch in token.peeked(2)] == [0, 1]
+    assert [int(batch) for batch in token] == [0, 1, 2]
+    assert token.has_ended
+    assert (token.position, stream.taken) == (3, 3)
+
+
+class Adapter:
+    def __init__(self, num_batches):
+        self.num_batches = num_batches
+
+
+@pytest.mark.parametrize(
+    ("num_batches", "steps", "position", "at_once"),
+    [
+        (7, None, 0, 7),
+        (None, None, 0, UNKNOWN),
+        (7, 3, 0, 3),
+        (7, 3, 6, 1),  # Keras finds that one batch is left, and warns
+        (None, 5, 0, 4),  # Keras has to ask once more to find that the data has ended
+        (None, 1, 0, 1),
+    ],
+)
+def test_keras_asks_for_as_many_steps_as_it_can_count(num_batches, steps, position, at_once):
+    stream = Stream(lambda: Adapter(num_batches), steps)
+    stream.token = StreamToken(stream, None)
+    stream.token.position = position
+
+    assert stream.steps_at_once == at_once
+
+
+def test_keras_limit_of_steps_holds_for_streams(monkeypatch):
+    monkeypatch.setattr(keras.config, "max_steps_per_epoch", lambda: 2)
+
+    assert Stream.of(x=X, steps=5).left(9) == 2
+
+
+def test_the_model_has_its_own_functions_and_number_of_steps_after_a_training():
+    model = model_of("mlp")
+    Engine().fit(model, {"x": dataset(), "validation_data": dataset(), "verbose": 0}, seed=1)
+
+    assert (model.steps_per_execution, model.train_function, model.test_function) == (1, None, None)
