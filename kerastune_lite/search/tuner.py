@@ -62,7 +62,8 @@ class Tuner:
         strategy: Any object with `suggest(space, trials, rng)`, or a function of the study's seed that makes one.
         max_trials: How many trials the study is to hold, resumed ones among them; None for no bound. Where it isn't
             given it is 10, or no bound where `search` is given `max_time` or `max_epochs_total`.
-        directory: Where the study is kept; "~" and environment variables are looked up. An existing one is resumed.
+        directory: Where the study is kept; "~" and environment variables are looked up. An existing one is resumed. A
+            relative path counts from the folder that is the current one now, wherever the process goes later.
             None makes a fresh folder in kerastune_runs/.
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
@@ -144,7 +145,7 @@ class Tuner:
         self.objective = None if objective is None else Objective.of(objective)
         self.strategy = strategy
         self.max_trials = check_count("max_trials", max_trials, at_least=1, or_none=True)
-        self.directory = None if directory is None else expanded(directory)
+        self.directory = None if directory is None else expanded(directory).absolute()
         self.overwrite = overwrite
         self.seed = check_count("seed", seed, at_least=0, or_none=True)
         self.workers = check_count("workers", workers, at_least=1)
@@ -422,6 +423,9 @@ class Tuner:
 
     def _workers(self, shared: Shared, directory: Path) -> Workers:
         """Where the trials of a search run."""
+        from kerastune_lite.execution.private_folder import remove_left_folders
+
+        remove_left_folders(directory)
         if self.executor is not None:
             from kerastune_lite.execution.clusters import RemoteWorkers, cluster_of
 
@@ -433,12 +437,13 @@ class Tuner:
             return ThisProcess(shared, Engine.trusted(self.engine))
         from kerastune_lite.execution.processes.machine import cores, environments
         from kerastune_lite.execution.processes.pool import ChildProcesses
+        from kerastune_lite.execution.private_folder import private_folder
         from kerastune_lite.execution.workers import FaultLimits
         from kerastune_lite.training.devices import visible_gpus
 
         return ChildProcesses.started(
             shared,
-            StudyFiles(directory).workers,
+            private_folder(directory),
             environments(self.workers, cores=cores(), gpus=visible_gpus(), trials_per_gpu=self.trials_per_gpu),
             FaultLimits(self.heartbeat_timeout, self.trial_timeout),
         )
@@ -555,9 +560,9 @@ class Tuner:
         """The directory that was given, or a fresh one."""
         if self.directory is None:
             name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            directory, count = Path(RUNS_FOLDER) / name, 1
+            directory, count = Path(RUNS_FOLDER).absolute() / name, 1
             while directory.exists():
-                directory, count = Path(RUNS_FOLDER) / f"{name}_{count}", count + 1
+                directory, count = directory.with_name(f"{name}_{count}"), count + 1
             self.directory = directory
         return self.directory
 

@@ -29,8 +29,13 @@ JOURNAL_NAME = "journal.jsonl"
 Line = Mapping[str, Any]
 """One line of a journal as JSON gives it: events.py knows what it means."""
 
-_CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}$')
+_CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}')
+_CHECKSUM_AT_END = re.compile(_CHECKSUM.pattern + rb"$")
+_LINE_START = re.compile(rb'\{"event": "')
+_FIRST_LINE = b'{"event": "study", "time": "'
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_WITH_NON_FINITE = ("logs", "score", "scores", "confirmed")
+"""The fields in which a text may stand for a number."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,27 @@ class Reading:
         damages: One sentence for each line that was left out.
         sound_bytes: Where the last whole line ends; what follows was torn by a crash.
         ends_in_newline: False where only the last line's end is missing.
+        is_journal: False of a file that a search can't have written, whatever damaged it.
     """
 
     lines: Sequence[Line] = ()
     damages: Sequence[str] = ()
     sound_bytes: int = 0
     ends_in_newline: bool = True
+    is_journal: bool = True
+
+    @property
+    def trial_numbers(self) -> frozenset[int]:
+        """The numbers of the trials that the lines speak of."""
+        return frozenset(number for line in self.lines if type(number := line.get("trial")) is int)
 
 
-def read_journal(path: Path) -> Reading:
+def read_journal(path: Path, *, of_any_version: bool = False) -> Reading:
     """Reads a journal: its sound lines, and what is wrong with the others.
+
+    Args:
+        path: The file.
+        of_any_version: Whether to read one of a newer version too, as far as this version understands it.
 
     Raises:
         JournalError: It can't be read, or a newer version of this library wrote it.
@@ -65,27 +81,45 @@ def read_journal(path: Path) -> Reading:
     damages: list[str] = []
     for number, line in enumerate(raw, start=1):
         decoded = _decode(line)
+        found = _within(line) if decoded is None else [decoded]
+        lines += found
         if decoded is None:
-            damages.append(f"line {number} of {path.name} is damaged and was skipped")
-        else:
-            lines.append(decoded)
+            saved = f", but for {len(found)} whole ones in it" if found else ""
+            damages.append(f"line {number} of {path.name} is damaged and was skipped{saved}")
     sound_bytes, ends_in_newline = len(data) - len(tail), True
     if tail:
         # A writer killed in the middle of a line leaves no newline. Only a line with its checksum is known to be whole.
-        decoded = _decode(tail) if _CHECKSUM.search(tail) else None
-        if decoded is None:
+        found = _within(tail)
+        lines += found
+        if not found or _decode(tail) is None:
             damages.append(f"the last line of {path.name} was torn by a crash and was skipped")
-        else:
-            lines.append(decoded)
+        if found:
             sound_bytes, ends_in_newline = len(data), False
-    for decoded in lines:
-        version = decoded.get("version")
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise JournalError(
-                f"The journal {path} has format {version}; this version of kerastune_lite reads up to format "
-                f"{FORMAT_VERSION}. Upgrade kerastune_lite to open it."
-            )
-    return Reading(lines, damages, sound_bytes, ends_in_newline)
+    if not of_any_version:
+        for decoded in lines:
+            _check_version(path, decoded)
+    return Reading(lines, damages, sound_bytes, ends_in_newline, _is_journal(data, lines))
+
+
+def cut_off_path(journal: Path) -> Path:
+    """The file in which a journal's torn last lines are kept when they are cut off."""
+    return journal.with_name(f"{journal.name}.cut-off")
+
+
+def _check_version(path: Path, line: Line) -> None:
+    version = line.get("version", FORMAT_VERSION)
+    if type(version) is not int or version > FORMAT_VERSION:
+        raise JournalError(
+            f"The journal {path} has format {version!r}; this version of kerastune_lite reads up to format "
+            f"{FORMAT_VERSION}. Upgrade kerastune_lite to open it."
+        )
+
+
+def _is_journal(data: bytes, lines: Sequence[Line]) -> bool:
+    """Whether a search may have written these bytes: they begin as a journal does, or hold a line of one."""
+    begins_so = data.startswith(_FIRST_LINE[: len(data)])
+    has_trials = any(line["event"] in ("begin", "end") and "trial" in line for line in lines)
+    return begins_so or has_trials or _CHECKSUM.search(data) is not None
 
 
 class Journal:
@@ -101,7 +135,7 @@ class Journal:
         reading = reading or Reading()
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            os.ftruncate(self._file, reading.sound_bytes)
+            self._cut_off(reading.sound_bytes)
             if not reading.ends_in_newline:
                 os.write(self._file, b"\n")
         except OSError as error:
@@ -109,6 +143,16 @@ class Journal:
                 f"The journal {path} can't be written: {error.strerror or error}. "
                 "Make the directory writable, or choose another one."
             ) from error
+
+    def _cut_off(self, sound_bytes: int) -> None:
+        """Cuts off what follows the last whole line, once it is kept beside the journal."""
+        torn = os.pread(self._file, max(os.fstat(self._file).st_size - sound_bytes, 0), sound_bytes)
+        if torn:
+            with cut_off_path(self.path).open("ab") as kept:
+                kept.write(torn + b"\n")
+                kept.flush()
+                os.fsync(kept.fileno())
+            os.ftruncate(self._file, sound_bytes)
 
     def append(self, event: str, *, flush: bool = False, **fields: Any) -> Line:
         """Writes one line and gives it back as a reader would see it.
@@ -162,18 +206,33 @@ def _encode(entry: Mapping[str, Any]) -> bytes:
 
 def _decode(line: bytes) -> Line | None:
     """The object of a line, or None where the line is damaged."""
-    checksum = _CHECKSUM.search(line)
+    line = line.rstrip(b" \t\r")
+    checksum = _CHECKSUM_AT_END.search(line)
     if checksum is not None:
         line = line[: checksum.start()] + b"}"
         if zlib.crc32(line) != int(checksum[1], 16):
             return None
     try:
         event = json.loads(line)
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+            return None
+        return {key: _numbers(value) if key in _WITH_NON_FINITE else value for key, value in event.items()}
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        return None
-    return {key: _numbers(value) if key in ("logs", "score", "scores") else value for key, value in event.items()}
+
+
+def _within(damaged: bytes) -> list[Line]:
+    """The whole lines, known by their checksums, inside one that is damaged: the line end between two may be lost."""
+    found: list[Line] = []
+    read_to = 0
+    for start in _LINE_START.finditer(damaged):
+        end = _CHECKSUM.search(damaged, start.end())
+        if end is None:
+            break
+        if start.start() >= read_to and (line := _decode(damaged[start.start() : end.end()])) is not None:
+            found.append(line)
+            read_to = end.end()
+    return found
 
 
 def _finite(value: Any) -> Any:
