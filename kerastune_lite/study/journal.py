@@ -29,6 +29,9 @@ JOURNAL_NAME = "journal.jsonl"
 Line = Mapping[str, Any]
 """One line of a journal as JSON gives it: events.py knows what it means."""
 
+DEEPEST = 100
+"""Levels of lists and objects inside each other; a line with more can't be one of ours, and is hard to walk through."""
+
 _CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}')
 _CHECKSUM_AT_END = re.compile(_CHECKSUM.pattern + rb"$")
 _LINE_START = re.compile(rb'\{"event": "')
@@ -214,7 +217,7 @@ def _decode(line: bytes) -> Line | None:
             return None
     try:
         event = json.loads(line)
-        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str) or _is_deeper(event, DEEPEST):
             return None
         return {key: _numbers(value) if key in _WITH_NON_FINITE else value for key, value in event.items()}
     except (ValueError, RecursionError):
@@ -233,6 +236,14 @@ def _within(damaged: bytes) -> list[Line]:
             found.append(line)
             read_to = end.end()
     return found
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects stand inside each other in more than so many levels."""
+    if not isinstance(value, (dict, list)):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
 
 
 def _finite(value: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
 from kerastune_lite.space import OptionLabel, Parameter, Space, Value
+from kerastune_lite.study.event_lines import contradiction, event_of
 from kerastune_lite.study.events import (
     Confirmed,
     EpochEnded,
@@ -27,7 +28,6 @@ from kerastune_lite.study.events import (
     StudyBegun,
     TrialBegun,
     TrialEnded,
-    event_of,
 )
 from kerastune_lite.study.files import expanded
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
@@ -35,6 +35,7 @@ from kerastune_lite.study.labels import moved, resolved
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.read_only import ReadOnlyDict
 from kerastune_lite.study.trial import Trial, best_first, inside
 
 if TYPE_CHECKING:
@@ -119,11 +120,18 @@ class Study:
         """The study that is folded from the lines of a journal."""
         study = cls(directory)
         damages = list(reading.damages)
+        lines = len(reading.lines) + len(damages)
         for number, line in enumerate(reading.lines, start=1):
             try:
                 event = event_of(line)
-                study = study if event is None else study.after(event)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                if event is None:
+                    continue
+                wrong = contradiction(event, study.records.get(getattr(event, "trial", -1)), lines)
+                if wrong is None:
+                    study = study.after(event)
+                else:
+                    damages.append(f"event {number} ({line['event']}) was skipped: {wrong}")
+            except Exception as error:  # whatever a damaged line says, it costs that line alone
                 damages.append(f"event {number} ({line['event']}) makes no sense and was skipped: {error!r}")
         return dataclasses.replace(study, damages=tuple(damages))
 
@@ -248,7 +256,7 @@ class Study:
     def lineage(self, number: int) -> tuple[Trial, ...]:
         """The trials whose weights a trial's are built upon, the first ancestor first and the trial itself last."""
         line = [self.trial(number)]
-        while line[0].parent is not None:
+        while line[0].parent in self.records:
             line.insert(0, self.trial(line[0].parent))
         return tuple(line)
 
@@ -403,12 +411,15 @@ def _begun(event: TrialBegun, source: Trial | None) -> Trial:
     return dataclasses.replace(trial, **{name: getattr(source, name) for name in kept})
 
 
+_HOLE: Mapping[str, float] = ReadOnlyDict()
+
+
 def _after_epoch(trial: Trial, event: EpochEnded) -> Trial:
     curves = [list(curve) for curve in trial.curves]
     curves += [[] for _ in range(len(curves), event.run + 1)]
     curve = curves[event.run]
     # A damaged line leaves a hole, so that every epoch keeps its own place.
-    curve += [{} for _ in range(len(curve), event.epoch + 1)]
+    curve += [_HOLE] * (event.epoch + 1 - len(curve))
     curve[event.epoch] = event.logs
     return dataclasses.replace(trial, curves=tuple(tuple(curve) for curve in curves))
 

@@ -8,7 +8,8 @@ from typing import Self
 
 from kerastune_lite.errors import JournalError, StudyMismatchError
 from kerastune_lite.space import Space
-from kerastune_lite.study.events import Event, JournaledEvent, ParameterLearned, StudyBegun, event_of
+from kerastune_lite.study.event_lines import event_of
+from kerastune_lite.study.events import Event, JournaledEvent, ParameterLearned, StudyBegun
 from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.journal import JOURNAL_NAME, Journal, Reading, cut_off_path, read_journal
 from kerastune_lite.study.objective import Objective
