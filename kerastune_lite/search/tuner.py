@@ -435,9 +435,9 @@ class Tuner:
             from kerastune_lite.training.engine.engine import Engine
 
             return ThisProcess(shared, Engine.trusted(self.engine))
+        from kerastune_lite.execution.private_folder import private_folder
         from kerastune_lite.execution.processes.machine import cores, environments
         from kerastune_lite.execution.processes.pool import ChildProcesses
-        from kerastune_lite.execution.private_folder import private_folder
         from kerastune_lite.execution.workers import FaultLimits
         from kerastune_lite.training.devices import visible_gpus
 

@@ -85,6 +85,8 @@ def contradiction(event: JournaledEvent, known: Trial | None, lines: int) -> str
 
 def _may_begin_again(event: TrialBegun, known: Trial) -> bool:
     """Whether a trial that has ended may go on with an event: tried again, or continued after its pause."""
+    if _is_before(event.time, known.ended):
+        return False
     if event.attempt > known.attempts:
         return True
     now, before = event.plan, known.plan
@@ -95,9 +97,13 @@ def _may_begin_again(event: TrialBegun, known: Trial) -> bool:
 
 
 def _is_older(event: TrialEnded, known: Trial) -> bool:
-    if event.attempts is not None and event.attempts != known.attempts:
-        return event.attempts < known.attempts
-    return event.time is not None and known.ended is not None and event.time < known.ended
+    has_fewer_attempts = event.attempts is not None and event.attempts < known.attempts
+    return has_fewer_attempts or _is_before(event.time, known.ended)
+
+
+def _is_before(time: datetime | None, other: datetime | None) -> bool:
+    """Whether a line was written before another: the times of a journal never go back (journal.py)."""
+    return time is not None and other is not None and time < other
 
 
 # The kinds of lines

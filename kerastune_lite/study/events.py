@@ -40,7 +40,6 @@ class StudyBegun:
         return {"version": FORMAT_VERSION, "objective": name, "direction": direction, "seed": self.seed}
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class ParameterLearned:
     """A build asked for a parameter that the study didn't know, or knew under other conditions.
@@ -57,7 +56,6 @@ class ParameterLearned:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return self.parameter.describe()
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +80,6 @@ class SpaceReviewed:
         return {"differing": list(self.differing), "dropped": list(self.dropped)}
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class SearchDescribed:
     """A search begins that is done with something else than the one before it, or is the first one.
@@ -101,7 +98,6 @@ class SearchDescribed:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"search": dict(self.description)}
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +146,6 @@ class TrialBegun:
         }
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class ParametersKnown:
     """A trial's build has shown which parameters it asks for, and their values.
@@ -172,7 +167,6 @@ class ParametersKnown:
         return {"trial": self.trial, "values": _values_to_json(self.values)}
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class EpochsKnown:
     """It is known how many epochs a trial is to train.
@@ -192,7 +186,6 @@ class EpochsKnown:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"trial": self.trial, "epochs": self.epochs}
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +213,6 @@ class EpochEnded:
         return {"trial": self.trial, "epoch": self.epoch, **run, "logs": dict(self.logs)}
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class WorkerLost:
     """A trial's worker died or hung, and the trial will be begun again.
@@ -240,7 +232,6 @@ class WorkerLost:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"trial": self.trial, "lost": self.reason}
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,7 +307,6 @@ class TrialEnded:
         }
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
     """A finished trial was trained again with a new seed.
@@ -338,7 +328,6 @@ class Confirmed:
         return {"trial": self.trial, "confirmed": list(self.scores)}
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationFailed:
     """A finished trial was trained again with a new seed, and that training failed.
@@ -358,7 +347,6 @@ class ConfirmationFailed:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"trial": self.trial, "confirmation_failed": None if self.error is None else asdict(self.error)}
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -411,6 +399,7 @@ JournaledEvent = (
 
 Event = JournaledEvent | SearchBegun | SearchEnded
 """What a view is shown."""
+
 
 def _values_to_json(values: Mapping[str, Value]) -> dict[str, Any]:
     return {

@@ -36,6 +36,7 @@ _CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}')
 _CHECKSUM_AT_END = re.compile(_CHECKSUM.pattern + rb"$")
 _LINE_START = re.compile(rb'\{"event": "')
 _FIRST_LINE = b'{"event": "study", "time": "'
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _WITH_NON_FINITE = ("logs", "score", "scores", "confirmed")
 """The fields in which a text may stand for a number."""
@@ -58,6 +59,12 @@ class Reading:
     sound_bytes: int = 0
     ends_in_newline: bool = True
     is_journal: bool = True
+
+    @property
+    def latest_time(self) -> str:
+        """When the last of the lines was written; empty where none tells it."""
+        times = (line.get("time") for line in reversed(self.lines))
+        return next((time for time in times if isinstance(time, str) and _TIME.fullmatch(time)), "")
 
     @property
     def trial_numbers(self) -> frozenset[int]:
@@ -136,6 +143,7 @@ class Journal:
     def __init__(self, path: Path, reading: Reading | None = None) -> None:
         self.path = path
         reading = reading or Reading()
+        self._latest_time = reading.latest_time
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             self._cut_off(reading.sound_bytes)
@@ -168,7 +176,9 @@ class Journal:
         Raises:
             JournalError: The line could not be written whole; the journal is as it was before.
         """
-        entry = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **fields}
+        # Also where the system's clock is set back, so that the order of lines can be told from their times.
+        self._latest_time = max(datetime.now(UTC).isoformat(timespec="milliseconds"), self._latest_time)
+        entry = {"event": event, "time": self._latest_time, **fields}
         line = _encode(entry)
         start = os.lseek(self._file, 0, os.SEEK_END)
         try:

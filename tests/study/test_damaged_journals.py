@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kerastune_lite import GridSearch, JournalError, KerastuneError, Study
-from kerastune_lite.study.journal import JOURNAL_NAME, read_journal
+from kerastune_lite.study.journal import JOURNAL_NAME, Journal, read_journal
 from kerastune_lite.views.overview import overview
 
 JOURNALS = sorted((Path(__file__).parent / "journals").glob("*.jsonl"))
@@ -199,6 +199,18 @@ def test_a_line_that_comes_again_after_a_trials_end_does_not_undo_it(tmp_path, s
             study = opened(tmp_path, b"\n".join([*lines, line, lines[place]]) + b"\n")
 
             assert study.trials == whole.trials
+
+
+def test_times_of_a_journal_do_not_go_back_where_the_clock_does(tmp_path, searched):
+    lines = searched.splitlines()
+    lines[-1] = changed(lines[-1], time="2093-01-01T00:00:00.000+00:00")
+    (tmp_path / JOURNAL_NAME).write_bytes(b"\n".join(lines) + b"\n")
+
+    journal = Journal(tmp_path / JOURNAL_NAME, read_journal(tmp_path / JOURNAL_NAME))
+    line = journal.append("note", trial=0)
+    journal.close()
+
+    assert line["time"] == "2093-01-01T00:00:00.000+00:00"
 
 
 def test_a_begin_that_was_swapped_with_its_end_does_not_undo_it(tmp_path, searched):
