@@ -266,7 +266,7 @@ class SearchLoop:
 
     def _interrupt_all(self, error: BaseException) -> None:
         """Journals that what ends the search has interrupted the trials that ran."""
-        failure = TrialFailure(type=type(error).__name__, message=str(error))
+        failure = TrialFailure.of(error)
         for trial in self._study.trials:
             given = self._given.get(trial.number)
             was_lost = given is None and self._failures.was_lost(trial.number)

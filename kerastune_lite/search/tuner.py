@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from rich.console import Console
 
 from kerastune_lite.errors import ProcessTerminated, SearchTerminated, StudyError
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
@@ -37,6 +38,7 @@ from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
 from kerastune_lite.views.progress import Progress
+from kerastune_lite.views.screen import Screen
 
 if TYPE_CHECKING:
     import keras
@@ -547,7 +549,7 @@ class Tuner:
     def _say(self, text: str) -> None:
         """Prints a line for a person, unless the tuner is to be silent."""
         if self.verbose:
-            print(text)
+            Screen(Console(soft_wrap=True)).show(text)
 
     def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[keras.Model, dict[str, Any]]:
         """A model of a setting, and the arguments of `fit` that build_fn decided with it."""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from kerastune_lite.space import OptionLabel, Parameter, Value, to_json
 from kerastune_lite.study.journal import FORMAT_VERSION
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.texts import LONGEST_MESSAGE, bounded
 from kerastune_lite.study.trial import Note, Trained, TrialFailure, TrialPlan, TrialState
 
 
@@ -297,7 +298,7 @@ class TrialEnded:
             "scores": list(self.scores),
             "seconds": self.seconds,
             "started": None if self.started is None else self.started.isoformat(),
-            "stop_reason": self.stop_reason,
+            "stop_reason": None if self.stop_reason is None else bounded(str(self.stop_reason), LONGEST_MESSAGE),
             "error": None if self.error is None else asdict(self.error),
             **({"rejected": True} if self.is_rejected else {}),
             "engine": None if self.trained is None else str(self.trained),
@@ -409,4 +410,4 @@ def _values_to_json(values: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def _notes_to_json(notes: Sequence[Note]) -> list[Any]:
-    return [{"kind": note.kind, "text": str(note)} for note in notes]
+    return [{"kind": note.kind, "text": bounded(str(note), LONGEST_MESSAGE)} for note in notes]

@@ -47,7 +47,7 @@ def built(
 def loaded(
     trials: Sequence[Trial], files: StudyFiles, keep_models: int, build: Callable[[Trial], keras.Model]
 ) -> list[Loaded]:
-    """The models of trials, in their order. Those that can't be given back are left out, with a warning that names them.
+    """The models of trials, in their order. Those that can't be given back are left out, with a warning.
 
     Args:
         trials: Whose models.

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import keras
 import tensorflow as tf
 
+from kerastune_lite.study.texts import text_of
 from kerastune_lite.training.engine.check import BATCHES, Numbers, numbers_of, stepped_eagerly
 from kerastune_lite.training.engine.epoch_program import traced_epoch
 from kerastune_lite.training.engine.samples import EpochToken
@@ -111,7 +112,7 @@ class EpochRunner:
             raise
         except Exception as error:
             self._programs.mark_failed()
-            raise ProgramError(f"{type(error).__name__}: {error}") from error
+            raise ProgramError(f"{type(error).__name__}: {text_of(error)}") from error
 
     def _run_program(self, token: EpochToken, end: int) -> Logs:
         program = self._programs.traced(self._kind, self._key(token), lambda: self._trace(token))
