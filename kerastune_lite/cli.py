@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _printed(text: str) -> int:
-    """Prints a text, with escapes for what the screen's encoding lacks; the exit status, 1 where it can't be written."""
+    """Prints a text, with escapes for what the screen's encoding lacks; returns the exit status."""
     try:
         encoding = sys.stdout.encoding or "utf-8"
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

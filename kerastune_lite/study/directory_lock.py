@@ -52,7 +52,8 @@ def directory_lock(directory: Path) -> Iterator[None]:
         yield
     finally:
         if names_owner:
-            owner.unlink(missing_ok=True)
+            with suppress(OSError):  # the directory may have vanished
+                owner.unlink(missing_ok=True)
         lock.release()
 
 

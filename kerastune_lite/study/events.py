@@ -382,6 +382,17 @@ class SearchEnded:
     remarks: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, kw_only=True)
+class JournalRestored:
+    """The journal's file had vanished or was moved while the search ran. It is shown to views and not journaled.
+
+    Attributes:
+        remark: What a person should know.
+    """
+
+    remark: str
+
+
 JournaledEvent = (
     StudyBegun
     | ParameterLearned
@@ -398,7 +409,7 @@ JournaledEvent = (
 )
 """What a study is folded from."""
 
-Event = JournaledEvent | SearchBegun | SearchEnded
+Event = JournaledEvent | SearchBegun | SearchEnded | JournalRestored
 """What a view is shown."""
 
 

@@ -9,10 +9,12 @@ even where the line is still JSON. Lines without one are read as they are.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import re
+import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from kerastune_lite.errors import JournalError
+from kerastune_lite.study.atomic_files import written_whole
 
 FORMAT_VERSION = 1
 JOURNAL_NAME = "journal.jsonl"
@@ -144,6 +147,7 @@ class Journal:
         self.path = path
         reading = reading or Reading()
         self._latest_time = reading.latest_time
+        self._saved: Path | None = None
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             self._cut_off(reading.sound_bytes)
@@ -203,6 +207,62 @@ class Journal:
             raise JournalError(f"The journal {self.path} would not read back its own line for {event!r}.")
         return decoded
 
+    def restore(self) -> str | None:
+        """Writes the journal anew where its file is no longer at its path; what it held is still in the open file.
+
+        A file that has taken its place is kept beside it, under another name.
+
+        Returns:
+            What a person should know, or None where the file is where it was.
+
+        Raises:
+            JournalError: It can't be written there; the message says where the trials are.
+        """
+        if self._is_in_place():
+            return None
+        content, ours = self._content(), self._place_now()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            other = _set_aside(self.path)
+            with written_whole(self.path) as unfinished, unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            reopened = os.open(self.path, os.O_RDWR | os.O_APPEND)
+        except OSError as error:
+            self._saved = ours or self._saved or _saved_elsewhere(content)
+            raise JournalError(
+                f"The journal {self.path} has vanished while the search ran, and can't be written anew: "
+                f"{error.strerror or error}. All trials so far are in {self._saved}: move it back to go on."
+            ) from error
+        os.close(self._file)
+        self._file = reopened
+        beside = f"; the file that had taken its place is {other}" if other else ""
+        moved = f"; what was moved is {ours}" if ours else ""
+        return f"the journal had vanished while the search ran, and was written anew with all trials{beside}{moved}"
+
+    def _is_in_place(self) -> bool:
+        try:
+            there, ours = self.path.stat(), os.fstat(self._file)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _content(self) -> bytes:
+        """What the open file holds, wherever it is now."""
+        size, content = os.fstat(self._file).st_size, bytearray()
+        while len(content) < size and (part := os.pread(self._file, size - len(content), len(content))):
+            content += part
+        return bytes(content)
+
+    def _place_now(self) -> Path | None:
+        """Where the open file was moved to; None where it was deleted, or nobody knows."""
+        with suppress(OSError):
+            place = Path(os.readlink(f"/proc/self/fd/{self._file}"))
+            if place.is_file() and place.stat().st_ino == os.fstat(self._file).st_ino:
+                return place
+        return None
+
     def close(self) -> None:
         """Flushes everything to the disk and closes the file."""
         if self._file >= 0:
@@ -210,6 +270,24 @@ class Journal:
                 os.fsync(self._file)
             os.close(self._file)
             self._file = -1
+
+
+def _set_aside(path: Path) -> Path | None:
+    """Gives whatever lies at a path another name, which is free; returns its new path, or None where there is none."""
+    if not path.exists():
+        return None
+    names = (path.with_name(f"{path.name}.replaced-{number}") for number in itertools.count(1))
+    other = next(name for name in names if not name.exists())
+    path.rename(other)
+    return other
+
+
+def _saved_elsewhere(content: bytes) -> Path:
+    """Saves a journal that has no place any more among the system's temporary files."""
+    descriptor, name = tempfile.mkstemp(prefix="kerastune_lite-journal-", suffix=".jsonl")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return Path(name)
 
 
 def _encode(entry: Mapping[str, Any]) -> bytes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from kerastune_lite.errors import JournalError, StudyMismatchError
 from kerastune_lite.space import Space
+from kerastune_lite.study.directory_lock import LOCK_NAME, directory_lock
 from kerastune_lite.study.event_lines import event_of
-from kerastune_lite.study.events import Event, JournaledEvent, ParameterLearned, StudyBegun
+from kerastune_lite.study.events import Event, JournaledEvent, JournalRestored, ParameterLearned, StudyBegun
 from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.journal import JOURNAL_NAME, Journal, Reading, cut_off_path, read_journal
 from kerastune_lite.study.objective import Objective
@@ -43,6 +45,7 @@ class StudyWriter:
         self.remarks: Sequence[str] = tuple(remarks)
         self._journal = journal
         self._views = tuple(views)
+        self._locks = ExitStack()
 
     @classmethod
     def open(
@@ -93,13 +96,31 @@ class StudyWriter:
         return writer
 
     def append(self, event: JournaledEvent) -> None:
-        """Appends an event, folds it into the study and shows it."""
+        """Appends an event, folds it into the study and shows it.
+
+        Raises:
+            JournalError: It can't be written.
+            StudyLockedError: The directory had vanished, and another search has begun in its place.
+        """
+        remark = self._restored() if event.is_flushed else None
         line = self._journal.append(event.kind, flush=event.is_flushed, **event.to_json())
         # What is folded is what a reader would see: a resumed study is the same as this one.
         written = event_of(line)
         assert written is not None
         self.study = self.study.after(written)
+        if remark is not None:
+            self.show(JournalRestored(remark=remark))
         self.show(written)
+
+    def _restored(self) -> str | None:
+        """Sees to it that the journal's file is where it belongs; what a person should know if it wasn't."""
+        if not (self.study.directory / LOCK_NAME).exists():
+            # The lock has gone with the directory, and what comes to its place isn't this search's yet.
+            remark = self._journal.restore()
+            if remark is not None:
+                self._locks.enter_context(directory_lock(self.study.directory))
+            return remark
+        return self._journal.restore()
 
     def show(self, event: Event) -> None:
         """Shows an event to the views."""
@@ -120,6 +141,7 @@ class StudyWriter:
     def close(self) -> None:
         """Flushes and closes the journal."""
         self._journal.close()
+        self._locks.close()
 
 
 class Draft:

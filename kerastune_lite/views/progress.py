@@ -13,6 +13,7 @@ from kerastune_lite.study.events import (
     ConfirmationFailed,
     Confirmed,
     Event,
+    JournalRestored,
     ParameterLearned,
     SearchBegun,
     SearchDescribed,
@@ -60,6 +61,8 @@ class Progress:
                 self._begin(event, study)
             case SearchEnded():
                 self._end(event, study)
+            case JournalRestored():
+                self._print(f"{study.directory}: {event.remark}")
             case StudyBegun() | ParameterLearned() | SpaceReviewed() | SearchDescribed():
                 pass
             case _ if event.trial not in study.records:
