@@ -71,11 +71,11 @@ class StudyFiles:
             running: The paths of those that may just be written.
             known: All trials of the study by their numbers. No other file is touched.
         """
-        running = {path.name for path in running}
-        stay = {path.name for path in kept} | running
+        being_written = {path.name for path in running}
+        stay = {path.name for path in kept} | being_written
         for path, number, epochs in self._checkpoints():
             was_paused = number in known and epochs <= _latest_pause(known[number])
-            if was_paused and path.name not in stay and path.name.removeprefix(UNFINISHED) not in running:
+            if was_paused and path.name not in stay and path.name.removeprefix(UNFINISHED) not in being_written:
                 path.unlink(missing_ok=True)
 
     def remove(self, known: Container[int]) -> None:

@@ -256,8 +256,8 @@ class Study:
     def lineage(self, number: int) -> tuple[Trial, ...]:
         """The trials whose weights a trial's are built upon, the first ancestor first and the trial itself last."""
         line = [self.trial(number)]
-        while line[0].parent in self.records:
-            line.insert(0, self.trial(line[0].parent))
+        while (parent := line[0].parent) is not None and parent in self.records:
+            line.insert(0, self.trial(parent))
         return tuple(line)
 
     def schedule(self, number: int) -> tuple[tuple[int, Mapping[str, Any]], ...]:
