@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import Executor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -28,13 +29,22 @@ from kerastune_lite import RandomSearch
 
 def build_fn(hp):
     a = hp.float("a", 0.0, 1.0)
-    subprocess.Popen(["sleep", "98765.4321"])
+    sleeper = subprocess.Popen(["sleep", "98765"])
+    with open(sys.argv[1] + ".pids", "a") as file:
+        file.write(str(sleeper.pid) + chr(10))
     time.sleep(60)
     return a
 
 if __name__ == "__main__":
     RandomSearch(build_fn, "loss", directory=sys.argv[1], workers=2, seed=1, verbose=0, engine="fit").search()
 """
+
+
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
@@ -90,9 +100,9 @@ def test_a_killed_search_takes_along_what_its_builds_started_and_the_next_remove
     process = subprocess.Popen([sys.executable, script, study], stdout=subprocess.DEVNULL, start_new_session=True)
 
     def sleepers():
-        commands = ((p, p.info["cmdline"] or [], p.info["status"]) for p in psutil.process_iter(["cmdline", "status"]))
-        mine = [p for p, command, status in commands if "98765.4321" in command and status != psutil.STATUS_ZOMBIE]
-        return [p for p in mine if p.environ().get("TMPDIR") == str(temporary)]
+        pids = Path(f"{study}.pids")
+        started = [int(line) for line in pids.read_text().splitlines()] if pids.exists() else []
+        return [pid for pid in started if is_alive(pid)]
 
     wait_until(lambda: len(sleepers()) >= 1, process)
     os.kill(process.pid, signal.SIGKILL)
