@@ -24,13 +24,13 @@ from kerastune_lite.execution.private_folder import folder_prefix, private_folde
 from kerastune_lite.running.task import Shared
 
 PROGRAM = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 from kerastune_lite import RandomSearch
 
 def build_fn(hp):
     a = hp.float("a", 0.0, 1.0)
     sleeper = subprocess.Popen(["sleep", "98765"])
-    with open(sys.argv[1] + ".pids", "a") as file:
+    with open(os.environ["TMPDIR"] + ".pids", "a") as file:
         file.write(str(sleeper.pid) + chr(10))
     time.sleep(60)
     return a
@@ -100,7 +100,7 @@ def test_a_killed_search_takes_along_what_its_builds_started_and_the_next_remove
     process = subprocess.Popen([sys.executable, script, study], stdout=subprocess.DEVNULL, start_new_session=True)
 
     def sleepers():
-        pids = Path(f"{study}.pids")
+        pids = Path(f"{temporary}.pids")
         started = [int(line) for line in pids.read_text().splitlines()] if pids.exists() else []
         return [pid for pid in started if is_alive(pid)]
 
