@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from kerastune_lite.errors import KerastuneError
 from kerastune_lite.study import Study
 from kerastune_lite.study.directory_lock import is_locked
+from kerastune_lite.study.texts import printable
 from kerastune_lite.views.overview import overview
 
 
@@ -23,9 +25,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         study = Study.open(options.directory)
-        print(overview(study, options.n, is_running=is_locked(study.directory)))
+        text = overview(study, options.n, is_running=is_locked(study.directory))
     except KerastuneError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(map(printable, str(error).splitlines())), file=sys.stderr)
+        return 1
+    return _printed(text)
+
+
+def _printed(text: str) -> int:
+    """Prints a text, with escapes for what the screen's encoding lacks; returns the exit status."""
+    try:
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough. Python would complain at its end about what it could not write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"The study can't be shown: {error.strerror or error}.", file=sys.stderr)
         return 1
     return 0
 

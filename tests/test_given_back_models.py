@@ -169,3 +169,32 @@ def test_a_note_quotes_keras_without_its_examples_and_configurations(tmp_path):
     assert notes["a matrix and a function"].endswith("Please implement `get_config()`.)")
     assert "Could not locate class 'Forgetful'" in notes["forgetful get_config"]
     assert "config={" not in notes["forgetful get_config"]
+
+
+GARBLINGS = {
+    "cut": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "another file": lambda content: b"precious",
+}
+
+
+@pytest.mark.parametrize("garble", GARBLINGS.values(), ids=GARBLINGS)
+def test_a_garbled_model_is_named_and_does_not_hide_the_others(tmp_path, garble):
+    def build_fn(hp):
+        model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(hp.choice("units", [1, 2, 3]))])
+        model.compile("sgd", loss="mse")
+        return model
+
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+    tuner = GridSearch(build_fn, "loss", directory=tmp_path, keep_models=3, **QUIET)
+    best, *others = tuner.search(x, x[:, :1]).leaderboard()
+    path = tmp_path / "models" / f"{best.number:04d}.keras"
+    path.write_bytes(garble(path.read_bytes()))
+    told = rf"The model of trial {best.number} can't be given back: .*{path.name}.*tuner.retrain\(x, y, trial=…\)"
+
+    with pytest.raises(NoResultError, match=told):
+        tuner.best_model()
+    with pytest.warns(UserWarning, match=rf"best_models\(3\) gives 2: {told}"):
+        models = tuner.best_models(3)
+    assert [model.count_params() for model in models] == [4 * trial.values["units"] for trial in others]

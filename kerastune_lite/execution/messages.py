@@ -18,6 +18,7 @@ from kerastune_lite.running.task import AskedParameters, Outcome, Report
 from kerastune_lite.space import Space, parameter_from_json
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.texts import text_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Mistake:
         An exception that can't be pickled is replaced by a WorkerError with its text.
         """
         text = "".join(traceback.format_exception(error))
-        for sent in (error, WorkerError(f"{type(error).__name__}: {error}")):
+        for sent in (error, WorkerError(f"{type(error).__name__}: {text_of(error)}")):
             sent.add_note(f"In the worker:\n{text}")
             try:
                 packed = cloudpickle.dumps(sent.with_traceback(None))

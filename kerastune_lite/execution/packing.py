@@ -5,10 +5,12 @@ Workers on this machine map these files into memory: however many do, the system
 
 from __future__ import annotations
 
+import hashlib
 import io
 import mmap
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,7 +24,20 @@ LEAST_BYTES = 1 << 16
 """Arrays of fewer bytes are pickled: a mapped file takes whole pages and a file handle."""
 
 
-def pack(parts: Mapping[str, Any], folder: Path) -> Path:
+@dataclass(frozen=True)
+class Packed:
+    """A file of packed objects, and what tells that it is still the one that was written.
+
+    Attributes:
+        path: The file.
+        digest: The SHA-256 of its content, in hexadecimal.
+    """
+
+    path: Path
+    digest: str
+
+
+def pack(parts: Mapping[str, Any], folder: Path) -> Packed:
     """Writes objects into a folder.
 
     Args:
@@ -30,7 +45,7 @@ def pack(parts: Mapping[str, Any], folder: Path) -> Path:
         folder: A folder of this search's own.
 
     Returns:
-        The path of the file that `unpack` reads.
+        The file, which `unpack` reads.
 
     Raises:
         WorkerError: A part can't be pickled.
@@ -39,7 +54,7 @@ def pack(parts: Mapping[str, Any], folder: Path) -> Path:
     path = folder / PACKED_NAME
     with path.open("wb") as file:
         _dump(parts, _Pickler(file, folder))
-    return path
+    return Packed(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def pack_whole(parts: Mapping[str, Any]) -> bytes:
@@ -66,10 +81,17 @@ def _dump(parts: Mapping[str, Any], pickler: pickle.Pickler) -> None:
             ) from error
 
 
-def unpack(path: Path) -> dict[str, Any]:
-    """The objects that `pack` wrote; arrays are mapped, and writing to them changes nothing outside this process."""
-    with path.open("rb") as file:
-        return _load(_Unpickler(file), file, path.stat().st_size)
+def unpack(packed: Packed) -> dict[str, Any]:
+    """The objects that `pack` wrote; arrays are mapped, and writing to them changes nothing outside this process.
+
+    Raises:
+        WorkerError: The file, or one of its arrays, isn't the one that was written. Nothing of it is loaded then.
+    """
+    content = packed.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != packed.digest:
+        raise WorkerError(_changed(packed.path))
+    file = io.BytesIO(content)
+    return _load(_Unpickler(file), file, len(content))
 
 
 def unpack_whole(packed: bytes) -> dict[str, Any]:
@@ -120,7 +142,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         path = self._folder / f"array_{self._count}.npy"
         self._count += 1
         np.save(path, array, allow_pickle=False)
-        return (str(path),)
+        return (str(path), _version_of(path))
 
 
 class _Unpickler(pickle.Unpickler):
@@ -134,9 +156,22 @@ class _Unpickler(pickle.Unpickler):
         return self._mapped[place]
 
 
-def _mapped(name: str, *shape: Any) -> np.ndarray:
-    if not shape:
+def _mapped(name: str, version: Any, *memmap: Any) -> np.ndarray:
+    """An array of a file of ours, which has to be of that version, or of a memory map of the user's own."""
+    if not memmap:
+        if _version_of(Path(name)) != version:
+            raise WorkerError(_changed(Path(name)))
         array: np.ndarray = np.load(name, mmap_mode="c", allow_pickle=False)
         return array
-    dtype, lengths, offset, order = shape
-    return np.memmap(name, dtype=dtype, mode="c", offset=offset, shape=lengths, order=order)
+    lengths, offset, order = memmap
+    return np.memmap(name, dtype=version, mode="c", offset=offset, shape=lengths, order=order)
+
+
+def _version_of(path: Path) -> tuple[int, int, int]:
+    """The inode, size and time of a file, of which one changes whenever it does: arrays are too large to be read."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _changed(path: Path) -> str:
+    return f"{path} isn't what the search wrote for its workers: something changed it since. Search again."

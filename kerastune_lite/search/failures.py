@@ -60,7 +60,7 @@ class Failures:
         if len(reasons) > 1:
             reasons = [f"attempt {n}: {reason}" for n, reason in enumerate(reasons, start=1)]
         traceback = "\n".join(loss.traceback for loss in losses if loss.traceback)
-        return TrialFailure(type=losses[-1].type, message="; ".join(reasons), traceback=traceback)
+        return TrialFailure.told(losses[-1].type, "; ".join(reasons), traceback)
 
     def count(self, trial: Trial) -> None:
         """Counts a trial that has ended.

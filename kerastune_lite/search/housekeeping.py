@@ -29,7 +29,7 @@ class Housekeeping:
         """Removes models that are no longer among the best, and checkpoints that no trial can be continued from."""
         files, running = self._files, list(running)
         best = study.leaderboard(self._keep_models) if self._keep_models else ()
-        files.keep_models((trial.number for trial in best), (trial.number for trial in running))
+        files.keep_models((trial.number for trial in best), (trial.number for trial in running), study.records)
         unfinished = (study.records[number].plan for number in study.tally.unfinished)
         kept = {(plan.resumed_from, plan.resumed_at) for plan in unfinished}
         if isinstance(strategy, PausingStrategy):
@@ -38,6 +38,7 @@ class Housekeeping:
         files.keep_checkpoints(
             (files.checkpoint(number, epochs) for number, epochs in kept if number is not None),
             (files.checkpoint(t.number, t.plan.pause_at) for t in running if t.plan.pause_at is not None),
+            study.records,
         )
 
     def model_path(self, trial: Trial) -> Path | None:

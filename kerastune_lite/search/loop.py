@@ -266,7 +266,7 @@ class SearchLoop:
 
     def _interrupt_all(self, error: BaseException) -> None:
         """Journals that what ends the search has interrupted the trials that ran."""
-        failure = TrialFailure(type=type(error).__name__, message=str(error))
+        failure = TrialFailure.of(error)
         for number in sorted(self._study.tally.unfinished):
             trial = self._study.trial(number)
             given = self._given.get(trial.number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kerastune_lite.execution.automatic import AutomaticWorkers, Choice, Room
@@ -13,7 +14,6 @@ from kerastune_lite.running.task import Shared
 from kerastune_lite.search.plan import SearchPlan
 from kerastune_lite.search.settings import WorkerCount
 from kerastune_lite.study.events import WorkersChosen
-from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.writer import StudyWriter
 
@@ -45,10 +45,13 @@ class Places:
         Raises:
             WorkerError: Processes can't be started, a cluster can't be reached, or what trials share can't be sent.
         """
-        shared, files = plan.shared, StudyFiles(writer.study.directory)
+        from kerastune_lite.execution.private_folder import remove_left_folders
+
+        shared, directory = plan.shared, writer.study.directory
+        remove_left_folders(directory)
         if self.workers != "auto":
             if self.executor is None:
-                return self._on_this_machine(shared, files, self.workers)
+                return self._on_this_machine(shared, directory, self.workers)
             from kerastune_lite.execution.clusters import RemoteWorkers, cluster_of
 
             return RemoteWorkers(cluster_of(self.executor, self.workers, shared))
@@ -56,34 +59,35 @@ class Places:
 
         gpus = visible_gpus()
         if gpus:
-            return self._on_this_machine(shared, files, len(gpus) * self.trials_per_gpu)
+            return self._on_this_machine(shared, directory, len(gpus) * self.trials_per_gpu)
         ends = None if plan.max_seconds is None else time.monotonic() + plan.max_seconds
 
         def tell(choice: Choice) -> None:
             writer.show(WorkersChosen(workers=choice.workers, text=str(choice)))
 
         return AutomaticWorkers(
-            self._on_this_machine(shared, files, 1),
-            more=lambda count: self._processes(shared, files, count),
+            self._on_this_machine(shared, directory, 1),
+            more=lambda count: self._processes(shared, directory, count),
             room=lambda: _room(writer.study, plan, ends),
             tell=tell,
         )
 
-    def _on_this_machine(self, shared: Shared, files: StudyFiles, count: int) -> Workers:
+    def _on_this_machine(self, shared: Shared, directory: Path, count: int) -> Workers:
         """This process where that is enough, or processes that it starts."""
         if count > 1 or self.limits.trial_timeout is not None:
-            return self._processes(shared, files, count)
+            return self._processes(shared, directory, count)
         from kerastune_lite.execution.in_process import ThisProcess
         from kerastune_lite.training.engine.engine import Engine
 
         return ThisProcess(shared, Engine.trusted(shared.engine))
 
-    def _processes(self, shared: Shared, files: StudyFiles, count: int) -> Workers:
+    def _processes(self, shared: Shared, directory: Path, count: int) -> Workers:
+        from kerastune_lite.execution.private_folder import private_folder
         from kerastune_lite.execution.processes.pool import ChildProcesses
         from kerastune_lite.training.devices import visible_gpus
 
         shares = environments(count, cores=cores(), gpus=visible_gpus(), trials_per_gpu=self.trials_per_gpu)
-        return ChildProcesses.started(shared, files.workers, shares, self.limits)
+        return ChildProcesses.started(shared, private_folder(directory), shares, self.limits)
 
 
 def _room(study: Study, plan: SearchPlan, ends: float | None) -> Room:

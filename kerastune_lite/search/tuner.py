@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from rich.console import Console
 
 from kerastune_lite.errors import ProcessTerminated, SearchTerminated, StudyError
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
@@ -39,6 +40,7 @@ from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
 from kerastune_lite.views.progress import Progress
+from kerastune_lite.views.screen import Screen
 
 if TYPE_CHECKING:
     import keras
@@ -64,7 +66,8 @@ class Tuner:
         strategy: Any object with `suggest(space, trials, rng)`, or a function of the study's seed that makes one.
         max_trials: How many trials the study is to hold, resumed ones among them; None for no bound. Where it isn't
             given it is 10, or no bound where `search` is given `max_time` or `max_epochs_total`.
-        directory: Where the study is kept; "~" and environment variables are looked up. An existing one is resumed.
+        directory: Where the study is kept; "~" and environment variables are looked up. An existing one is resumed. A
+            relative path counts from the folder that is the current one now, wherever the process goes later.
             None makes a fresh folder in kerastune_runs/.
         overwrite: Throw away the study that the directory holds.
         seed: What every random choice is drawn from; None draws one, which the study keeps.
@@ -147,7 +150,7 @@ class Tuner:
         self.objective = None if objective is None else Objective.of(objective)
         self.strategy = strategy
         self.max_trials = check_count("max_trials", max_trials, at_least=1, or_none=True)
-        self.directory = None if directory is None else expanded(directory)
+        self.directory = None if directory is None else expanded(directory).absolute()
         self.overwrite = overwrite
         self.seed = check_count("seed", seed, at_least=0, or_none=True)
         self.workers = check_workers(workers, executor)
@@ -526,7 +529,7 @@ class Tuner:
     def _say(self, text: str) -> None:
         """Prints a line for a person, unless the tuner is to be silent."""
         if self.verbose:
-            print(text)
+            Screen(Console(soft_wrap=True)).show(text)
 
     def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[keras.Model, dict[str, Any]]:
         """A model of a setting, and the arguments of `fit` that build_fn decided with it."""
@@ -539,9 +542,9 @@ class Tuner:
         """The directory that was given, or a fresh one."""
         if self.directory is None:
             name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            directory, count = Path(RUNS_FOLDER) / name, 1
+            directory, count = Path(RUNS_FOLDER).absolute() / name, 1
             while directory.exists():
-                directory, count = Path(RUNS_FOLDER) / f"{name}_{count}", count + 1
+                directory, count = directory.with_name(f"{name}_{count}"), count + 1
             self.directory = directory
         return self.directory
 

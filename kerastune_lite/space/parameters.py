@@ -449,16 +449,14 @@ def moved_label(label: OptionLabel, before: Parameter, now: Parameter) -> Option
 
 
 def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
-    """The parameter that `describe` wrote; KeyError or ValueError where the data don't describe one."""
+    """The parameter that `describe` wrote; KeyError, TypeError or ValueError where the data don't describe one."""
     name, kind = data["name"], data["kind"]
-    conditions = tuple(
-        Condition(parent, tuple(from_json(value) for value in values)) for parent, values in data.get("when", ())
-    )
+    conditions = tuple(_condition_from_json(parent, values) for parent, values in data.get("when", ()))
     default = from_json(data["default"]) if "default" in data else UNSET
     common: dict[str, Any] = {"name": name, "default": default, "conditions": conditions}
     match kind:
         case "choice":
-            options = tuple(from_json(option, index) for index, option in enumerate(data["options"]))
+            options = tuple(from_json(option, index) for index, option in enumerate(_list_of("options", data)))
             if isinstance(default, OptionLabel):
                 common["default"] = options[default.place]
             return Choice(options=options, **common)
@@ -468,8 +466,23 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
             return Fixed(options=(from_json(data["value"]),), **common)
         case "int" | "float":
             number = Int if kind == "int" else Float
+            if not isinstance(data["log"], bool):
+                raise TypeError(f"log has to be true or false, and is {data['log']!r}")
             return number(low=data["low"], high=data["high"], step=data["step"], log=data["log"], **common)
     raise ValueError(f"unknown kind of parameter {kind!r}")
+
+
+def _condition_from_json(parent: Any, values: Any) -> Condition:
+    if not isinstance(parent, str) or not isinstance(values, list):
+        raise TypeError(f"a condition has to be a name and a list of values, and is {[parent, values]!r}")
+    return Condition(parent, tuple(from_json(value) for value in values))
+
+
+def _list_of(name: str, data: Mapping[str, Any]) -> list[Any]:
+    value = data[name]
+    if not isinstance(value, list):
+        raise TypeError(f"{name} has to be a list, and is {value!r}")
+    return value
 
 
 def _decimal(number: float) -> Decimal:

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".unfinished-"
+"""What the name of a file begins with while it is written."""
+
 
 def unfinished_path(path: Path) -> Path:
     """The path at which a file lies while it is written."""
-    return path.with_name(f".unfinished-{path.name}")
+    return path.with_name(f"{UNFINISHED}{path.name}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -24,10 +25,11 @@ def directory_lock(directory: Path) -> Iterator[None]:
 
     Raises:
         StudyLockedError: Another search holds it; the message names the process.
-        StudyError: The directory can't be made or written.
+        StudyError: The directory can't be made or written, or holds another program's file of the lock's name.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        _check_is_ours(directory / LOCK_NAME)
         lock = filelock.FileLock(directory / LOCK_NAME)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
@@ -41,19 +43,24 @@ def directory_lock(directory: Path) -> Iterator[None]:
         ) from error
     # The lock's own file is emptied by whoever tries it, so its owner is named in another one.
     owner = directory / OWNER_NAME
+    names_owner = not owner.exists() or _read_owner(owner) is not None  # another program's file of that name stays
     try:
-        with suppress(OSError):
-            started = datetime.now(UTC).isoformat(timespec="seconds")
-            owner.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": started}))
+        if names_owner:
+            with suppress(OSError):
+                started = datetime.now(UTC).isoformat(timespec="seconds")
+                owner.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": started}))
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        if names_owner:
+            with suppress(OSError):  # the directory may have vanished
+                owner.unlink(missing_ok=True)
         lock.release()
 
 
 def is_locked(directory: Path) -> bool:
     """Whether a search is running in the directory now."""
-    if not (directory / LOCK_NAME).exists():
+    path = directory / LOCK_NAME
+    if not path.is_file() or path.stat().st_size > 0:  # none, or another program's, which locking would empty
         return False
     lock = filelock.FileLock(directory / LOCK_NAME)
     try:
@@ -64,10 +71,26 @@ def is_locked(directory: Path) -> bool:
     return False
 
 
-def _owner(directory: Path) -> str:
+def _check_is_ours(lock: Path) -> None:
+    """Refuses a lock file that holds something: ours is always empty, and whoever locks a file empties it."""
+    if lock.exists() and (not lock.is_file() or lock.stat().st_size > 0):
+        raise StudyError(
+            f"{lock} is the lock of another program. It isn't touched: choose another directory for the study."
+        )
+
+
+def _read_owner(path: Path) -> dict[str, Any] | None:
+    """What a file says of the lock's owner; None of one that isn't ours."""
     try:
-        owner = json.loads((directory / OWNER_NAME).read_text())
-        here = " (this process)" if owner["pid"] == os.getpid() and owner["host"] == socket.gethostname() else ""
-        return f"process {owner['pid']} on {owner['host']}{here}, since {owner['since']}"
-    except (OSError, ValueError, KeyError):
+        owner = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return owner if isinstance(owner, dict) and {"pid", "host", "since"} <= owner.keys() else None
+
+
+def _owner(directory: Path) -> str:
+    owner = _read_owner(directory / OWNER_NAME)
+    if owner is None:
         return "another process"
+    here = " (this process)" if owner["pid"] == os.getpid() and owner["host"] == socket.gethostname() else ""
+    return f"process {owner['pid']} on {owner['host']}{here}, since {owner['since']}"

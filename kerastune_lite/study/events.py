@@ -1,7 +1,7 @@
 """The events of a study: what can happen, each with a type of its own, and how the journal writes it.
 
-A study is folded from these (study.py) and a view is shown them. Nothing else knows the names of a journal's fields:
-each type writes itself with `to_json` and reads itself with `from_json`. The events of a search's begin and end are
+A study is folded from these (study.py) and a view is shown them. Each type writes itself with `to_json`, and
+event_lines.py reads it; nothing else knows the names of a journal's fields. The events of a search's begin and end are
 shown to views only: a study has as many searches as it was resumed, and none of them is a fact about its trials. What
 one is done with is journaled where it changes, since the scores of trials depend on it.
 """
@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from kerastune_lite.errors import FailedTrial
-from kerastune_lite.space import OptionLabel, Parameter, Value, parameter_from_json, to_json
-from kerastune_lite.study.journal import FORMAT_VERSION, Line
-from kerastune_lite.study.labels import values_from_json
+from kerastune_lite.space import OptionLabel, Parameter, Value, to_json
+from kerastune_lite.study.journal import FORMAT_VERSION
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.read_only import ReadOnlyDict
+from kerastune_lite.study.texts import LONGEST_MESSAGE, bounded
 from kerastune_lite.study.trial import Note, Trained, TrialFailure, TrialPlan, TrialState
 
 
@@ -42,13 +40,6 @@ class StudyBegun:
         name, direction = (None, None) if self.objective is None else (self.objective.name, self.objective.direction)
         return {"version": FORMAT_VERSION, "objective": name, "direction": direction, "seed": self.seed}
 
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        name = line["objective"]
-        objective = None if name is None else Objective(name, line.get("direction"))
-        return cls(objective=objective, seed=line["seed"])
-
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterLearned:
@@ -66,11 +57,6 @@ class ParameterLearned:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return self.parameter.describe()
-
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(parameter=parameter_from_json(line))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +80,6 @@ class SpaceReviewed:
         """The fields of the journal's line."""
         return {"differing": list(self.differing), "dropped": list(self.dropped)}
 
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(differing=tuple(line["differing"]), dropped=tuple(line.get("dropped", ())))
-
 
 @dataclass(frozen=True, kw_only=True)
 class SearchDescribed:
@@ -118,11 +99,6 @@ class SearchDescribed:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"search": dict(self.description)}
-
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(description=ReadOnlyDict(dict(line["search"])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,27 +146,6 @@ class TrialBegun:
             **{name: value for name, value in decided.items() if value is not None},
         }
 
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        plan = TrialPlan(
-            epochs=line.get("epochs"),
-            pause_at=line.get("pause_at"),
-            continues_as_new_trial=line.get("is_turn", False),
-            resumed_from=line.get("resumed_from"),
-            resumed_at=line.get("resumed_at", 0),
-            fill=line.get("unseen", "random"),
-        )
-        return cls(
-            trial=line["trial"],
-            values=values_from_json(line["values"]),
-            attempt=line.get("attempt", 1),
-            seed=line.get("seed"),
-            notes=_notes_from_json(line.get("notes", ())),
-            plan=plan,
-            time=datetime.fromisoformat(line["time"]),
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class ParametersKnown:
@@ -212,11 +167,6 @@ class ParametersKnown:
         """The fields of the journal's line."""
         return {"trial": self.trial, "values": _values_to_json(self.values)}
 
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(trial=line["trial"], values=values_from_json(line["values"]))
-
 
 @dataclass(frozen=True, kw_only=True)
 class EpochsKnown:
@@ -237,11 +187,6 @@ class EpochsKnown:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"trial": self.trial, "epochs": self.epochs}
-
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(trial=line["trial"], epochs=line["epochs"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,13 +213,6 @@ class EpochEnded:
         run = {"run": self.run} if self.run else {}
         return {"trial": self.trial, "epoch": self.epoch, **run, "logs": dict(self.logs)}
 
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(
-            trial=line["trial"], run=line.get("run", 0), epoch=line["epoch"], logs=ReadOnlyDict(dict(line["logs"]))
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerLost:
@@ -295,11 +233,6 @@ class WorkerLost:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"trial": self.trial, "lost": self.reason}
-
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(trial=line["trial"], reason=line["lost"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,7 +298,7 @@ class TrialEnded:
             "scores": list(self.scores),
             "seconds": self.seconds,
             "started": None if self.started is None else self.started.isoformat(),
-            "stop_reason": self.stop_reason,
+            "stop_reason": None if self.stop_reason is None else bounded(str(self.stop_reason), LONGEST_MESSAGE),
             "error": None if self.error is None else asdict(self.error),
             **({"rejected": True} if self.is_rejected else {}),
             "engine": None if self.trained is None else str(self.trained),
@@ -373,33 +306,6 @@ class TrialEnded:
             "seed": self.seed,
             "notes": _notes_to_json(self.notes or ()),
         }
-
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        started, error, trained = line.get("started"), line.get("error"), line.get("engine")
-        direction = line.get("direction")
-        return cls(
-            trial=line["trial"],
-            state=TrialState(line["state"]),
-            values=values_from_json(line["values"]),
-            objective=Objective(line["objective"], direction) if direction else None,
-            score=line.get("score"),
-            best_epoch=line.get("best_epoch"),
-            best_run=line.get("best_run", 0),
-            scores=tuple(line.get("scores", ())),
-            seconds=line.get("seconds"),
-            started=datetime.fromisoformat(started) if started else None,
-            stop_reason=line.get("stop_reason"),
-            error=TrialFailure(**error) if error else None,
-            # Earlier versions wrote the exception's type alone.
-            is_rejected=line.get("rejected", error is not None and error["type"] == FailedTrial.__name__),
-            trained=Trained.of(trained) if trained else None,
-            attempts=line.get("attempts"),
-            seed=line.get("seed"),
-            notes=_notes_from_json(line["notes"]) if "notes" in line else None,
-            time=datetime.fromisoformat(line["time"]),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -422,11 +328,6 @@ class Confirmed:
         """The fields of the journal's line."""
         return {"trial": self.trial, "confirmed": list(self.scores)}
 
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        return cls(trial=line["trial"], scores=tuple(line["confirmed"]))
-
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationFailed:
@@ -447,12 +348,6 @@ class ConfirmationFailed:
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
         return {"trial": self.trial, "confirmation_failed": None if self.error is None else asdict(self.error)}
-
-    @classmethod
-    def from_json(cls, line: Line) -> Self:
-        """The event of a journal's line."""
-        error = line["confirmation_failed"]
-        return cls(trial=line["trial"], error=TrialFailure(**error) if error else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -500,6 +395,17 @@ class WorkersChosen:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class JournalRestored:
+    """The journal's file had vanished or was moved while the search ran. It is shown to views and not journaled.
+
+    Attributes:
+        remark: What a person should know.
+    """
+
+    remark: str
+
+
 JournaledEvent = (
     StudyBegun
     | ParameterLearned
@@ -516,33 +422,8 @@ JournaledEvent = (
 )
 """What a study is folded from."""
 
-Event = JournaledEvent | SearchBegun | WorkersChosen | SearchEnded
+Event = JournaledEvent | SearchBegun | WorkersChosen | SearchEnded | JournalRestored
 """What a view is shown."""
-
-_BY_KIND: Mapping[str, type[JournaledEvent]] = {
-    each.kind: each for each in (StudyBegun, ParameterLearned, TrialBegun, EpochEnded, TrialEnded)
-}
-_NOTES = (ParametersKnown, EpochsKnown, WorkerLost, Confirmed, ConfirmationFailed)
-_NOTES_ON_STUDIES = (SpaceReviewed, SearchDescribed)
-
-
-def event_of(line: Line) -> JournaledEvent | None:
-    """The event of a journal's line; None of a note on something that this version knows nothing of.
-
-    Raises:
-        KeyError: A field is missing.
-        TypeError: A field is of another type.
-        ValueError: A field, or the line's kind, has a value that it can't have.
-    """
-    kind = line["event"]
-    if kind == "note":
-        # A version that doesn't know a note's key passes it over: so a new kind of event is a note with a new key.
-        notes = _NOTES if "trial" in line else _NOTES_ON_STUDIES
-        note = next((note for note in notes if note.key in line), None)
-        return None if note is None else note.from_json(line)
-    if kind not in _BY_KIND:
-        raise ValueError(f"unknown event {kind!r}; a newer kerastune_lite may have written it")
-    return _BY_KIND[kind].from_json(line)
 
 
 def _values_to_json(values: Mapping[str, Value]) -> dict[str, Any]:
@@ -553,9 +434,4 @@ def _values_to_json(values: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def _notes_to_json(notes: Sequence[Note]) -> list[Any]:
-    return [{"kind": note.kind, "text": str(note)} for note in notes]
-
-
-def _notes_from_json(data: Sequence[Any]) -> tuple[Note, ...]:
-    # Before notes had kinds they were plain texts.
-    return tuple(Note(note["text"], note["kind"]) if isinstance(note, Mapping) else Note(note) for note in data)
+    return [{"kind": note.kind, "text": bounded(str(note), LONGEST_MESSAGE)} for note in notes]

@@ -28,10 +28,13 @@ from kerastune_lite.study.events import (
     WorkerLost,
 )
 from kerastune_lite.study.labels import moved
+from kerastune_lite.study.read_only import ReadOnlyDict
 from kerastune_lite.study.series import Series
 from kerastune_lite.study.trial import Curve, Trial
 
 EventOfTrial = TrialBegun | ParametersKnown | EpochsKnown | TrialEnded | Confirmed | WorkerLost | ConfirmationFailed
+
+_HOLE: Mapping[str, float] = ReadOnlyDict()
 
 
 class Fold:
@@ -80,10 +83,10 @@ class Fold:
                 self._add_to_trial(event)
 
     def _add_to_trial(self, event: EventOfTrial) -> None:
-        known = self._known(event.trial)
+        known = self.known(event.trial)
         match event:
             case TrialBegun():
-                source = None if event.plan.resumed_from is None else self._known(event.plan.resumed_from)
+                source = None if event.plan.resumed_from is None else self.known(event.plan.resumed_from)
                 self._put(_begun(event, source))
             case TrialEnded():
                 self._put(_after_end(known or Trial(number=event.trial), event))
@@ -101,11 +104,11 @@ class Fold:
     def finish(self) -> None:
         """Folds in the epochs that were gathered."""
         for number in list(self._epochs):
-            record = self._known(number)
+            record = self.known(number)
             assert record is not None
             self._put(record)
 
-    def _known(self, number: int) -> Trial | None:
+    def known(self, number: int) -> Trial | None:
         """The trial of a number as it is now, with the epochs that were gathered since it was asked for last."""
         record = self.changed.get(number) or self._records.get(number)
         events = self._epochs.get(number)
@@ -206,7 +209,7 @@ def _longer(curve: Curve, events: Sequence[EpochEnded]) -> Curve:
     longer = list(curve)
     for event in events:
         # A damaged line leaves a hole, so that every epoch keeps its own place.
-        longer += [{} for _ in range(len(longer), event.epoch + 1)]
+        longer += [_HOLE] * (event.epoch + 1 - len(longer))
         longer[event.epoch] = event.logs
     return Series(longer)
 

@@ -9,10 +9,12 @@ even where the line is still JSON. Lines without one are read as they are.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import re
+import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from kerastune_lite.errors import JournalError
+from kerastune_lite.study.atomic_files import written_whole
 
 FORMAT_VERSION = 1
 JOURNAL_NAME = "journal.jsonl"
@@ -29,8 +32,17 @@ JOURNAL_NAME = "journal.jsonl"
 Line = Mapping[str, Any]
 """One line of a journal as JSON gives it: events.py knows what it means."""
 
-_CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}$')
+DEEPEST = 100
+"""Levels of lists and objects inside each other; a line with more can't be one of ours, and is hard to walk through."""
+
+_CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}')
+_CHECKSUM_AT_END = re.compile(_CHECKSUM.pattern + rb"$")
+_LINE_START = re.compile(rb'\{"event": "')
+_FIRST_LINE = b'{"event": "study", "time": "'
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_WITH_NON_FINITE = ("logs", "score", "scores", "confirmed")
+"""The fields in which a text may stand for a number."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +54,33 @@ class Reading:
         damages: One sentence for each line that was left out.
         sound_bytes: Where the last whole line ends; what follows was torn by a crash.
         ends_in_newline: False where only the last line's end is missing.
+        is_journal: False of a file that a search can't have written, whatever damaged it.
     """
 
     lines: Sequence[Line] = ()
     damages: Sequence[str] = ()
     sound_bytes: int = 0
     ends_in_newline: bool = True
+    is_journal: bool = True
+
+    @property
+    def latest_time(self) -> str:
+        """When the last of the lines was written; empty where none tells it."""
+        times = (line.get("time") for line in reversed(self.lines))
+        return next((time for time in times if isinstance(time, str) and _TIME.fullmatch(time)), "")
+
+    @property
+    def trial_numbers(self) -> frozenset[int]:
+        """The numbers of the trials that the lines speak of."""
+        return frozenset(number for line in self.lines if type(number := line.get("trial")) is int)
 
 
-def read_journal(path: Path) -> Reading:
+def read_journal(path: Path, *, of_any_version: bool = False) -> Reading:
     """Reads a journal: its sound lines, and what is wrong with the others.
+
+    Args:
+        path: The file.
+        of_any_version: Whether to read one of a newer version too, as far as this version understands it.
 
     Raises:
         JournalError: It can't be read, or a newer version of this library wrote it.
@@ -65,27 +94,45 @@ def read_journal(path: Path) -> Reading:
     damages: list[str] = []
     for number, line in enumerate(raw, start=1):
         decoded = _decode(line)
+        found = _within(line) if decoded is None else [decoded]
+        lines += found
         if decoded is None:
-            damages.append(f"line {number} of {path.name} is damaged and was skipped")
-        else:
-            lines.append(decoded)
+            saved = f", but for {len(found)} whole ones in it" if found else ""
+            damages.append(f"line {number} of {path.name} is damaged and was skipped{saved}")
     sound_bytes, ends_in_newline = len(data) - len(tail), True
     if tail:
         # A writer killed in the middle of a line leaves no newline. Only a line with its checksum is known to be whole.
-        decoded = _decode(tail) if _CHECKSUM.search(tail) else None
-        if decoded is None:
+        found = _within(tail)
+        lines += found
+        if not found or _decode(tail) is None:
             damages.append(f"the last line of {path.name} was torn by a crash and was skipped")
-        else:
-            lines.append(decoded)
+        if found:
             sound_bytes, ends_in_newline = len(data), False
-    for decoded in lines:
-        version = decoded.get("version")
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise JournalError(
-                f"The journal {path} has format {version}; this version of kerastune_lite reads up to format "
-                f"{FORMAT_VERSION}. Upgrade kerastune_lite to open it."
-            )
-    return Reading(lines, damages, sound_bytes, ends_in_newline)
+    if not of_any_version:
+        for decoded in lines:
+            _check_version(path, decoded)
+    return Reading(lines, damages, sound_bytes, ends_in_newline, _is_journal(data, lines))
+
+
+def cut_off_path(journal: Path) -> Path:
+    """The file in which a journal's torn last lines are kept when they are cut off."""
+    return journal.with_name(f"{journal.name}.cut-off")
+
+
+def _check_version(path: Path, line: Line) -> None:
+    version = line.get("version", FORMAT_VERSION)
+    if type(version) is not int or version > FORMAT_VERSION:
+        raise JournalError(
+            f"The journal {path} has format {version!r}; this version of kerastune_lite reads up to format "
+            f"{FORMAT_VERSION}. Upgrade kerastune_lite to open it."
+        )
+
+
+def _is_journal(data: bytes, lines: Sequence[Line]) -> bool:
+    """Whether a search may have written these bytes: they begin as a journal does, or hold a line of one."""
+    begins_so = data.startswith(_FIRST_LINE[: len(data)])
+    has_trials = any(line["event"] in ("begin", "end") and "trial" in line for line in lines)
+    return begins_so or has_trials or _CHECKSUM.search(data) is not None
 
 
 class Journal:
@@ -99,9 +146,11 @@ class Journal:
     def __init__(self, path: Path, reading: Reading | None = None) -> None:
         self.path = path
         reading = reading or Reading()
+        self._latest_time = reading.latest_time
+        self._saved: Path | None = None
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            os.ftruncate(self._file, reading.sound_bytes)
+            self._cut_off(reading.sound_bytes)
             if not reading.ends_in_newline:
                 os.write(self._file, b"\n")
         except OSError as error:
@@ -109,6 +158,16 @@ class Journal:
                 f"The journal {path} can't be written: {error.strerror or error}. "
                 "Make the directory writable, or choose another one."
             ) from error
+
+    def _cut_off(self, sound_bytes: int) -> None:
+        """Cuts off what follows the last whole line, once it is kept beside the journal."""
+        torn = os.pread(self._file, max(os.fstat(self._file).st_size - sound_bytes, 0), sound_bytes)
+        if torn:
+            with cut_off_path(self.path).open("ab") as kept:
+                kept.write(torn + b"\n")
+                kept.flush()
+                os.fsync(kept.fileno())
+            os.ftruncate(self._file, sound_bytes)
 
     def append(self, event: str, *, flush: bool = False, **fields: Any) -> Line:
         """Writes one line and gives it back as a reader would see it.
@@ -121,7 +180,9 @@ class Journal:
         Raises:
             JournalError: The line could not be written whole; the journal is as it was before.
         """
-        entry = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **fields}
+        # Also where the system's clock is set back, so that the order of lines can be told from their times.
+        self._latest_time = max(datetime.now(UTC).isoformat(timespec="milliseconds"), self._latest_time)
+        entry = {"event": event, "time": self._latest_time, **fields}
         line = _encode(entry)
         start = os.lseek(self._file, 0, os.SEEK_END)
         try:
@@ -146,6 +207,62 @@ class Journal:
             raise JournalError(f"The journal {self.path} would not read back its own line for {event!r}.")
         return decoded
 
+    def restore(self) -> str | None:
+        """Writes the journal anew where its file is no longer at its path; what it held is still in the open file.
+
+        A file that has taken its place is kept beside it, under another name.
+
+        Returns:
+            What a person should know, or None where the file is where it was.
+
+        Raises:
+            JournalError: It can't be written there; the message says where the trials are.
+        """
+        if self._is_in_place():
+            return None
+        content, ours = self._content(), self._place_now()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            other = _set_aside(self.path)
+            with written_whole(self.path) as unfinished, unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            reopened = os.open(self.path, os.O_RDWR | os.O_APPEND)
+        except OSError as error:
+            self._saved = ours or self._saved or _saved_elsewhere(content)
+            raise JournalError(
+                f"The journal {self.path} has vanished while the search ran, and can't be written anew: "
+                f"{error.strerror or error}. All trials so far are in {self._saved}: move it back to go on."
+            ) from error
+        os.close(self._file)
+        self._file = reopened
+        beside = f"; the file that had taken its place is {other}" if other else ""
+        moved = f"; what was moved is {ours}" if ours else ""
+        return f"the journal had vanished while the search ran, and was written anew with all trials{beside}{moved}"
+
+    def _is_in_place(self) -> bool:
+        try:
+            there, ours = self.path.stat(), os.fstat(self._file)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _content(self) -> bytes:
+        """What the open file holds, wherever it is now."""
+        size, content = os.fstat(self._file).st_size, bytearray()
+        while len(content) < size and (part := os.pread(self._file, size - len(content), len(content))):
+            content += part
+        return bytes(content)
+
+    def _place_now(self) -> Path | None:
+        """Where the open file was moved to; None where it was deleted, or nobody knows."""
+        with suppress(OSError):
+            place = Path(os.readlink(f"/proc/self/fd/{self._file}"))
+            if place.is_file() and place.stat().st_ino == os.fstat(self._file).st_ino:
+                return place
+        return None
+
     def close(self) -> None:
         """Flushes everything to the disk and closes the file."""
         if self._file >= 0:
@@ -155,6 +272,24 @@ class Journal:
             self._file = -1
 
 
+def _set_aside(path: Path) -> Path | None:
+    """Gives whatever lies at a path another name, which is free; returns its new path, or None where there is none."""
+    if not path.exists():
+        return None
+    names = (path.with_name(f"{path.name}.replaced-{number}") for number in itertools.count(1))
+    other = next(name for name in names if not name.exists())
+    path.rename(other)
+    return other
+
+
+def _saved_elsewhere(content: bytes) -> Path:
+    """Saves a journal that has no place any more among the system's temporary files."""
+    descriptor, name = tempfile.mkstemp(prefix="kerastune_lite-journal-", suffix=".jsonl")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return Path(name)
+
+
 def _encode(entry: Mapping[str, Any]) -> bytes:
     body = json.dumps(_finite(entry), ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
     return body[:-1] + b', "crc": "%08x"}\n' % zlib.crc32(body)
@@ -162,18 +297,41 @@ def _encode(entry: Mapping[str, Any]) -> bytes:
 
 def _decode(line: bytes) -> Line | None:
     """The object of a line, or None where the line is damaged."""
-    checksum = _CHECKSUM.search(line)
+    line = line.rstrip(b" \t\r")
+    checksum = _CHECKSUM_AT_END.search(line)
     if checksum is not None:
         line = line[: checksum.start()] + b"}"
         if zlib.crc32(line) != int(checksum[1], 16):
             return None
     try:
         event = json.loads(line)
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str) or _is_deeper(event, DEEPEST):
+            return None
+        return {key: _numbers(value) if key in _WITH_NON_FINITE else value for key, value in event.items()}
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        return None
-    return {key: _numbers(value) if key in ("logs", "score", "scores") else value for key, value in event.items()}
+
+
+def _within(damaged: bytes) -> list[Line]:
+    """The whole lines, known by their checksums, inside one that is damaged: the line end between two may be lost."""
+    found: list[Line] = []
+    read_to = 0
+    for start in _LINE_START.finditer(damaged):
+        end = _CHECKSUM.search(damaged, start.end())
+        if end is None:
+            break
+        if start.start() >= read_to and (line := _decode(damaged[start.start() : end.end()])) is not None:
+            found.append(line)
+            read_to = end.end()
+    return found
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects stand inside each other in more than so many levels."""
+    if not isinstance(value, (dict, list)):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
 
 
 def _finite(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerastune_lite.space import label_of
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.texts import printable
 from kerastune_lite.study.trial import Trial
 
 
@@ -23,7 +24,7 @@ class Leaderboard(tuple[Trial, ...]):
 
     def rows(self) -> list[list[str]]:
         """The cells of the table, row by row, the header first."""
-        name = self.objective.name if self.objective else "score"
+        name = printable(self.objective.name) if self.objective else "score"
         columns: dict[str, Callable[[Trial], str]] = {"trial": lambda trial: str(trial.number), name: score_text}
         if any(trial.confirmations for trial in self):
             columns["confirmed"] = confirmed_text
@@ -75,12 +76,12 @@ def _mean_text(mean: float, spread: float | None) -> str:
 
 def values_text(values: Mapping[str, Any]) -> str:
     """A setting as text on one line."""
-    return " ".join(f"{name}={value_text(value)}" for name, value in values.items())
+    return " ".join(f"{printable(name)}={value_text(value)}" for name, value in values.items())
 
 
 def value_text(value: Any) -> str:
     """One value as text that is short enough for a table."""
-    return f"{value:.4g}" if isinstance(value, float) else label_of(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(label_of(value))
 
 
 def duration_text(seconds: float) -> str:

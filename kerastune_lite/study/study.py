@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from kerastune_lite.errors import NoResultError, StudyError
 from kerastune_lite.space import OptionLabel, Space, Value
 from kerastune_lite.study.best_so_far import BestSoFar
-from kerastune_lite.study.events import JournaledEvent, event_of
+from kerastune_lite.study.event_lines import contradiction, event_of
+from kerastune_lite.study.events import JournaledEvent, TrialBegun, TrialEnded
 from kerastune_lite.study.files import expanded
 from kerastune_lite.study.fold import Fold
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
@@ -124,12 +125,19 @@ class Study:
     def _folded(cls, directory: Path, reading: Reading) -> Study:
         fold = Fold(cls(directory)._facts, {})
         damages = list(reading.damages)
+        lines = len(reading.lines) + len(damages)
         for number, line in enumerate(reading.lines, start=1):
             try:
                 event = event_of(line)
-                if event is not None:
+                if event is None:
+                    continue
+                known = fold.known(event.trial) if isinstance(event, (TrialBegun, TrialEnded)) else None
+                wrong = contradiction(event, known, lines)
+                if wrong is None:
                     fold.add(event)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                else:
+                    damages.append(f"event {number} ({line['event']}) was skipped: {wrong}")
+            except Exception as error:  # whatever a damaged line says, it costs that line alone
                 damages.append(f"event {number} ({line['event']}) makes no sense and was skipped: {error!r}")
         fold.finish()
         return cls(directory, records=SortedMap(fold.changed), damages=tuple(damages), **_frozen(fold.facts))
@@ -269,8 +277,8 @@ class Study:
     def lineage(self, number: int) -> tuple[Trial, ...]:
         """The trials whose weights a trial's are built upon, the first ancestor first and the trial itself last."""
         line = [self.trial(number)]
-        while line[0].parent is not None:
-            line.insert(0, self.trial(line[0].parent))
+        while (parent := line[0].parent) is not None and parent in self.records:
+            line.insert(0, self.trial(parent))
         return tuple(line)
 
     def schedule(self, number: int) -> tuple[tuple[int, Mapping[str, Any]], ...]:

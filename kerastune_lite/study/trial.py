@@ -14,6 +14,7 @@ from kerastune_lite.space import Value
 from kerastune_lite.study.error_lines import informative_line, without_numbers
 from kerastune_lite.study.metric_directions import Direction
 from kerastune_lite.study.read_only import ReadOnlyDict
+from kerastune_lite.study.texts import LONGEST_MESSAGE, LONGEST_TRACEBACK, bounded, text_of
 
 
 class TrialState(Enum):
@@ -38,6 +39,18 @@ class TrialFailure:
     type: str
     message: str
     traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException, traceback: str = "") -> TrialFailure:
+        """The failure of an exception, whatever it says: its texts are bounded."""
+        return cls.told(type(error).__name__, text_of(error), traceback)
+
+    @classmethod
+    def told(cls, kind: str, message: str, traceback: str = "") -> TrialFailure:
+        """A failure of these texts, of which the middle is left out where they are too long for a record."""
+        return cls(
+            type=kind, message=bounded(message, LONGEST_MESSAGE), traceback=bounded(traceback, LONGEST_TRACEBACK)
+        )
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from kerastune_lite.errors import StudyMismatchError
+from kerastune_lite.errors import JournalError, StudyMismatchError
 from kerastune_lite.space import Space
-from kerastune_lite.study.events import Event, JournaledEvent, ParameterLearned, StudyBegun, event_of
+from kerastune_lite.study.directory_lock import LOCK_NAME, directory_lock
+from kerastune_lite.study.event_lines import event_of
+from kerastune_lite.study.events import Event, JournaledEvent, JournalRestored, ParameterLearned, StudyBegun
 from kerastune_lite.study.files import StudyFiles
-from kerastune_lite.study.journal import JOURNAL_NAME, Journal, Reading, read_journal
+from kerastune_lite.study.journal import JOURNAL_NAME, Journal, Reading, cut_off_path, read_journal
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.study import Study
 
@@ -42,6 +45,7 @@ class StudyWriter:
         self.remarks: Sequence[str] = tuple(remarks)
         self._journal = journal
         self._views = tuple(views)
+        self._locks = ExitStack()
 
     @classmethod
     def open(
@@ -66,12 +70,14 @@ class StudyWriter:
 
         Raises:
             StudyMismatchError: The directory holds a study with another objective.
-            JournalError: The journal can't be read or written.
+            StudyError: The directory holds a file that isn't the study's, where the study's own would be written.
+            JournalError: The journal can't be read or written, or is something else than a journal.
         """
         path, remarks = directory / JOURNAL_NAME, []
         if overwrite:
             _remove(directory)
         reading = read_journal(path) if path.exists() else Reading()
+        _check_is_ours(path, reading)
         study = Study.of_events(directory, reading)
         known = study.objective
         has_ended_trials = any(trial.state.ended for trial in study.records.values())
@@ -81,6 +87,7 @@ class StudyWriter:
             reading, study = Reading(), Study(directory)
         remarks += study.damages
         _check_objective(study, objective)
+        StudyFiles(directory).check_free(study.records)
         if seed is not None and study.seed is not None and seed != study.seed:
             remarks.append(f"the study keeps its own seed {study.seed}; seed={seed} is not used")
         writer = cls(Journal(path, reading), study, remarks=remarks, views=views)
@@ -89,13 +96,31 @@ class StudyWriter:
         return writer
 
     def append(self, event: JournaledEvent) -> None:
-        """Appends an event, folds it into the study and shows it."""
+        """Appends an event, folds it into the study and shows it.
+
+        Raises:
+            JournalError: It can't be written.
+            StudyLockedError: The directory had vanished, and another search has begun in its place.
+        """
+        remark = self._restored() if event.is_flushed else None
         line = self._journal.append(event.kind, flush=event.is_flushed, **event.to_json())
         # What is folded is what a reader would see: a resumed study is the same as this one.
         written = event_of(line)
         assert written is not None
         self.study = self.study.after(written)
+        if remark is not None:
+            self.show(JournalRestored(remark=remark))
         self.show(written)
+
+    def _restored(self) -> str | None:
+        """Sees to it that the journal's file is where it belongs; what a person should know if it wasn't."""
+        if not (self.study.directory / LOCK_NAME).exists():
+            # The lock has gone with the directory, and what comes to its place isn't this search's yet.
+            remark = self._journal.restore()
+            if remark is not None:
+                self._locks.enter_context(directory_lock(self.study.directory))
+            return remark
+        return self._journal.restore()
 
     def show(self, event: Event) -> None:
         """Shows an event to the views."""
@@ -116,6 +141,7 @@ class StudyWriter:
     def close(self) -> None:
         """Flushes and closes the journal."""
         self._journal.close()
+        self._locks.close()
 
 
 class Draft:
@@ -182,7 +208,22 @@ def _text(objective: Objective) -> str:
     return repr(objective.name) + (f" ({objective.direction})" if objective.direction else "")
 
 
+def _check_is_ours(path: Path, reading: Reading) -> None:
+    """Refuses a file that has the name of a journal and is none."""
+    if not reading.is_journal:
+        raise JournalError(
+            f"{path} is not a journal of this library: none of its lines is one that a search writes. It isn't "
+            "touched: move it elsewhere, or choose another directory."
+        )
+
+
 def _remove(directory: Path) -> None:
-    """Removes what a study wrote, and nothing else that may lie in its directory."""
-    (directory / JOURNAL_NAME).unlink(missing_ok=True)
-    StudyFiles(directory).remove()
+    """Removes what a study wrote, as its journal knows it, and nothing else that may lie in its directory."""
+    path = directory / JOURNAL_NAME
+    if not path.exists():
+        return
+    reading = read_journal(path, of_any_version=True)
+    _check_is_ours(path, reading)
+    StudyFiles(directory).remove(reading.trial_numbers)
+    cut_off_path(path).unlink(missing_ok=True)
+    path.unlink()

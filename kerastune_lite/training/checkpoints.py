@@ -90,15 +90,26 @@ def read(path: Path) -> Checkpoint:
         CheckpointError: It is missing or damaged.
     """
     try:
-        document = array_files.read(path)
-        return Checkpoint(
-            document["epochs"],
-            document["variables"],
-            document["built_rate"],
-            document["best_weights"],
-            tuple((name, state) for name, state in document["callbacks"]),
-        )
+        return _checked(array_files.read(path))
     except FileNotFoundError as error:
         raise CheckpointError("it is missing") from error
     except (array_files.ArrayFileError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"it is damaged ({error})") from error
+
+
+def _checked(document: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint of a document; an error where a part of it is missing or of another type."""
+    epochs, rate = document["epochs"], document["built_rate"]
+    if type(epochs) is not int or epochs < 1 or not isinstance(rate, (int, float, type(None))):
+        raise ValueError(f"it speaks of {epochs!r} epochs and of a learning rate {rate!r}")
+    best = document["best_weights"]
+    callbacks = tuple((name, state) for name, state in document["callbacks"])
+    if not all(isinstance(name, str) and isinstance(state, (Mapping, type(None))) for name, state in callbacks):
+        raise TypeError("it has no states of callbacks")
+    return Checkpoint(epochs, _arrays(document["variables"]), rate, None if best is None else _arrays(best), callbacks)
+
+
+def _arrays(value: Any) -> Arrays:
+    if not isinstance(value, list) or not all(isinstance(array, (np.ndarray, np.generic)) for array in value):
+        raise TypeError("its variables are no arrays")
+    return value

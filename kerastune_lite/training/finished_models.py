@@ -48,7 +48,7 @@ def built(
 def loaded(
     trials: Sequence[Trial], files: StudyFiles, keep_models: int, build: Callable[[Trial], keras.Model]
 ) -> list[Loaded]:
-    """The models of trials, in their order. Those that weren't kept are left out, with a warning that names them.
+    """The models of trials, in their order. Those that can't be given back are left out, with a warning.
 
     Args:
         trials: Whose models.
@@ -57,7 +57,7 @@ def loaded(
         build: Builds the model of a trial, for one that Keras can't make from its file alone.
 
     Raises:
-        NoResultError: None was kept, or one can't be read; with the cause that Keras gave.
+        NoResultError: None was kept, or none can be read; with the cause that Keras gave.
     """
     missing = [trial for trial in trials if not files.has_model(trial.number)]
     reasons = "".join(f" Trial {t.number}: {note}." for t in missing for note in t.notes if note.kind == "model")
@@ -66,14 +66,27 @@ def loaded(
             f"No model of the best trials was kept in {files.directory} (keep_models={keep_models}).{reasons}"
             + ("" if reasons else " tuner.retrain(x, y) trains the best setting again.")
         )
+    models: list[Loaded] = []
+    failures: list[NoResultError] = []
+    for trial in trials:
+        if trial not in missing:
+            try:
+                models.append(_loaded(trial, files, build))
+            except NoResultError as error:
+                failures.append(error)
+    if not models:
+        raise failures[0]
+    told = []
     if missing:
         numbers = ", ".join(str(trial.number) for trial in missing)
-        warnings.warn(
-            f"best_models({len(trials)}) gives {len(trials) - len(missing)}: no model of trial {numbers} was kept "
-            f"(keep_models={keep_models}).{reasons} tuner.retrain(x, y, trial=…) trains one of them again.",
-            stacklevel=3,
+        told.append(
+            f"no model of trial {numbers} was kept (keep_models={keep_models}).{reasons} tuner.retrain(x, y, trial=…) "
+            "trains one of them again."
         )
-    return [_loaded(trial, files, build) for trial in trials if trial not in missing]
+    told += [f"{error}" for error in failures]
+    if told:
+        warnings.warn(f"best_models({len(trials)}) gives {len(models)}: {' '.join(told)}", stacklevel=3)
+    return models
 
 
 def _loaded(trial: Trial, files: StudyFiles, build: Callable[[Trial], keras.Model]) -> Loaded:
@@ -81,8 +94,8 @@ def _loaded(trial: Trial, files: StudyFiles, build: Callable[[Trial], keras.Mode
         return model_files.load(files.model(trial.number), files.weights(trial.number), partial(build, trial))
     except ModelFileError as error:
         raise NoResultError(
-            f"The model of trial {trial.number} can't be given back: {error}. tuner.retrain(x, y) trains its setting "
-            "again."
+            f"The model of trial {trial.number} can't be given back: {error}. tuner.retrain(x, y, trial=…) trains its "
+            "setting again."
         ) from error
 
 

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from kerastune_lite.study.atomic_files import written_whole
+from kerastune_lite.study.texts import text_of
 from kerastune_lite.study.trial import Note
 from kerastune_lite.training import array_files
 from kerastune_lite.training.example import Example
@@ -119,7 +120,7 @@ def load(path: Path, weights_path: Path, build: Callable[[], keras.Model]) -> Lo
 
 def cause_of(error: BaseException) -> str:
     """An error in one line: its type, and Keras's words without the examples and configurations that follow them."""
-    message = str(error)
+    message = text_of(error)
     _, _, inner = message.rpartition("Exception encountered: ")
     paragraphs = (inner or message).strip().split("\n\n")
     text = " ".join(paragraphs[0].split())

@@ -138,4 +138,4 @@ def _failure(error: Exception) -> TrialFailure:
     while cause is not None:
         traceback.clear_frames(cause.__traceback__)
         cause.__traceback__, cause = None, cause.__cause__ or cause.__context__
-    return TrialFailure(type=type(error).__name__, message=str(error), traceback=text)
+    return TrialFailure.of(error, text)

@@ -6,6 +6,7 @@ from collections import Counter
 
 from kerastune_lite.study import Study
 from kerastune_lite.study.leaderboard import values_text
+from kerastune_lite.study.texts import printable
 from kerastune_lite.study.trial import TrialState
 
 
@@ -26,14 +27,18 @@ def overview(study: Study, n: int, *, is_running: bool) -> str:
         f"search     {'running now' if is_running else 'not running'}",
         *(f"damaged    {damage}" for damage in study.damages),
         "",
-        str(study.leaderboard(n)),
+        *str(study.leaderboard(n)).splitlines(),
     ]
     failed = [study.trial(record.number) for record in records if record.state is TrialState.FAILED]
     if failed:
         lines += ["", "failures"]
         lines += [
-            f"  trial {trial.number}  {values_text(trial.values)}\n    {trial.error and trial.error.summary}"
+            line
             for trial in failed
+            for line in (
+                f"  trial {trial.number}  {values_text(trial.values)}",
+                f"    {trial.error and trial.error.summary}",
+            )
         ]
     unfinished = [study.trial(record.number) for record in records if not record.state.ended]
     if unfinished:
@@ -43,4 +48,4 @@ def overview(study: Study, n: int, *, is_running: bool) -> str:
             f"  {values_text(trial.values)}"
             for trial in unfinished
         ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

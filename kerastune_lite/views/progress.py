@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.status import Status
 
 from kerastune_lite.study import Study
 from kerastune_lite.study.events import (
     ConfirmationFailed,
     Confirmed,
     Event,
+    JournalRestored,
     ParameterLearned,
     SearchBegun,
     SearchDescribed,
@@ -26,6 +26,7 @@ from kerastune_lite.study.events import (
 )
 from kerastune_lite.study.leaderboard import confirmed_text, duration_text, epoch_text, score_text, values_text
 from kerastune_lite.study.trial import Trial, TrialFailure, TrialState
+from kerastune_lite.views.screen import Screen
 
 SHOWN_NOTES = ("checkpoint", "model", "score", "leak")
 """Kinds of notes that change what a trial is worth, or what a person can do with it, so that they stand in its line."""
@@ -45,18 +46,17 @@ class Progress:
     def __init__(
         self, verbose: int, console: Console | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._console = console or Console(quiet=verbose == 0, soft_wrap=True)
+        self._screen = Screen(console or Console(quiet=verbose == 0, soft_wrap=True))
         self._clock = clock
         self._search = SearchBegun()
         self._started = clock()
         self._epochs_at_start = 0
         self._ended = 0
         self._seconds = 0.0
-        self._status: Status | None = None
 
     def __call__(self, event: Event, study: Study) -> None:
         """Shows one event."""
-        if self._console.quiet:
+        if self._screen.is_silent:
             return
         match event:
             case SearchBegun():
@@ -65,6 +65,8 @@ class Progress:
                 self._end(event, study)
             case WorkersChosen():
                 self._print(event.text)
+            case JournalRestored():
+                self._print(f"{study.directory}: {event.remark}")
             case StudyBegun() | ParameterLearned() | SpaceReviewed() | SearchDescribed():
                 pass
             case _ if event.trial not in study.records:
@@ -82,17 +84,16 @@ class Progress:
                 self._print(f"trial {event.trial} again: failed  {reason}")
             case WorkerLost():
                 self._print(f"trial {event.trial}: {event.reason}")
-            case _ if self._status is not None:
-                self._status.update(self._moving_line(study.trial(event.trial), study))
+            case _ if self._screen.is_terminal:
+                self._screen.update(self._moving_line(study.trial(event.trial), study))
 
     def _begin(self, search: SearchBegun, study: Study) -> None:
         """Says where the study is kept and what was found there."""
         self._search, self._started = search, self._clock()
         self._ended, self._seconds = 0, 0.0
         self._epochs_at_start = study.epochs_spent
-        if self._console.is_terminal:
-            self._status = self._console.status("starting")
-            self._status.start()
+        if self._screen.is_terminal:
+            self._screen.begin_line("starting")
         for remark in search.remarks:
             self._print(f"{study.directory}: {remark}")
         if study.records:
@@ -105,9 +106,7 @@ class Progress:
 
     def _end(self, search: SearchEnded, study: Study) -> None:
         """Says why the search ended, how its trials were trained, and what its best is."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        self._screen.end_line()
         if search.reason is None:
             return
         records = study.records.values()
@@ -187,7 +186,7 @@ class Progress:
         return f"{study.epochs_spent}{of} epochs spent{saved}"
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._screen.show(text)
 
 
 def _told(error: TrialFailure) -> str:

@@ -89,6 +89,6 @@ def test_what_a_running_trial_is_writing_stays_when_another_ends(tmp_path):
     for path in (*models[:3], unfinished_path(models[1]), unfinished_path(models[3])):
         path.touch()
 
-    files.keep_models([0], running=[1])
+    files.keep_models([0], running=[1], known=range(4))
 
     assert set(models[0].parent.iterdir()) == {models[0], models[1], unfinished_path(models[1])}

@@ -19,6 +19,7 @@ from drill import HEARTBEAT_TIMEOUT, TRIALS, crash, hanging, killed, out_of_memo
 from waiting import PATIENCE, wait_until
 
 from kerastune_lite import Study
+from kerastune_lite.execution.private_folder import folder_prefix
 
 PROGRAM = Path(__file__).parent / "drill.py"
 GRACE = 2.0
@@ -45,8 +46,13 @@ def assert_no_orphans(directory):
 
 
 def processes_of(directory):
-    """The processes whose command names a search's directory, those left out that have ended but for their status."""
-    named = [p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or ())]
+    """The processes whose command names a search's directory or the private folder of its workers.
+
+    Those are left out that have ended but for their status.
+    """
+    names = str(directory), folder_prefix(directory)
+    commands = [(p, " ".join(p.info["cmdline"] or ())) for p in psutil.process_iter(["cmdline"])]
+    named = [p for p, command in commands if any(name in command for name in names)]
     found = []
     for process in named:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -14,12 +14,12 @@ from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.hyperband import HyperbandStrategy
 from kerastune_lite.strategies.population import PopulationStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
+from kerastune_lite.study.event_lines import event_of
 from kerastune_lite.study.events import (
     ConfirmationFailed,
     TrialBegun,
     TrialEnded,
     WorkerLost,
-    event_of,
 )
 from kerastune_lite.study.journal import Reading, read_journal
 from kerastune_lite.study.study import Study

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
 import keras
@@ -10,7 +11,7 @@ import pytest
 
 from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
 from kerastune_lite.errors import CallbackError
-from kerastune_lite.training import checkpoints
+from kerastune_lite.training import array_files, checkpoints
 from kerastune_lite.training.callback_states import CallbackStates
 from kerastune_lite.training.checkpoints import Checkpoint, CheckpointError
 from kerastune_lite.training.keras_internals import trained_state_of
@@ -69,6 +70,78 @@ def test_a_damaged_file_is_recognised(tmp_path, damage):
 
     with pytest.raises(CheckpointError, match="it is damaged"):
         checkpoints.read(path)
+
+
+def check_garblings(path, count, seed):
+    """Reads a checkpoint that something garbled, many times: it is the same, or it is known to be damaged."""
+    checkpoints.save(path, checkpoint())
+    good, rng = path.read_bytes(), random.Random(seed)
+    for number in range(count):
+        garbled = bytearray(good)
+        at = rng.randrange(len(garbled))
+        match number % 3:
+            case 0:
+                garbled[at] ^= 1 << rng.randrange(8)
+            case 1:
+                del garbled[at:]
+            case 2:
+                garbled[at : at + 8] = rng.randbytes(8)
+        path.write_bytes(bytes(garbled))
+        try:
+            read = checkpoints.read(path)
+        except CheckpointError as error:
+            assert "it is damaged" in str(error)  # noqa: PT017 - where nothing that matters changed it is read
+            continue
+        assert read.epochs == 3
+        np.testing.assert_array_equal(read.variables[0], checkpoint().variables[0])
+        np.testing.assert_array_equal(read.best_weights[0], checkpoint().best_weights[0])
+
+
+def test_a_garbled_checkpoint_is_the_same_or_known_to_be_damaged(tmp_path):
+    check_garblings(tmp_path / "a.npz", 150, seed=0)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_thousands_of_garbled_checkpoints_are_the_same_or_known_to_be_damaged(tmp_path, seed):
+    check_garblings(tmp_path / "a.npz", 2000, seed)
+
+
+HEADERS = {
+    "an unknown compression": (8, b"\x63\x00", "NotImplementedError"),
+    "an encrypted entry": (6, b"\x01\x00", "RuntimeError"),
+    "patched data": (6, b"\x20\x00", "NotImplementedError"),
+    "deflated data that aren't": (8, b"\x08\x00", ""),
+}
+
+
+@pytest.mark.parametrize(("offset", "content", "kind"), HEADERS.values(), ids=HEADERS)
+def test_a_header_that_zip_files_can_have_and_ours_never_do_is_a_damage(tmp_path, offset, content, kind):
+    path = tmp_path / "a.npz"
+    checkpoints.save(path, checkpoint())
+    garbled = bytearray(path.read_bytes())
+    for signature, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):  # of each entry, and of the list of all entries
+        at = garbled.find(signature)
+        while at >= 0:
+            garbled[at + offset + shift : at + offset + shift + 2] = content
+            at = garbled.find(signature, at + 4)
+    path.write_bytes(bytes(garbled))
+
+    with pytest.raises(CheckpointError, match=rf"it is damaged \({kind}"):
+        checkpoints.read(path)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"epochs": "3"}, {"epochs": 0}, {"variables": {}}, {"best_weights": [1.5]}, {"callbacks": [["A", 3]]}],
+    ids=str,
+)
+def test_a_file_of_arrays_that_is_no_checkpoint_is_a_damage(tmp_path, part):
+    whole = {"epochs": 3, "variables": [np.ones(2)], "built_rate": 0.1, "best_weights": None, "callbacks": []}
+    array_files.write(tmp_path / "a.npz", whole | part)
+
+    with pytest.raises(CheckpointError, match="it is damaged"):
+        checkpoints.read(tmp_path / "a.npz")
 
 
 def test_a_missing_file_is_recognised(tmp_path):

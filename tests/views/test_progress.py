@@ -145,10 +145,10 @@ def test_a_terminal_has_a_line_that_moves_and_is_gone_at_the_end():
     shown = Shown(terminal=True)
     shown.show(SearchBegun(max_trials=2), begun(0, units=8), EpochsKnown(trial=0, epochs=9), epoch(0))
 
-    assert shown.progress._status.status == "trial 0 (1 of 2)  epoch 1/9  val_loss 0.5"
+    assert shown.progress._screen._status.status == "trial 0 (1 of 2)  epoch 1/9  val_loss 0.5"
 
     shown.show(SearchEnded(reason=None))
-    assert shown.progress._status is None
+    assert shown.progress._screen._status is None
 
 
 def test_the_time_left_follows_the_epochs_where_they_are_planned():

@@ -6,11 +6,13 @@ import concurrent.futures
 import queue
 import secrets
 import socket
+import struct
 import threading
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from typing import Any
 
 from kerastune_lite.execution.clusters.protocol import Future, Result, Ticket
@@ -20,6 +22,8 @@ from kerastune_lite.execution.packing import pack_whole
 from kerastune_lite.execution.worker_setup import parts_of
 from kerastune_lite.running.task import Request, Shared
 
+PATIENCE = 10
+"""Seconds in which a connection has to show that it knows the key."""
 Address = Any
 """What `Listener` calls the place where it listens; its type depends on the system."""
 
@@ -57,7 +61,7 @@ class ExecutorCluster:
             WorkerError: What is shared can't be pickled.
         """
         packed, key = pack_whole(parts_of(shared)), secrets.token_bytes(32)
-        cluster = cls(executor, workers, packed, key, Listener(("127.0.0.1", 0), authkey=key))
+        cluster = cls(executor, workers, packed, key, Listener(("127.0.0.1", 0)))
         threading.Thread(target=cluster._accept, daemon=True).start()
         return cluster
 
@@ -65,12 +69,17 @@ class ExecutorCluster:
         while not self._is_over:
             try:
                 connection: Any = self._listener.accept()
-            except Exception:  # a connection without the key, or the end
+            except Exception:  # the end
                 continue
+            # In a thread of its own: one that says nothing keeps nobody else waiting.
             threading.Thread(target=self._receive, args=(connection,), daemon=True).start()
 
     def _receive(self, connection: Connection) -> None:
-        with suppress(EOFError, OSError), connection:
+        with suppress(EOFError, OSError, AuthenticationError), connection:
+            _set_patience(connection, PATIENCE)
+            deliver_challenge(connection, self._key)
+            answer_challenge(connection, self._key)
+            _set_patience(connection, 0)
             ticket = connection.recv()
             self._connections[ticket] = connection
             while True:
@@ -114,6 +123,12 @@ class ExecutorCluster:
         self._listener.close()
         for connection in list(self._connections.values()):
             _shut_down(connection)
+
+
+def _set_patience(connection: Connection, seconds: int) -> None:
+    """How long to wait for the other side before it counts as gone; 0 for ever."""
+    with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
 
 
 def _shut_down(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""A worker process: `python -m kerastune_lite.execution.processes.child CONNECTION PACKED CRASH_FILE HEARTBEAT`.
+"""A worker process: `python -m kerastune_lite.execution.processes.child CONNECTION PACKED DIGEST CRASH_FILE HEARTBEAT`.
 
 Runs the trials that it is sent, one after the other, and ends when the process that started it does, however that ends.
 """
@@ -52,15 +52,15 @@ class Channel:
             time.sleep(seconds)
 
 
-def serve(channel: Channel, packed: Path) -> None:
+def serve(channel: Channel, packed: Path, digest: str) -> None:
     """Runs trials until the search closes the connection, which raises EOFError here."""
     from kerastune_lite.execution.messages import Finished, Mistake, RemoteReport
-    from kerastune_lite.execution.packing import unpack
+    from kerastune_lite.execution.packing import Packed, unpack
     from kerastune_lite.execution.quick_collection import quick_collection
     from kerastune_lite.execution.worker_setup import WorkerContext
     from kerastune_lite.running.task import Request
 
-    context = WorkerContext.of(unpack(packed))
+    context = WorkerContext.of(unpack(Packed(packed, digest)))
     channel.send(Ready())
     with quick_collection():
         while True:
@@ -78,7 +78,7 @@ def serve(channel: Channel, packed: Path) -> None:
 
 def main() -> None:
     """Serves, and ends at once: the search tidies up."""
-    connection, packed, crash_file, heartbeat = sys.argv[1:]
+    connection, packed, digest, crash_file, heartbeat = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     channel = Channel(Connection(int(connection)))
@@ -86,7 +86,7 @@ def main() -> None:
     faulthandler.enable(crashes)
     threading.Thread(target=channel.keep_beating, args=(float(heartbeat),), daemon=True).start()
     try:
-        serve(channel, Path(packed))
+        serve(channel, Path(packed), digest)
     except (EOFError, ConnectionError):
         pass
     except BaseException:

@@ -6,21 +6,28 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 
 PR_SET_PDEATHSIG = 1
+_WATCH = "import os, signal\nwhile os.read(0, 1): pass\nos.killpg(0, signal.SIGKILL)"
+"""The program of the process that ends its group when its standard input closes."""
 
 
 def die_with_parent() -> None:
     """Ends this process and its own children when the parent ends, even by a kill.
 
     The parent holds the other end of standard input, which the system closes when the parent ends. On Linux the system
-    also kills this process by itself, for the case that it hangs where no thread of Python runs.
+    also kills this process by itself, for the case that it hangs where no thread of Python runs. What this process has
+    started would outlive it then: so a small process of its own, in the same process group, watches the parent as well,
+    and ends the whole group.
     """
     parents_pipe = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
+    nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
+    # -S and -E: it needs nothing but the standard library, and starts in a moment.
+    subprocess.Popen([sys.executable, "-S", "-E", "-c", _WATCH], stdin=parents_pipe, stdout=nothing, stderr=nothing)
     os.close(nothing)
     threading.Thread(target=_die_when_closed, args=(parents_pipe,), daemon=True).start()
     if sys.platform == "linux":

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.execution.messages import Finished, Mistake
-from kerastune_lite.execution.packing import pack
+from kerastune_lite.execution.packing import Packed, pack
+from kerastune_lite.execution.private_folder import cant_be_written
 from kerastune_lite.execution.processes.process import MIB, ChildProcess
 from kerastune_lite.execution.worker_setup import parts_of
 from kerastune_lite.execution.workers import Ended, FaultLimits, Lost
@@ -41,7 +42,7 @@ class ChildProcesses:
     """
 
     def __init__(
-        self, packed: Path, folder: Path, environments: Sequence[Mapping[str, str]], limits: FaultLimits
+        self, packed: Packed, folder: Path, environments: Sequence[Mapping[str, str]], limits: FaultLimits
     ) -> None:
         self._packed = packed
         self._folder = folder
@@ -60,17 +61,22 @@ class ChildProcesses:
 
         Args:
             shared: What all trials share.
-            folder: A folder for the files of the processes; what it holds is removed.
+            folder: A fresh folder of this search's own for the files of the processes; `close` removes it.
             environments: The environment variables of each process, which give it its share of the machine.
             limits: When a process counts as hung, or a trial as overdue.
 
         Raises:
-            WorkerError: What trials share can't be pickled, or the system is Windows.
+            WorkerError: What trials share can't be pickled or written, or the system is Windows.
         """
         if os.name == "nt":
             raise WorkerError("workers= and trial_timeout= need Linux or macOS. Use executor= with a Dask client here.")
-        shutil.rmtree(folder, ignore_errors=True)
-        pool = cls(pack(parts_of(shared), folder), folder, environments, limits)
+        try:
+            pool = cls(pack(parts_of(shared), folder), folder, environments, limits)
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise WorkerError(cant_be_written(folder, error)) from error
+            raise
         try:
             pool._start()
         except BaseException:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.execution.messages import EpochLogs, Finished, LastMessage, Mistake, ReportMessage, deliver
+from kerastune_lite.execution.packing import Packed
 from kerastune_lite.execution.processes.heartbeat import CouldNotStart, Heartbeat, Ready
 from kerastune_lite.execution.workers import Lost, progress_of
 from kerastune_lite.running.task import Report, Request
@@ -52,7 +53,9 @@ class ChildProcess:
         self._latest_epoch: int | None = None
 
     @classmethod
-    def started(cls, packed: Path, crash_file: Path, environment: Mapping[str, str], heartbeat: float) -> ChildProcess:
+    def started(
+        cls, packed: Packed, crash_file: Path, environment: Mapping[str, str], heartbeat: float
+    ) -> ChildProcess:
         """Starts a process, which will send `Ready`.
 
         Args:
@@ -65,7 +68,7 @@ class ChildProcess:
         with theirs:
             descriptor = theirs.fileno()
             module = ["-P", "-m", "kerastune_lite.execution.processes.child"]
-            arguments = [str(descriptor), str(packed), str(crash_file), str(heartbeat)]
+            arguments = [str(descriptor), str(packed.path), packed.digest, str(crash_file), str(heartbeat)]
             process = subprocess.Popen(
                 [sys.executable, *module, *arguments],
                 stdin=subprocess.PIPE,

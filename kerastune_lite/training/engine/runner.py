@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import keras
 import tensorflow as tf
 
+from kerastune_lite.study.texts import text_of
 from kerastune_lite.training.engine.check import BATCHES, Numbers, numbers_of, stepped_eagerly
 from kerastune_lite.training.engine.epoch_program import traced_epoch
 from kerastune_lite.training.engine.samples import EpochToken
@@ -131,7 +132,7 @@ class EpochRunner:
     def _failure(self, error: Exception) -> ProgramError:
         """What is raised for an error of a program, which no later model uses."""
         self._programs.mark_failed()
-        failure = ProgramError(f"{type(error).__name__}: {error}")
+        failure = ProgramError(f"{type(error).__name__}: {text_of(error)}")
         failure.has_run = self._has_program
         return failure
 
