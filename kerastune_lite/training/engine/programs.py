@@ -24,6 +24,7 @@ import tensorflow as tf
 from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training.engine import check
 from kerastune_lite.training.engine.audit import Capture, NotShareableError, Traced, audit, captures_replaced
+from kerastune_lite.training.engine.difference import first_difference
 from kerastune_lite.training.engine.fingerprint import Fingerprint, fingerprint
 from kerastune_lite.training.engine.lifted import Lifted, LiftedNumber, LiftError, Slot, replaced
 from kerastune_lite.training.engine.made_while_traced import Made, Unmade
@@ -100,6 +101,11 @@ class SharedPrograms:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    @property
+    def latest_key(self) -> Hashable:
+        """The fingerprint of the model that was lent a program last; None where there is none."""
+        return next(reversed(self._kept), None)
 
     @contextmanager
     def lent_to(
@@ -262,7 +268,11 @@ class LentPrograms:
         if any(isinstance(thing, tf.types.experimental.PolymorphicFunction) for thing in held_by(self._callbacks)):
             # Once traced, it reads the storage that the variables had then.
             raise NotShareableError("a callback has a tf.function")
+        latest = self._shared.latest_key
         self._program, is_known = self._shared.program_for(look)
+        if not is_known and latest is not None:
+            text = f"compiled anew, since it differs from the trial before: {first_difference(look.key, latest)}"
+            self.notes = (*self.notes, Note(text, "engine"))
         self.trained = Trained("shared" if is_known else "compiled")
         self._key = look.key
         self._lent = set(map(id, look.variables))
