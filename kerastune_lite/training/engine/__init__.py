@@ -5,7 +5,8 @@
            ──► programs        lends a model the variables of a program that an earlier model was traced for
                  ├── fingerprint   which models are the same computation
                  │     ├── code_walk   functions, classes, modules (bytecode: what code names; libraries: whose it is)
-                 │     └── values      contents of arrays, tensors and lookup tables
+                 │     ├── values      contents of arrays, tensors and lookup tables
+                 │     └── difference  in what two models differ, in words
                  ├── lifted        numbers that may differ between such models
                  ├── made_while_traced   what a step makes when it is traced, and how later models are given it
                  ├── audit         checks that a traced step uses nothing but what is lent or known to be the model's
