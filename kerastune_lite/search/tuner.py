@@ -29,7 +29,7 @@ from kerastune_lite.search.settings import (
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
-from kerastune_lite.strategies.strategy import PlannedStrategy, StrategySource, strategy_of
+from kerastune_lite.strategies.strategy import StrategySource, strategy_of
 from kerastune_lite.study.events import SearchBegun, SearchDescribed, SearchEnded
 from kerastune_lite.study.files import StudyFiles, expanded
 from kerastune_lite.study.journal import JOURNAL_NAME
@@ -389,8 +389,7 @@ class Tuner:
         reviewer = resumption.Reviewer(plan.shared, writer) if writer.is_resumed else None
         if reviewer is not None:
             reviewer.begin(lambda study: resumption.check_goes_on(study, strategy, tuner))
-        planned = strategy.plan if isinstance(strategy, PlannedStrategy) else {}
-        now = description.description_of(tuner, planned, plan.shared, plan.runs)
+        now = description.description_of(tuner, plan)
         before = writer.study.latest_search
         if before != now:
             writer.append(SearchDescribed(description=now))

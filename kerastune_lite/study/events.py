@@ -326,6 +326,7 @@ class TrialEnded:
         attempts: How many times it was begun.
         seed: What its first run was seeded with.
         notes: Remarks for its record.
+        returned: What build_fn returned besides the model or the metrics of epochs.
         time: When it was written down; None before.
     """
 
@@ -349,6 +350,7 @@ class TrialEnded:
     attempts: int | None = None
     seed: int | None = None
     notes: tuple[Note, ...] | None = None
+    returned: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
     time: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -372,6 +374,7 @@ class TrialEnded:
             "attempts": self.attempts,
             "seed": self.seed,
             "notes": _notes_to_json(self.notes or ()),
+            **({"returned": dict(self.returned)} if self.returned else {}),
         }
 
     @classmethod
@@ -398,8 +401,22 @@ class TrialEnded:
             attempts=line.get("attempts"),
             seed=line.get("seed"),
             notes=_notes_from_json(line["notes"]) if "notes" in line else None,
+            returned=ReadOnlyDict(line.get("returned", {})),
             time=datetime.fromisoformat(line["time"]),
         )
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one training took.
+
+    Attributes:
+        epochs: How many epochs it trained.
+        seconds: How long it took.
+    """
+
+    epochs: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -409,6 +426,7 @@ class Confirmed:
     Attributes:
         trial: The trial's number.
         scores: The scores of all its confirmations so far, the new one last.
+        effort: What this training took; None in journals of earlier versions.
     """
 
     kind: ClassVar[str] = "note"
@@ -417,15 +435,16 @@ class Confirmed:
 
     trial: int
     scores: tuple[float, ...]
+    effort: Effort | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
-        return {"trial": self.trial, "confirmed": list(self.scores)}
+        return {"trial": self.trial, "confirmed": list(self.scores), **_effort_to_json(self.effort)}
 
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """The event of a journal's line."""
-        return cls(trial=line["trial"], scores=tuple(line["confirmed"]))
+        return cls(trial=line["trial"], scores=tuple(line["confirmed"]), effort=_effort_from_json(line))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -435,6 +454,7 @@ class ConfirmationFailed:
     Attributes:
         trial: The trial's number.
         error: Why; None where nothing is known.
+        effort: What that training took; None in journals of earlier versions.
     """
 
     kind: ClassVar[str] = "note"
@@ -443,16 +463,19 @@ class ConfirmationFailed:
 
     trial: int
     error: TrialFailure | None
+    effort: Effort | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
-        return {"trial": self.trial, "confirmation_failed": None if self.error is None else asdict(self.error)}
+        error = None if self.error is None else asdict(self.error)
+        return {"trial": self.trial, "confirmation_failed": error, **_effort_to_json(self.effort)}
 
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """The event of a journal's line."""
         error = line["confirmation_failed"]
-        return cls(trial=line["trial"], error=TrialFailure(**error) if error else None)
+        failure = TrialFailure(**error) if error else None
+        return cls(trial=line["trial"], error=failure, effort=_effort_from_json(line))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -543,6 +566,14 @@ def event_of(line: Line) -> JournaledEvent | None:
     if kind not in _BY_KIND:
         raise ValueError(f"unknown event {kind!r}; a newer kerastune_lite may have written it")
     return _BY_KIND[kind].from_json(line)
+
+
+def _effort_to_json(effort: Effort | None) -> dict[str, Any]:
+    return {} if effort is None else {"effort": asdict(effort)}
+
+
+def _effort_from_json(line: Line) -> Effort | None:
+    return Effort(**line["effort"]) if line.get("effort") else None
 
 
 def _values_to_json(values: Mapping[str, Value]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from kerastune_lite.errors import NoResultError, StudyError
 from kerastune_lite.space import OptionLabel, Parameter, Space, Value
 from kerastune_lite.study.events import (
+    ConfirmationFailed,
     Confirmed,
+    Effort,
     EpochEnded,
     EpochsKnown,
     JournaledEvent,
@@ -35,6 +37,7 @@ from kerastune_lite.study.labels import moved, resolved
 from kerastune_lite.study.leaderboard import Leaderboard
 from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.tables import Table, curves_table, trials_table
 from kerastune_lite.study.trial import Trial, best_first, inside
 
 if TYPE_CHECKING:
@@ -159,7 +162,9 @@ class Study:
             case EpochsKnown():
                 return self._with(dataclasses.replace(known, epochs=event.epochs))
             case Confirmed():
-                return self._with(dataclasses.replace(known, confirmations=event.scores))
+                return self._with(_confirmed(known, event.effort, scores=event.scores))
+            case ConfirmationFailed():
+                return self._with(_confirmed(known, event.effort, scores=known.confirmations))
         return self
 
     def _record(self, number: int) -> Trial:
@@ -286,8 +291,13 @@ class Study:
 
     @property
     def epochs_spent(self) -> int:
-        """How many epochs were trained in all."""
+        """How many epochs were trained in all, those of confirmations included."""
         return sum(trial.epochs_spent for trial in self.records.values())
+
+    @property
+    def seconds_spent(self) -> float:
+        """How many seconds the trials and their confirmations took; several workers' seconds add up."""
+        return sum(trial.seconds_spent for trial in self.records.values())
 
     @property
     def epochs_saved(self) -> int:
@@ -295,21 +305,28 @@ class Study:
         return sum(trial.epochs_saved for trial in self.records.values())
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """A table with a row for each trial: number, values, state, score and times; NaN for inactive parameters.
+        """A table with a row for each trial, which needs pandas.
 
-        Parameters have columns of their own names; one that is named like another column is "values.<name>".
+        Its columns are number, state and score; the parameters; every metric at the best epoch (of the best run); what
+        build_fn returned besides, such as the batch size; then spread, confirmations, epochs and seconds (those spent
+        count confirmations), times, and why the training ended. NaN or None stand for inactive parameters and whatever
+        a trial doesn't have. A name that is another column's too is "values.<name>" for a parameter, "metrics.<name>"
+        for a metric, and "returned.<name>" for what was returned.
 
         Raises:
             ImportError: pandas isn't installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "study.to_dataframe() needs pandas: pip install 'kerastune_lite[pandas]'. "
-                "Without it, study.trials holds the same records."
-            ) from error
-        return pandas.DataFrame([self._row(trial) for trial in self.trials], columns=self._columns())
+        return _dataframe(trials_table(self), method="to_dataframe")
+
+    def curves(self) -> pandas.DataFrame:
+        """The learning curves as a long table, which needs pandas: trial, run, epoch (from 0), metric and value.
+
+        Of a trial that took over another one's weights it has the epochs that the trial trained itself.
+
+        Raises:
+            ImportError: pandas isn't installed.
+        """
+        return _dataframe(curves_table(self), method="curves")
 
     # What the Gaussian process believes stands in belief.py, which takes half a second to import: too much for
     # a command that only shows a study.
@@ -360,27 +377,22 @@ class Study:
     def _sign(self) -> int:
         return self.objective.sign if self.objective and self.objective.direction else 1
 
-    _RECORD = ("number", "state", "score", "spread", "best_epoch", "epochs", "seconds", "started", "ended")
-    _REMARKS = ("stop_reason", "error", "engine", "attempts", "seed")
-
-    def _columns(self) -> list[str]:
-        names = dict.fromkeys(name for trial in self.trials for name in trial.values)
-        names = dict.fromkeys([*(p.name for p in self.space if p.name in names), *names])
-        return [*self._RECORD, *map(self._column, names), *self._REMARKS]
-
-    def _column(self, name: str) -> str:
-        return f"values.{name}" if name in self._RECORD + self._REMARKS else name
-
-    def _row(self, trial: Trial) -> dict[str, Any]:
-        row = {name: getattr(trial, name) for name in self._RECORD + self._REMARKS}
-        row |= {"state": trial.state.value, "epochs": len(trial.curve), "error": trial.error and str(trial.error)}
-        return row | {self._column(name): value for name, value in trial.values.items()}
-
     def _ranked(self) -> list[Trial]:
         if self.objective is None:
             return []
         direction = self.objective.direction or direction_of_name(self.objective.name)
         return best_first(inside(self.trials), direction) if direction else []
+
+
+def _dataframe(table: Table, method: str) -> pandas.DataFrame:
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            f"study.{method}() needs pandas: pip install 'kerastune_lite[pandas]'. "
+            "Without it, study.trials holds the same records."
+        ) from error
+    return pandas.DataFrame(table.rows, columns=list(table.columns))
 
 
 def _begun(event: TrialBegun, source: Trial | None) -> Trial:
@@ -413,6 +425,16 @@ def _after_epoch(trial: Trial, event: EpochEnded) -> Trial:
     return dataclasses.replace(trial, curves=tuple(tuple(curve) for curve in curves))
 
 
+def _confirmed(trial: Trial, effort: Effort | None, *, scores: tuple[float, ...]) -> Trial:
+    effort = effort or Effort(epochs=0, seconds=0.0)
+    return dataclasses.replace(
+        trial,
+        confirmations=scores,
+        confirmation_epochs=trial.confirmation_epochs + effort.epochs,
+        confirmation_seconds=trial.confirmation_seconds + effort.seconds,
+    )
+
+
 def _after_end(trial: Trial, event: TrialEnded) -> Trial:
     return dataclasses.replace(
         trial,
@@ -432,4 +454,5 @@ def _after_end(trial: Trial, event: TrialEnded) -> Trial:
         attempts=trial.attempts if event.attempts is None else event.attempts,
         seed=trial.seed if event.seed is None else event.seed,
         notes=trial.notes if event.notes is None else event.notes,
+        returned=event.returned,
     )

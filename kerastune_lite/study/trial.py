@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 from kerastune_lite.space import Value
 from kerastune_lite.study.error_lines import informative_line, without_numbers
@@ -153,6 +153,10 @@ class Trial:
         plan: What the strategy decided of its training.
         is_outside: Whether its setting lies outside the space as build_fn asks for it now. It stays in the record and
             doesn't count: it is never the best, and no strategy learns from it.
+        confirmation_epochs: How many epochs its confirmations trained, failed ones among them.
+        confirmation_seconds: How long those took.
+        returned: What build_fn returned besides the model or the metrics of epochs: the arguments of `fit` that it
+            decided (of arrays and other objects their type's name), or the texts among its own results.
     """
 
     number: int
@@ -178,6 +182,9 @@ class Trial:
     epochs: int | None = None
     plan: TrialPlan = field(default_factory=TrialPlan)
     is_outside: bool = False
+    confirmation_epochs: int = 0
+    confirmation_seconds: float = 0.0
+    returned: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):
@@ -211,8 +218,13 @@ class Trial:
 
     @property
     def epochs_spent(self) -> int:
-        """How many epochs were trained, over all runs."""
-        return sum(max(len(curve) - self.first_epoch, 0) for curve in self.curves)
+        """How many epochs were trained, over all runs and confirmations."""
+        return sum(max(len(curve) - self.first_epoch, 0) for curve in self.curves) + self.confirmation_epochs
+
+    @property
+    def seconds_spent(self) -> float:
+        """How many seconds it took, its confirmations included."""
+        return (self.seconds or 0.0) + self.confirmation_seconds
 
     @property
     def epochs_saved(self) -> int:
