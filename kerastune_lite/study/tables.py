@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kerastune_lite.study.trial import Trial
+from kerastune_lite.study.trial import Trial, state_now
 
 if TYPE_CHECKING:
     from kerastune_lite.study.study import Study
@@ -32,11 +32,6 @@ class Table:
             yield {name: cell for name, cell in zip(self.columns, row, strict=True) if cell is not None}
 
 
-_IDENTITY: Mapping[str, Callable[[Trial], Any]] = {
-    "number": lambda trial: trial.number,
-    "state": lambda trial: trial.state.value,
-    "score": lambda trial: trial.score,
-}
 _RECORD: Mapping[str, Callable[[Trial], Any]] = {
     "spread": lambda trial: trial.spread,
     "confirmed": lambda trial: trial.confirmed,
@@ -63,15 +58,23 @@ _GROUPS: Mapping[str, Callable[[Trial], Mapping[str, Any]]] = {
 }
 
 
-def trials_table(study: Study) -> Table:
+def trials_table(study: Study, *, is_running: bool = True) -> Table:
     """A row a trial: number, state, score, parameters, metrics at the best epoch, record, and what build_fn returned.
 
     A parameter, a metric or something returned whose name is another column's too is "values.<name>",
     "metrics.<name>" or "returned.<name>".
+
+    Args:
+        study: The study.
+        is_running: Whether its search may still be running; else trials that haven't ended were interrupted.
     """
     trials = study.trials
-    taken = {*_IDENTITY, *_RECORD}
-    columns: dict[str, Callable[[Trial], Any]] = dict(_IDENTITY)
+    columns: dict[str, Callable[[Trial], Any]] = {
+        "number": lambda trial: trial.number,
+        "state": lambda trial: state_now(trial, is_running=is_running).value,
+        "score": lambda trial: trial.score,
+    }
+    taken = {*columns, *_RECORD}
     for group, read in _GROUPS.items():
         names = list(dict.fromkeys(name for trial in trials for name in read(trial)))
         if group == "values":

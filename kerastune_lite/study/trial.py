@@ -250,6 +250,12 @@ class Trial:
         return statistics.stdev(self.confirmations) if len(self.confirmations) > 1 else None
 
 
+def state_now(trial: Trial, *, is_running: bool) -> TrialState:
+    """The state of a trial as it is now: where no search runs, whatever the journal calls running was interrupted."""
+    was_cut = trial.state is TrialState.RUNNING and not is_running
+    return TrialState.INTERRUPTED if was_cut else trial.state
+
+
 def inside(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     """The trials that count: those that lie in the space as build_fn asks for it now."""
     return tuple(trial for trial in trials if not trial.is_outside)

@@ -1,0 +1,38 @@
+"""Texts that come from anywhere, made fit for a record and for a screen: bounded, readable, and never an error."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_MESSAGE = 10_000
+LONGEST_TRACEBACK = 40_000
+"""Characters of an error that a journal keeps; TensorFlow's tracebacks may have pages, and a message any length."""
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, marks that turn the direction of writing, ends of lines, and halves of characters."""
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says; of one that can't say it, why it can't."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"<its text can't be had: str() raised {type(failure).__name__}>"
+
+
+def bounded(text: str, longest: int) -> str:
+    """A text of at most about so many characters: of a longer one the beginning and the end, whole lines if it can."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    first, last = text[:half], text[-half:]
+    # A line that is cut in two is left out, where there are others.
+    first = first[: first.rfind("\n") + 1] or first
+    last = last[last.find("\n") + 1 :] or last
+    left_out = len(text) - len(first) - len(last)
+    return f"{first.rstrip(chr(10))}\n… {left_out} characters are left out …\n{last}"
+
+
+def printable(text: str) -> str:
+    """A text on one line in which whatever would move a terminal's cursor, or more, is written as an escape."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
