@@ -23,6 +23,7 @@ from kerastune_lite.search.settings import (
     WorkerCount,
     check_count,
     check_strategy,
+    check_tensorboard,
     check_views,
     check_workers,
 )
@@ -39,6 +40,7 @@ from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
 from kerastune_lite.views.progress import Progress
+from kerastune_lite.views.tensorboard import TensorBoard
 
 if TYPE_CHECKING:
     import keras
@@ -97,6 +99,9 @@ class Tuner:
             that after the event. An exception out of a view ends the search.
         fixed: Values that parameters are held at, by their full names: `fixed={"learning_rate": 0.01}`. Wherever
             build_fn asks for one of them, it is answered so. Each has to be a value of its parameter's own range.
+        tensorboard: True writes logs for TensorBoard into the folder "tensorboard" of the study's directory; a
+            directory says where else. Each trial has a log with its metrics epoch by epoch, its parameters and its
+            score, which the HParams tab compares.
 
     Raises:
         TypeError: An argument is of a wrong kind.
@@ -128,6 +133,7 @@ class Tuner:
         verbose: int = 1,
         views: Sequence[View] = (),
         fixed: Mapping[str, Any] | None = None,
+        tensorboard: bool | str | Path = False,
     ) -> None:
         check_build_fn(build_fn)
         check_strategy(strategy)
@@ -165,6 +171,7 @@ class Tuner:
         self.verbose = verbose
         self.views = tuple(views)
         self.fixed = plain_values(fixed)
+        self.tensorboard = check_tensorboard(tensorboard)
         self._is_stopped = self._is_copy = False
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
@@ -411,11 +418,17 @@ class Tuner:
                 self.seed,
                 fresh_seed=int(np.random.SeedSequence().generate_state(1)[0]),
                 overwrite=self.overwrite,
-                views=[Progress(self.verbose), *self.views],
+                views=[Progress(self.verbose), *self._logs(), *self.views],
             )
             self.overwrite = False
             with closing(writer):
                 yield writer
+
+    def _logs(self) -> Sequence[View]:
+        """What writes logs for TensorBoard, where a person wants them."""
+        if self.tensorboard is False:
+            return ()
+        return (TensorBoard(None if self.tensorboard is True else expanded(self.tensorboard)),)
 
     @property
     def _places(self) -> Places:
