@@ -173,3 +173,19 @@ def test_texts_among_the_results_of_an_own_training_stand_in_its_record(tmp_path
         [1.0, 1.0, 7, "small"],
         [2.0, 2.0, 7, "small"],
     ]
+
+
+def test_what_an_own_fit_returns_besides_its_recorded_epochs_stands_in_its_record(tmp_path):
+    class Builder:
+        def build(self, hp):
+            hp.choice("a", [1])
+            return regression()
+
+        def fit(self, hp, model, x, y, **arguments):
+            history = model.fit(x, y, **arguments)
+            return {"loss": min(history.history["loss"]), "folds": 3, "kind": "mean of folds"}
+
+    (trial,) = GridSearch(Builder(), "loss", directory=tmp_path, **QUIET).search(X, Y, epochs=2).trials
+
+    assert trial.returned == {"folds": 3.0, "kind": "mean of folds"}
+    assert len(trial.curve) == 2

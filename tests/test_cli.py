@@ -239,7 +239,15 @@ def test_control_characters_are_shown_as_escapes(tmp_path, told):
     failed = ended(1, None, "failed", error={"type": "E", "message": odd, "traceback": odd}, values={odd: odd})
     write(tmp_path / odd, ended(0, values={odd: odd}), failed, objective=odd)
 
-    for command in (["show"], ["show", "--trial", 1], ["show", "--json"], ["list"], ["best"], ["best", "--code"]):
+    for command in (
+        ["show"],
+        ["show", "--trial", 1],
+        ["show", "--json"],
+        ["list"],
+        ["best"],
+        ["best", "--code"],
+        ["export"],
+    ):
         text = told(command[0], tmp_path, *command[1:])
         assert not set(odd) & set(text) - set("[2J"), command
     assert cli.main(["show", str(tmp_path), "--trial", "9"]) == 2

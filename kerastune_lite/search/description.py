@@ -38,7 +38,7 @@ def description_of(tuner: str, plan: SearchPlan) -> dict[str, Any]:
         "strategy": {"tuner": tuner, **_object(strategy), **planned},
         **({"stopping": _object(plan.stopping)} if plan.stopping is not None else {}),
         "training": {"executions_per_trial": plan.runs, **{name: _as_json(value) for name, value in arguments.items()}},
-        "callbacks": names_of(shared.callbacks),
+        "callbacks": [name[:LONGEST_TEXT] for name in names_of(shared.callbacks)],
         **({"fixed": {name: _as_json(value) for name, value in shared.fixed.items()}} if shared.fixed else {}),
         "data": summary_of(shared.data),
         "versions": {"kerastune_lite": __version__, "python": platform.python_version(), **keras_versions()},

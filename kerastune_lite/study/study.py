@@ -297,7 +297,7 @@ class Study:
     @property
     def seconds_spent(self) -> float:
         """How many seconds the trials and their confirmations took; several workers' seconds add up."""
-        return sum(trial.seconds_spent for trial in self.records.values())
+        return round(sum(trial.seconds_spent for trial in self.records.values()), 3)
 
     @property
     def epochs_saved(self) -> int:

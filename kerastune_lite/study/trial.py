@@ -224,7 +224,7 @@ class Trial:
     @property
     def seconds_spent(self) -> float:
         """How many seconds it took, its confirmations included."""
-        return (self.seconds or 0.0) + self.confirmation_seconds
+        return round((self.seconds or 0.0) + self.confirmation_seconds, 3)
 
     @property
     def epochs_saved(self) -> int:

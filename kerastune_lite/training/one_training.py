@@ -179,7 +179,7 @@ class Training:
             model=scored.model,
             example=partial(example_of, {name: arguments.get(name) for name in ("x", "y")}),
             notes=(*notes, *recorder.notes, *scored.notes),
-            returned=recordable(built.fit_arguments or {}),
+            returned={**recordable(built.fit_arguments or {}), **scored.besides},
         )
 
     def _recorder(

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Any
 from kerastune_lite.space import OptionLabel, label_of
 from kerastune_lite.study import Study
 from kerastune_lite.study.tables import Table, metrics_at_best_epoch
+from kerastune_lite.study.texts import printable
 from kerastune_lite.study.trial import Trial, TrialState, state_now
 
 
@@ -24,10 +26,13 @@ def as_json(content: Any, *, indent: int | None = 2) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """A table as CSV with a header; an empty cell where a trial has nothing to say, JSON in cells of several values."""
+    """A table as CSV with a header; an empty cell where a trial has nothing to say, JSON in cells of several values.
+
+    Control characters other than the ends of lines and tabs are written as escapes: CSV is looked at in terminals.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow(map(_escaped, table.columns))
     writer.writerows([_cell(cell) for cell in row] for row in table.rows)
     return file.getvalue().rstrip("\n")
 
@@ -119,4 +124,10 @@ def _cell(value: Any) -> Any:
     plain = _plain(value)
     if plain is None:
         return ""
+    if isinstance(plain, str):
+        return _escaped(plain)
     return json.dumps(plain) if isinstance(plain, (list, dict)) else plain
+
+
+def _escaped(text: str) -> str:
+    return "".join(part if part in ("\n", "\t") else printable(part) for part in re.split(r"([\n\t])", text))
