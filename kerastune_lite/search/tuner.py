@@ -100,8 +100,8 @@ class Tuner:
         fixed: Values that parameters are held at, by their full names: `fixed={"learning_rate": 0.01}`. Wherever
             build_fn asks for one of them, it is answered so. Each has to be a value of its parameter's own range.
         tensorboard: True writes logs for TensorBoard into the folder "tensorboard" of the study's directory; a
-            directory says where else. Each trial has a log with its metrics epoch by epoch, its parameters and its
-            score, which the HParams tab compares.
+            directory says where else, in a folder with the name of the study's directory. Each trial has a log with
+            its metrics epoch by epoch, its parameters and its score, which the HParams tab compares.
 
     Raises:
         TypeError: An argument is of a wrong kind.

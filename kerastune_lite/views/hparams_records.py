@@ -25,16 +25,17 @@ class Status(IntEnum):
     FAILURE = 2
 
 
-def session_start(values: Mapping[str, Value], name: str, started: float) -> bytes:
+def session_start(values: Mapping[str, Value], started: float) -> bytes:
     """The record of a session's begin (HParamsPluginData.session_start_info).
+
+    It names no group: a session without one is a line of its own in the HParams tab.
 
     Args:
         values: The setting. Numbers, booleans and texts stay what they are; other options are told by their names.
-        name: The session's group: trials are never grouped, so it is one name a trial.
         started: When it began, in seconds since 1970.
     """
     entries = b"".join(_message(1, _text(1, key) + _message(2, _value(value))) for key, value in values.items())
-    return _message(3, entries + _text(4, name) + _double(5, started))
+    return _message(3, entries + _double(5, started))
 
 
 def session_end(status: Status, ended: float) -> bytes:

@@ -67,7 +67,7 @@ def records_of(trial: Trial, score_name: str) -> dict[str, list[Record]]:
     if not has_ended and not logs:
         return {}
     started = 0.0 if trial.started is None else trial.started.timestamp()
-    own = [Record(START_TAG, 0, session_start(trial.values, trial_folder(trial.number), started)), *logs.get(".", ())]
+    own = [Record(START_TAG, 0, session_start(trial.values, started)), *logs.get(".", ())]
     if has_ended and trial.score is not None:
         own.append(Record(f"score/{score_name}", trial.best_epoch or 0, trial.score))
     if has_ended:
@@ -102,7 +102,8 @@ class TensorBoard:
     A log that can't be written ends no search: it is left as it is, with a warning.
 
     Args:
-        directory: Where the logs are kept; None for the folder "tensorboard" of the study's directory.
+        directory: Where the logs are kept, in a folder with the name of the study's directory, so that several studies
+            can be compared; None for the folder "tensorboard" of the study's directory.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -154,19 +155,22 @@ class TensorBoard:
         folder = self._directory_of(study) / trial_folder(trial.number)
         records = records_of(trial, study.objective.name if study.objective else "score")
         of_earlier_attempts = [run.name for run in folder.glob("run-*")]
-        for name in dict.fromkeys([".", *records, *of_earlier_attempts]):
+        names = dict.fromkeys([".", *records, *of_earlier_attempts])
+        for name in names:
             self._log(folder / name).hold(records.get(name, []))
         self._epochs[trial.number] = [len(curve) for curve in trial.curves]
         if trial.state is not TrialState.RUNNING:
             del self._epochs[trial.number]
-            for name in records:
+            for name in names:
                 self._logs.pop(folder / name).close()  # a study may have more trials than a process may have open files
 
     def _log_of(self, study: Study, number: int, run: int) -> _Log:
         return self._log(self._directory_of(study) / trial_folder(number) / _run_folder(run))
 
     def _directory_of(self, study: Study) -> Path:
-        return self._directory or study.directory / FOLDER
+        if self._directory is None:
+            return study.directory / FOLDER
+        return self._directory / study.directory.resolve().name
 
     def _log(self, folder: Path) -> _Log:
         return self._logs.setdefault(folder, _Log(folder))

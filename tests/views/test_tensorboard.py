@@ -131,6 +131,17 @@ def test_a_log_that_is_asked_for_late_has_the_earlier_trials_too(tmp_path):
     assert logged(tmp_path / "here") == logged(tmp_path / "elsewhere")
 
 
+def test_studies_that_share_a_directory_keep_their_own_logs(tmp_path):
+    def training(hp):
+        return float(hp.choice("a", [1, 2]))
+
+    for name in ("one", "two", "one"):
+        GridSearch(training, directory=tmp_path / name, verbose=0, tensorboard=tmp_path / "logs").search()
+
+    logs = sorted(path.parent.relative_to(tmp_path / "logs").as_posix() for path in tmp_path.rglob("*tfevents*"))
+    assert logs == ["one/trial-0000", "one/trial-0001", "two/trial-0000", "two/trial-0001"]
+
+
 def test_runs_have_folders_of_their_own_which_a_new_attempt_clears(tmp_path):
     played = Played(tmp_path).show(TrialBegun(trial=0, values={"units": 8}))
     played.show(epoch(0, 0, 0.5), epoch(0, 0, 0.25, run=1), epoch(0, 1, 0.125, run=1))
@@ -172,12 +183,12 @@ def test_the_records_of_the_plugin_are_those_that_tensorboard_reads():
     plugin_data_pb2 = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
     values = {"units": 128, "rate": -1e-300, "flag": True, "größe": "a" * 300, "none": None, "kernel": (3, 3)}
 
-    start = plugin_data_pb2.HParamsPluginData.FromString(session_start(values, "trial-0007", 1.5e9))
+    start = plugin_data_pb2.HParamsPluginData.FromString(session_start(values, 1.5e9))
     end = plugin_data_pb2.HParamsPluginData.FromString(session_end(Status.FAILURE, 2.5))
 
     read = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.session_start_info.hparams.items()}
     assert read == {**values, "none": "None", "kernel": "(3, 3)"}
-    assert (read["flag"], start.session_start_info.group_name) == (True, "trial-0007")
+    assert (read["flag"], start.session_start_info.group_name) == (True, "")
     assert start.session_start_info.start_time_secs == 1.5e9
     assert (end.session_end_info.status, end.session_end_info.end_time_secs) == (2, 2.5)
 
