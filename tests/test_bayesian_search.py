@@ -182,6 +182,8 @@ def test_confirming_trains_finalists_with_new_seeds_and_leaves_their_scores(tmp_
         return min(history.history["val_loss"])
 
     assert trial.confirmations == pytest.approx([trained(1), trained(2)], rel=1e-5)
+    assert searched.study.epochs_spent == before.epochs_spent + 2 * 2 * 2
+    assert searched.study.seconds_spent > before.seconds_spent
     assert [t.score for t in searched.study.trials] == [t.score for t in before.trials]
     assert searched.study.recommended.number == trial.number
 

@@ -151,3 +151,41 @@ def test_what_is_missing_is_told_before_anything_is_trained(tmp_path, build_fn, 
     with pytest.raises(error, match=message):
         GridSearch(build_fn, objective, directory=tmp_path, **QUIET).search(callbacks=[counting], **settings)
     assert not trained
+
+
+def test_what_build_fn_returned_with_the_model_stands_in_the_trials_record_and_table(tmp_path):
+    def build_fn(hp):
+        return regression(), {"batch_size": 5 * hp.choice("fives", [1, 2]), "class_weight": None}
+
+    study = GridSearch(build_fn, "loss", directory=tmp_path, **QUIET).search(X, Y)
+
+    assert [trial.returned["batch_size"] for trial in study.trials] == [5, 10]
+    assert study.to_dataframe()["batch_size"].tolist() == [5, 10]
+
+
+def test_texts_among_the_results_of_an_own_training_stand_in_its_record(tmp_path):
+    def build_fn(hp):
+        return {"loss": hp.choice("a", [1.0, 2.0]), "parameters": 7, "kind": "small"}
+
+    frame = GridSearch(build_fn, "loss", directory=tmp_path, **QUIET).search().to_dataframe()
+
+    assert frame[["a", "loss", "parameters", "kind"]].to_numpy().tolist() == [
+        [1.0, 1.0, 7, "small"],
+        [2.0, 2.0, 7, "small"],
+    ]
+
+
+def test_what_an_own_fit_returns_besides_its_recorded_epochs_stands_in_its_record(tmp_path):
+    class Builder:
+        def build(self, hp):
+            hp.choice("a", [1])
+            return regression()
+
+        def fit(self, hp, model, x, y, **arguments):
+            history = model.fit(x, y, **arguments)
+            return {"loss": min(history.history["loss"]), "folds": 3, "kind": "mean of folds"}
+
+    (trial,) = GridSearch(Builder(), "loss", directory=tmp_path, **QUIET).search(X, Y, epochs=2).trials
+
+    assert trial.returned == {"folds": 3.0, "kind": "mean of folds"}
+    assert len(trial.curve) == 2

@@ -190,6 +190,7 @@ class Outcome:
         is_rejected: Whether the user's code gave the setting up.
         notes: Remarks for the trial's record.
         usage: What it took of its machine; None where it wasn't measured.
+        returned: What build_fn returned besides the model or the metrics of epochs, as JSON can hold it.
     """
 
     scores: tuple[float, ...] = ()
@@ -203,6 +204,7 @@ class Outcome:
     is_rejected: bool = False
     notes: tuple[Note, ...] = ()
     usage: Usage | None = None
+    returned: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def score(self) -> float | None:

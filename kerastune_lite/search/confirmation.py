@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 
 from kerastune_lite.execution.in_process import run_here
 from kerastune_lite.execution.quick_collection import quick_collection
 from kerastune_lite.running.task import AskedParameters, Request
 from kerastune_lite.search.plan import SearchPlan
-from kerastune_lite.study.events import ConfirmationFailed, Confirmed
+from kerastune_lite.study.events import ConfirmationFailed, Confirmed, Effort
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial, TrialPlan
 from kerastune_lite.study.writer import StudyWriter
@@ -43,15 +44,20 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Tri
         study_seed=study.seed,
         first_run=max(len(trial.scores), 1) + len(trial.confirmations),
     )
-    outcome = run_here(plan.shared, request, _Silence(), engine)
+    report, started = _EpochCount(), time.monotonic()
+    outcome = run_here(plan.shared, request, report, engine)
+    effort = Effort(epochs=report.epochs, seconds=round(time.monotonic() - started, 3))
     if outcome.score is None:
-        writer.append(ConfirmationFailed(trial=trial.number, error=outcome.error))
+        writer.append(ConfirmationFailed(trial=trial.number, error=outcome.error, effort=effort))
     else:
-        writer.append(Confirmed(trial=trial.number, scores=(*trial.confirmations, outcome.score)))
+        scores = (*trial.confirmations, outcome.score)
+        writer.append(Confirmed(trial=trial.number, scores=scores, effort=effort))
 
 
-class _Silence:
-    """A confirmation's curve isn't kept: the trial has its own."""
+class _EpochCount:
+    """Counts the epochs of a confirmation, whose curve isn't kept: the trial has its own."""
+
+    epochs = 0
 
     def asked(self, asked: AskedParameters) -> None:
         pass
@@ -60,4 +66,5 @@ class _Silence:
         pass
 
     def epoch(self, run: int, epoch: int, logs: Mapping[str, float]) -> str | None:
+        self.epochs += 1
         return None

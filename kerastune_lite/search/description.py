@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerastune_lite._version import __version__
-from kerastune_lite.running.task import Shared
+from kerastune_lite.search.plan import SearchPlan
 from kerastune_lite.space import label_of, plain
 from kerastune_lite.space.values import is_scalar
+from kerastune_lite.strategies.strategy import PlannedStrategy
 
 NONE = "none"
 LONGEST_TEXT = 80
 """Characters of an argument that only a text can describe."""
 
 
-def description_of(tuner: str, plan: Mapping[str, int], shared: Shared, runs: int) -> dict[str, Any]:
+def description_of(tuner: str, plan: SearchPlan) -> dict[str, Any]:
     """What a search is done with, in what JSON can hold.
 
     Args:
         tuner: The name of the tuner's class.
-        plan: The numbers of the strategy's plan, where it has one.
-        shared: What the trials share.
-        runs: How many times each setting is trained.
+        plan: What the search was asked to do, with the strategy itself.
     """
+    from kerastune_lite.training.callback_copies import names_of
     from kerastune_lite.training.data_summary import keras_versions, summary_of
 
+    strategy, shared = plan.strategy, plan.shared
+    planned = strategy.plan if isinstance(strategy, PlannedStrategy) else {}
     arguments = dict(shared.data.fit_arguments)
     for name in ("verbose", "callbacks"):
         arguments.pop(name, None)
     return {
-        "strategy": {"tuner": tuner, **plan},
-        "training": {"executions_per_trial": runs, **{name: _as_json(value) for name, value in arguments.items()}},
+        "strategy": {"tuner": tuner, **_object(strategy), **planned},
+        **({"stopping": _object(plan.stopping)} if plan.stopping is not None else {}),
+        "training": {"executions_per_trial": plan.runs, **{name: _as_json(value) for name, value in arguments.items()}},
+        "callbacks": [name[:LONGEST_TEXT] for name in names_of(shared.callbacks)],
+        **({"fixed": {name: _as_json(value) for name, value in shared.fixed.items()}} if shared.fixed else {}),
         "data": summary_of(shared.data),
-        "versions": {"kerastune_lite": __version__, **keras_versions()},
+        "versions": {"kerastune_lite": __version__, "python": platform.python_version(), **keras_versions()},
     }
 
 
@@ -58,7 +65,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         *_of_values(before.get("training", {}), now.get("training", {})),
         *_of_data(before.get("data", {}), now.get("data", {})),
-        *_of_values(before.get("versions", {}), now.get("versions", {})),
+        *_of_values(*_versions_of_both(before.get("versions", {}), now.get("versions", {}))),
     ]
 
 
@@ -66,6 +73,19 @@ def remark_on(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[
     """The one line that tells a person how a search differs from the one before it; none where it doesn't."""
     differing = [] if before is None else differences(before, now)
     return [f"since the last search of this study: {'; '.join(differing)}: scores may not compare"] if differing else []
+
+
+def _versions_of_both(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The versions that scores may depend on, as far as both descriptions have them: earlier journals have fewer."""
+    names = [name for name in now if name in before and name != "python"]
+    return {name: before[name] for name in names}, {name: now[name] for name in names}
+
+
+def _object(described: Any) -> dict[str, Any]:
+    """The class of a strategy or of a stopping rule, and its settings as far as it shows them: those of dataclasses."""
+    fields = dataclasses.fields(described) if dataclasses.is_dataclass(described) else ()
+    settings = {field.name: _as_json(getattr(described, field.name)) for field in fields if field.init and field.repr}
+    return {"class": type(described).__name__, "settings": settings}
 
 
 def _of_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -308,6 +308,7 @@ class SearchLoop:
                 attempts=known.attempts,
                 seed=known.seed,
                 notes=(*known.notes, *outcome.notes),
+                returned=outcome.returned,
             )
         )
 

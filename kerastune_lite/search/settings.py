@@ -48,6 +48,7 @@ class TunerSettings(TypedDict, total=False):
     verbose: int
     views: Sequence[View]
     fixed: Mapping[str, Any] | None
+    tensorboard: bool | str | Path
 
 
 class DefaultCount(int):
@@ -121,3 +122,10 @@ def check_views(views: Sequence[object]) -> None:
     for view in views:
         if isinstance(view, type) or not callable(view):
             raise TypeError(f"views takes functions of (event, study), or objects that are one. Received: {view!r}.")
+
+
+def check_tensorboard(tensorboard: object) -> bool | str | Path:
+    """True, False, or a directory; TypeError of anything else."""
+    if isinstance(tensorboard, (bool, str, Path)):
+        return tensorboard
+    raise TypeError(f"tensorboard has to be True, False or a directory. Received: {tensorboard!r}.")

@@ -24,13 +24,14 @@ from kerastune_lite.search.settings import (
     WorkerCount,
     check_count,
     check_strategy,
+    check_tensorboard,
     check_views,
     check_workers,
 )
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
-from kerastune_lite.strategies.strategy import PlannedStrategy, StrategySource, strategy_of
+from kerastune_lite.strategies.strategy import StrategySource, strategy_of
 from kerastune_lite.study.events import SearchBegun, SearchDescribed, SearchEnded
 from kerastune_lite.study.files import StudyFiles, expanded
 from kerastune_lite.study.journal import JOURNAL_NAME
@@ -41,6 +42,7 @@ from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
 from kerastune_lite.views.progress import Progress
 from kerastune_lite.views.screen import Screen
+from kerastune_lite.views.tensorboard import TensorBoard
 
 if TYPE_CHECKING:
     import keras
@@ -100,6 +102,9 @@ class Tuner:
             that after the event. An exception out of a view ends the search.
         fixed: Values that parameters are held at, by their full names: `fixed={"learning_rate": 0.01}`. Wherever
             build_fn asks for one of them, it is answered so. Each has to be a value of its parameter's own range.
+        tensorboard: True writes logs for TensorBoard into the folder "tensorboard" of the study's directory; a
+            directory says where else, in a folder with the name of the study's directory. Each trial has a log with
+            its metrics epoch by epoch, its parameters and its score, which the HParams tab compares.
 
     Raises:
         TypeError: An argument is of a wrong kind.
@@ -131,6 +136,7 @@ class Tuner:
         verbose: int = 1,
         views: Sequence[View] = (),
         fixed: Mapping[str, Any] | None = None,
+        tensorboard: bool | str | Path = False,
     ) -> None:
         check_build_fn(build_fn)
         check_strategy(strategy)
@@ -168,6 +174,7 @@ class Tuner:
         self.verbose = verbose
         self.views = tuple(views)
         self.fixed = plain_values(fixed)
+        self.tensorboard = check_tensorboard(tensorboard)
         self._is_stopped = self._is_copy = False
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
@@ -392,8 +399,7 @@ class Tuner:
         reviewer = resumption.Reviewer(plan.shared, writer) if writer.is_resumed else None
         if reviewer is not None:
             reviewer.begin(lambda study: resumption.check_goes_on(study, strategy, tuner))
-        planned = strategy.plan if isinstance(strategy, PlannedStrategy) else {}
-        now = description.description_of(tuner, planned, plan.shared, plan.runs)
+        now = description.description_of(tuner, plan)
         before = writer.study.latest_search
         if before != now:
             writer.append(SearchDescribed(description=now))
@@ -415,11 +421,17 @@ class Tuner:
                 self.seed,
                 fresh_seed=int(np.random.SeedSequence().generate_state(1)[0]),
                 overwrite=self.overwrite,
-                views=[Progress(self.verbose), *self.views],
+                views=[Progress(self.verbose), *self._logs(), *self.views],
             )
             self.overwrite = False
             with closing(writer):
                 yield writer
+
+    def _logs(self) -> Sequence[View]:
+        """What writes logs for TensorBoard, where a person wants them."""
+        if self.tensorboard is False:
+            return ()
+        return (TensorBoard(None if self.tensorboard is True else expanded(self.tensorboard)),)
 
     @property
     def _places(self) -> Places:

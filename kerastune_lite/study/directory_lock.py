@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -17,6 +18,8 @@ from kerastune_lite.errors import StudyError, StudyLockedError
 
 LOCK_NAME = ".lock"
 OWNER_NAME = ".lock-owner"
+PATIENCE = 0.2
+"""Seconds for which a search tries to get the lock: whoever looks at the study has it for a moment."""
 
 
 @contextmanager
@@ -31,7 +34,7 @@ def directory_lock(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         _check_is_ours(directory / LOCK_NAME)
         lock = filelock.FileLock(directory / LOCK_NAME)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 10)
     except filelock.Timeout as error:
         raise StudyLockedError(
             f"{directory} is in use by {_owner(directory)}. Wait until that search ends, or choose another directory."
@@ -58,16 +61,26 @@ def directory_lock(directory: Path) -> Iterator[None]:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether a search is running in the directory now."""
+    """Whether a search is running in the directory now.
+
+    It is asked by a lock that readers share, and by reading alone, so that a study can be looked at whose directory
+    can't be written.
+    """
     path = directory / LOCK_NAME
-    if not path.is_file() or path.stat().st_size > 0:  # none, or another program's, which locking would empty
+    if not path.is_file() or path.stat().st_size > 0:  # none, or another program's
         return False
-    lock = filelock.FileLock(directory / LOCK_NAME)
     try:
-        lock.acquire(timeout=0)
-    except (filelock.Timeout, OSError):
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    lock.release()
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(file)
     return False
 
 

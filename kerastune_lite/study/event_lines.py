@@ -16,6 +16,7 @@ from kerastune_lite.space import Value, parameter_from_json
 from kerastune_lite.study.events import (
     ConfirmationFailed,
     Confirmed,
+    Effort,
     EpochEnded,
     EpochsKnown,
     JournaledEvent,
@@ -206,17 +207,27 @@ def _trial_ended(line: Line) -> TrialEnded:
         attempts=_number(line, "attempts"),
         seed=_seed(line),
         notes=_notes(line),
+        returned=ReadOnlyDict(_mapping(line.get("returned", {}), "returned")),
         time=_time(line["time"]),
     )
 
 
 def _confirmed(line: Line) -> Confirmed:
     scores = _list(line, "confirmed")
-    return Confirmed(trial=_trial(line), scores=tuple(_real(score, "confirmed") for score in scores))
+    effort = _effort(line)
+    return Confirmed(trial=_trial(line), scores=tuple(_real(score, "confirmed") for score in scores), effort=effort)
 
 
 def _confirmation_failed(line: Line) -> ConfirmationFailed:
-    return ConfirmationFailed(trial=_trial(line), error=_failure(line["confirmation_failed"]))
+    error = _failure(line["confirmation_failed"])
+    return ConfirmationFailed(trial=_trial(line), error=error, effort=_effort(line))
+
+
+def _effort(line: Line) -> Effort | None:
+    if line.get("effort") is None:
+        return None
+    effort = _mapping(line["effort"], "effort")
+    return Effort(_count(effort, "epochs") or 0, _finite(effort.get("seconds", 0.0), "seconds"))
 
 
 _BY_KIND: Mapping[str, Callable[[Line], JournaledEvent]] = {

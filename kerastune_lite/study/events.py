@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from kerastune_lite.space import OptionLabel, Parameter, Value, to_json
 from kerastune_lite.study.journal import FORMAT_VERSION
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.study.read_only import ReadOnlyDict
 from kerastune_lite.study.texts import LONGEST_MESSAGE, bounded
 from kerastune_lite.study.trial import Note, Trained, TrialFailure, TrialPlan, TrialState
 
@@ -259,6 +260,7 @@ class TrialEnded:
         attempts: How many times it was begun.
         seed: What its first run was seeded with.
         notes: Remarks for its record.
+        returned: What build_fn returned besides the model or the metrics of epochs.
         time: When it was written down; None before.
     """
 
@@ -282,6 +284,7 @@ class TrialEnded:
     attempts: int | None = None
     seed: int | None = None
     notes: tuple[Note, ...] | None = None
+    returned: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
     time: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -305,7 +308,21 @@ class TrialEnded:
             "attempts": self.attempts,
             "seed": self.seed,
             "notes": _notes_to_json(self.notes or ()),
+            **({"returned": dict(self.returned)} if self.returned else {}),
         }
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one training took.
+
+    Attributes:
+        epochs: How many epochs it trained.
+        seconds: How long it took.
+    """
+
+    epochs: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,6 +332,7 @@ class Confirmed:
     Attributes:
         trial: The trial's number.
         scores: The scores of all its confirmations so far, the new one last.
+        effort: What this training took; None in journals of earlier versions.
     """
 
     kind: ClassVar[str] = "note"
@@ -323,10 +341,11 @@ class Confirmed:
 
     trial: int
     scores: tuple[float, ...]
+    effort: Effort | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
-        return {"trial": self.trial, "confirmed": list(self.scores)}
+        return {"trial": self.trial, "confirmed": list(self.scores), **_effort_to_json(self.effort)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,6 +355,7 @@ class ConfirmationFailed:
     Attributes:
         trial: The trial's number.
         error: Why; None where nothing is known.
+        effort: What that training took; None in journals of earlier versions.
     """
 
     kind: ClassVar[str] = "note"
@@ -344,10 +364,12 @@ class ConfirmationFailed:
 
     trial: int
     error: TrialFailure | None
+    effort: Effort | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields of the journal's line."""
-        return {"trial": self.trial, "confirmation_failed": None if self.error is None else asdict(self.error)}
+        error = None if self.error is None else asdict(self.error)
+        return {"trial": self.trial, "confirmation_failed": error, **_effort_to_json(self.effort)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -424,6 +446,10 @@ JournaledEvent = (
 
 Event = JournaledEvent | SearchBegun | WorkersChosen | SearchEnded | JournalRestored
 """What a view is shown."""
+
+
+def _effort_to_json(effort: Effort | None) -> dict[str, Any]:
+    return {} if effort is None else {"effort": asdict(effort)}
 
 
 def _values_to_json(values: Mapping[str, Value]) -> dict[str, Any]:

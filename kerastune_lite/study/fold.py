@@ -15,6 +15,7 @@ from kerastune_lite.space import Parameter, Value
 from kerastune_lite.study.events import (
     ConfirmationFailed,
     Confirmed,
+    Effort,
     EpochEnded,
     EpochsKnown,
     JournaledEvent,
@@ -99,7 +100,9 @@ class Fold:
             case EpochsKnown() if known is not None:
                 self._put(known.changed(epochs=event.epochs))
             case Confirmed() if known is not None:
-                self._put(known.changed(confirmations=event.scores))
+                self._put(_confirmed(known, event.effort, scores=event.scores))
+            case ConfirmationFailed() if known is not None:
+                self._put(_confirmed(known, event.effort, scores=known.confirmations))
 
     def finish(self) -> None:
         """Folds in the epochs that were gathered."""
@@ -233,4 +236,14 @@ def _after_end(trial: Trial, event: TrialEnded) -> Trial:
         attempts=trial.attempts if event.attempts is None else event.attempts,
         seed=trial.seed if event.seed is None else event.seed,
         notes=trial.notes if event.notes is None else event.notes,
+        returned=event.returned,
+    )
+
+
+def _confirmed(trial: Trial, effort: Effort | None, *, scores: tuple[float, ...]) -> Trial:
+    effort = effort or Effort(epochs=0, seconds=0.0)
+    return trial.changed(
+        confirmations=scores,
+        confirmation_epochs=trial.confirmation_epochs + effort.epochs,
+        confirmation_seconds=trial.confirmation_seconds + effort.seconds,
     )

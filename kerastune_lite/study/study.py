@@ -31,6 +31,7 @@ from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.series import Series
 from kerastune_lite.study.sorted_map import SortedMap
+from kerastune_lite.study.tables import Table, curves_table, trials_table
 from kerastune_lite.study.tally import Counted, Tally
 from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.trials import Trials
@@ -322,8 +323,13 @@ class Study:
 
     @property
     def epochs_spent(self) -> int:
-        """How many epochs were trained in all."""
+        """How many epochs were trained in all, those of confirmations included."""
         return self.tally.epochs_spent
+
+    @property
+    def seconds_spent(self) -> float:
+        """How many seconds the trials and their confirmations took; several workers' seconds add up."""
+        return round(sum(trial.seconds_spent for trial in self.records.values()), 3)
 
     @property
     def epochs_saved(self) -> int:
@@ -331,21 +337,28 @@ class Study:
         return self.tally.epochs_saved
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """A table with a row for each trial: number, values, state, score and times; NaN for inactive parameters.
+        """A table with a row for each trial, which needs pandas.
 
-        Parameters have columns of their own names; one that is named like another column is "values.<name>".
+        Its columns are number, state and score; the parameters; every metric at the best epoch (of the best run); what
+        build_fn returned besides, such as the batch size; then spread, confirmations, epochs and seconds (those spent
+        count confirmations), times, and why the training ended. NaN or None stand for inactive parameters and whatever
+        a trial doesn't have. A name that is another column's too is "values.<name>" for a parameter, "metrics.<name>"
+        for a metric, and "returned.<name>" for what was returned.
 
         Raises:
             ImportError: pandas isn't installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "study.to_dataframe() needs pandas: pip install 'kerastune_lite[pandas]'. "
-                "Without it, study.trials holds the same records."
-            ) from error
-        return pandas.DataFrame([self._row(trial) for trial in self.trials], columns=self._columns())
+        return _dataframe(trials_table(self), method="to_dataframe")
+
+    def curves(self) -> pandas.DataFrame:
+        """The learning curves as a long table, which needs pandas: trial, run, epoch (from 0), metric and value.
+
+        Of a trial that took over another one's weights it has the epochs that the trial trained itself.
+
+        Raises:
+            ImportError: pandas isn't installed.
+        """
+        return _dataframe(curves_table(self), method="curves")
 
     # What the Gaussian process believes stands in belief.py, which takes half a second to import: too much for
     # a command that only shows a study.
@@ -396,22 +409,6 @@ class Study:
     def _sign(self) -> int:
         return self.objective.sign if self.objective and self.objective.direction else 1
 
-    _RECORD = ("number", "state", "score", "spread", "best_epoch", "epochs", "seconds", "started", "ended")
-    _REMARKS = ("stop_reason", "error", "engine", "attempts", "seed")
-
-    def _columns(self) -> list[str]:
-        names = dict.fromkeys(name for trial in self.trials for name in trial.values)
-        names = dict.fromkeys([*(p.name for p in self.space if p.name in names), *names])
-        return [*self._RECORD, *map(self._column, names), *self._REMARKS]
-
-    def _column(self, name: str) -> str:
-        return f"values.{name}" if name in self._RECORD + self._REMARKS else name
-
-    def _row(self, trial: Trial) -> dict[str, Any]:
-        row = {name: getattr(trial, name) for name in self._RECORD + self._REMARKS}
-        row |= {"state": trial.state.value, "epochs": len(trial.curve), "error": trial.error and str(trial.error)}
-        return row | {self._column(name): value for name, value in trial.values.items()}
-
     def _ranked(self, n: int | None = None) -> list[Trial]:
         """The best `n` trials, or all, best first."""
         return [
@@ -429,6 +426,17 @@ def _without_collections() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _dataframe(table: Table, method: str) -> pandas.DataFrame:
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            f"study.{method}() needs pandas: pip install 'kerastune_lite[pandas]'. "
+            "Without it, study.trials holds the same records."
+        ) from error
+    return pandas.DataFrame(table.rows, columns=list(table.columns))
 
 
 def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,6 +167,10 @@ class Trial:
         plan: What the strategy decided of its training.
         is_outside: Whether its setting lies outside the space as build_fn asks for it now. It stays in the record and
             doesn't count: it is never the best, and no strategy learns from it.
+        confirmation_epochs: How many epochs its confirmations trained, failed ones among them.
+        confirmation_seconds: How long those took.
+        returned: What build_fn returned besides the model or the metrics of epochs: the arguments of `fit` that it
+            decided (of arrays and other objects their type's name), or the texts among its own results.
     """
 
     number: int
@@ -192,6 +196,9 @@ class Trial:
     epochs: int | None = None
     plan: TrialPlan = field(default_factory=TrialPlan)
     is_outside: bool = False
+    confirmation_epochs: int = 0
+    confirmation_seconds: float = 0.0
+    returned: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):
@@ -235,8 +242,13 @@ class Trial:
 
     @property
     def epochs_spent(self) -> int:
-        """How many epochs were trained, over all runs."""
-        return sum(max(len(curve) - self.first_epoch, 0) for curve in self.curves)
+        """How many epochs were trained, over all runs and confirmations."""
+        return sum(max(len(curve) - self.first_epoch, 0) for curve in self.curves) + self.confirmation_epochs
+
+    @property
+    def seconds_spent(self) -> float:
+        """How many seconds it took, its confirmations included."""
+        return round((self.seconds or 0.0) + self.confirmation_seconds, 3)
 
     @property
     def epochs_saved(self) -> int:
@@ -260,6 +272,12 @@ class Trial:
     def confirmed_spread(self) -> float | None:
         """The standard deviation of the confirmations; None with fewer than two."""
         return statistics.stdev(self.confirmations) if len(self.confirmations) > 1 else None
+
+
+def state_now(trial: Trial, *, is_running: bool) -> TrialState:
+    """The state of a trial as it is now: where no search runs, whatever the journal calls running was interrupted."""
+    was_cut = trial.state is TrialState.RUNNING and not is_running
+    return TrialState.INTERRUPTED if was_cut else trial.state
 
 
 def inside(trials: Iterable[Trial]) -> tuple[Trial, ...]:

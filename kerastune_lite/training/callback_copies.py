@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from kerastune_lite.errors import CallbackError
+from kerastune_lite.space import label_of
 from kerastune_lite.study.trial import Trial
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ def checked(callbacks: Callback | CallbackSource | None) -> CallbackSource:
             raise CallbackError(_no_callback(callback))
         _copy(callback)
     return source
+
+
+def names_of(callbacks: CallbackSource) -> list[str]:
+    """The classes of the callbacks, for the record of a search; of a function that makes them its name."""
+    if callable(callbacks):
+        return [label_of(callbacks)]
+    return [type(callback).__name__ for callback in callbacks]
 
 
 def _no_callback(received: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow
 
 from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import label_of
@@ -30,8 +31,8 @@ def summary_of(data: TrainingData | None) -> dict[str, dict[str, Any]]:
 
 
 def keras_versions() -> dict[str, str]:
-    """The version of Keras and the name of its backend."""
-    return {"keras": keras.__version__, "backend": keras.backend.backend()}
+    """The versions of Keras and of TensorFlow, and the name of Keras's backend."""
+    return {"keras": keras.__version__, "backend": keras.backend.backend(), "tensorflow": tensorflow.__version__}
 
 
 def _named_leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:

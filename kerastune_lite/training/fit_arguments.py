@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kerastune_lite.errors import BuildError, DataError
 from kerastune_lite.running.training_data import TrainingData
+from kerastune_lite.space import plain
+from kerastune_lite.space.values import as_json_would, is_data
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.build import Built
 from kerastune_lite.training.data import check_names, check_objective
+
+LONGEST_VALUE = 500
+"""Characters of a list or dict that a trial's record keeps whole; a longer one is data."""
 
 
 def fit_arguments(
@@ -60,3 +66,13 @@ def fit_arguments(
                 f"long a trial trains. Leave {name} out."
             )
     return {**arguments, "epochs": planned_epochs}
+
+
+def recordable(decided: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that build_fn returned, as a trial's record keeps them: of arrays and objects their type's name."""
+    return {name: _recordable(value) for name, value in decided.items()}
+
+
+def _recordable(value: Any) -> Any:
+    value = plain(value)
+    return as_json_would(value) if is_data(value) and len(repr(value)) <= LONGEST_VALUE else type(value).__name__

@@ -24,7 +24,7 @@ from kerastune_lite.training.build import Built, built_with
 from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.example import Example, example_of
-from kerastune_lite.training.fit_arguments import fit_arguments
+from kerastune_lite.training.fit_arguments import fit_arguments, recordable
 from kerastune_lite.training.keras_internals import (
     metric_classes,
     metric_names,
@@ -60,6 +60,7 @@ class Run:
         model: The model, with the weights that were scored; None where there is none that has the score.
         example: Tells the shapes of the data that it was trained on.
         notes: Remarks for the trial's record.
+        returned: What build_fn returned besides the model or the metrics of epochs, as JSON can hold it.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Run:
     model: keras.Model | None = field(default=None, repr=False)
     example: Callable[[], Example | None] = lambda: None
     notes: tuple[Note, ...] = ()
+    returned: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +179,7 @@ class Training:
             model=scored.model,
             example=partial(example_of, {name: arguments.get(name) for name in ("x", "y")}),
             notes=(*notes, *recorder.notes, *scored.notes),
+            returned={**recordable(built.fit_arguments or {}), **scored.besides},
         )
 
     def _recorder(
@@ -267,6 +270,7 @@ class Training:
             score=score,
             best_epoch=best_epoch,
             model=model,
+            returned=result.besides,
         )
 
 

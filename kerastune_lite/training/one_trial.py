@@ -121,6 +121,7 @@ class _Trainings:
             trained=latest.trained,
             seconds_saved=self._seconds_saved,
             notes=self.notes,
+            returned=best.returned,
         )
         path, weights_path, score = self._request.model_path, self._request.weights_path, outcome.score
         if path is None or weights_path is None or best.model is None or score is None:

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -42,6 +42,7 @@ class Scored:
         unrecorded: The curve that was returned, of a training in which no epoch was recorded.
         trained: How it was trained.
         seconds_saved: How long the engine would have traced what it had traced before.
+        besides: What was returned that stands in no epoch's logs.
     """
 
     score: float
@@ -51,6 +52,7 @@ class Scored:
     unrecorded: Curve = field(default_factory=tuple)
     trained: Trained | None = None
     seconds_saved: float = 0.0
+    besides: Mapping[str, Any] = field(default_factory=dict)
 
 
 def scored_by_epochs(model: keras.Model, recorder: EpochRecorder) -> Scored:
@@ -105,7 +107,8 @@ def scored_by_own_fit(
         value = None
     returned = None if _is_nothing_new(value, model, recorder) else _result_of(value, model, recorder.objective)
     if returned is not None:
-        return _scored_by_result(returned, model, recorder, before)
+        scored = _scored_by_result(returned, model, recorder, before)
+        return replace(scored, besides=_besides(returned, recorder))
     if not recorder.curve:
         raise BuildError(f"The own fit of build_fn returned nothing, and trained no epoch by model.fit. {_WAYS}.")
     scored = scored_by_epochs(model, recorder)
@@ -177,6 +180,15 @@ def _scored_by_result(returned: Returned, model: keras.Model, recorder: EpochRec
     last = len(recorder.curve) - 1 if recorder.trained_here else None
     is_of_last_epoch = len(unrecorded) > 1 and place == len(unrecorded) - 1
     return Scored(score, place if is_of_last_epoch else last, model, notes, unrecorded)
+
+
+def _besides(returned: Returned, recorder: EpochRecorder) -> dict[str, Any]:
+    """What a fit returned for the record: texts, and numbers where its curve is the recorded one and lacks them."""
+    if not recorder.curve or len(returned.curves) > 1:
+        return dict(returned.besides)
+    recorded = {name for logs in recorder.curve for name in logs}
+    numbers = {name: number for name, number in returned.curves[0][-1].items() if name not in recorded}
+    return {**numbers, **returned.besides}
 
 
 def _notes_on_parts(parts: int, recorder: EpochRecorder) -> tuple[Note, ...]:

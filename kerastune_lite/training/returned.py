@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerastune_lite.errors import BuildError
-from kerastune_lite.space import is_number
+from kerastune_lite.space import is_number, plain
+from kerastune_lite.space.values import is_scalar
 from kerastune_lite.study.objective import Objective, with_direction
 from kerastune_lite.training.metric_values import numeric_logs
 from kerastune_lite.training.scoring import best_of_curve
@@ -27,10 +28,12 @@ class Returned:
         curves: The logs of each epoch, one curve for each fold or repeat, or a single one. A result that isn't of
             epochs is a curve of one entry.
         model: The model that came with it, or None.
+        besides: The texts and other plain values among it that are no metrics.
     """
 
     curves: tuple[Curve, ...]
     model: keras.Model | None = None
+    besides: Mapping[str, Any] = field(default_factory=dict)
 
     def best(self, objective: Objective) -> tuple[int, float]:
         """The best epoch of the curve, and its score; of folds or repeats the mean of their scores.
@@ -69,7 +72,8 @@ def returned_of(value: Any, objective: Objective) -> Returned | None:
         return Returned((_epochs_of(value.history, objective),)) if value.history else None
     if isinstance(value, Mapping):
         model = value.get("model")
-        return Returned((_curve_of(value, objective),), model if isinstance(model, keras.Model) else None)
+        model = model if isinstance(model, keras.Model) else None
+        return Returned((_curve_of(value, objective),), model, _besides(value))
     if isinstance(value, (list, tuple, np.ndarray)):
         return Returned(tuple(_part_of(item, objective) for item in _not_empty(list(value))))
     return None
@@ -128,6 +132,12 @@ def _curve_of(metrics: Mapping[str, Any], objective: Objective) -> Curve:
     columns = {other: column for other, column in lists.items() if len(column) == len(lists[name])}
     *epochs, last = _epochs_of(columns, objective)
     return (*epochs, {**last, **numbers})
+
+
+def _besides(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values in a dict of metrics that are no numbers."""
+    plain_values = ((str(name), plain(value)) for name, value in metrics.items() if as_number(value) is None)
+    return {name: value for name, value in plain_values if is_scalar(value)}
 
 
 def _are_numbers(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,17 @@ import keras
 import numpy as np
 import pytest
 
-from kerastune_lite import Hyperband, Objective, PopulationBasedTraining, RandomSearch, Study, StudyMismatchError
+from kerastune_lite import (
+    BayesianOptimization,
+    Hyperband,
+    Objective,
+    PopulationBasedTraining,
+    RandomSearch,
+    Study,
+    StudyMismatchError,
+)
 from kerastune_lite.search.description import differences
+from kerastune_lite.stopping import MedianRule
 from kerastune_lite.study.events import EpochEnded
 from kerastune_lite.training.data import prepare
 from kerastune_lite.training.data_summary import summary_of
@@ -247,8 +257,11 @@ def test_the_journal_keeps_what_each_search_was_done_with(tmp_path, capsys):
         json.loads(each) for each in (tmp_path / "journal.jsonl").read_text().splitlines() if '"search"' in each
     ]
     assert [each["search"]["training"]["epochs"] for each in described] == [1, 2]
-    assert described[0]["search"]["strategy"] == {"tuner": "RandomSearch"}
-    assert described[0]["search"]["versions"]["keras"] == keras.__version__
+    strategy = described[0]["search"]["strategy"]
+    assert (strategy["tuner"], strategy["class"]) == ("RandomSearch", "RandomStrategy")
+    versions = described[0]["search"]["versions"]
+    assert (versions["keras"], versions["python"]) == (keras.__version__, platform.python_version())
+    assert versions.keys() == {"kerastune_lite", "python", "keras", "backend", "tensorflow"}
     assert Study.open(tmp_path).latest_search == described[1]["search"]
 
 
@@ -257,6 +270,27 @@ def test_another_version_is_a_difference():
     now = {"versions": {"keras": "3.1.0", "backend": "tensorflow"}}
 
     assert differences(before, now) == ["keras 3.1.0, before 3.0.0", "backend tensorflow, before jax"]
+
+
+def test_a_version_that_an_earlier_journal_lacks_and_that_of_python_are_none():
+    before = {"versions": {"keras": "3.1.0", "python": "3.11.1"}}
+    now = {"versions": {"keras": "3.1.0", "python": "3.12.0", "tensorflow": "2.20.0"}}
+
+    assert differences(before, now) == []
+
+
+def test_the_journal_keeps_the_settings_of_the_strategy_and_of_the_stopping_rule(tmp_path, iris, build_iris):
+    x, y = iris
+    settings = {"max_trials": 1, "directory": tmp_path, "seed": 3, "verbose": 0}
+    tuner = BayesianOptimization(build_iris, "val_loss", initial_trials=5, stopping=MedianRule(2), **settings)
+
+    study = tuner.search(x, y, validation_split=0.2, epochs=3, callbacks=keras.callbacks.EarlyStopping())
+
+    described = study.latest_search
+    assert described["strategy"]["settings"] | {"design": 5, "seed": 3} == described["strategy"]["settings"]
+    assert described["stopping"] == {"class": "MedianRule", "settings": {"grace_epochs": 2, "min_trials": 5}}
+    assert described["callbacks"] == ["EarlyStopping"]
+    assert described["data"]["x"]["samples"] == 120
 
 
 def test_another_strategy_is_none():

@@ -172,7 +172,7 @@ def test_show_tells_the_leaderboard_and_the_failures(searched):
 
     assert "trials     3: 2 completed, 1 failed" in told
     assert "objective  loss (min)" in told
-    assert "units=16" in told.splitlines()[6]
+    assert "units=16" in told.splitlines()[7]
     assert "ValueError: eight is unlucky" in told
 
 
@@ -182,13 +182,17 @@ def test_show_tells_what_was_cut_and_what_is_damaged(searched):
     told = show(searched).stdout
 
     assert "damaged    the last line of journal.jsonl was torn by a crash" in told
-    assert "cut, to be run again when the search is resumed" in told
+    assert "search     interrupted" in told
+    assert "trials     3: 1 completed, 1 failed, 1 interrupted" in told
+    assert "interrupted, to be run again when the search is resumed" in told
     assert "trial 2  epoch 1" in told
 
 
 def test_show_of_no_study_ends_with_an_error(tmp_path):
-    assert show(tmp_path).returncode == 1
-    assert "There is no study" in show(tmp_path).stderr
+    told = show(tmp_path)
+
+    assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+    assert "There is no study" in told.stderr
 
 
 def test_an_objective_can_be_turned_only_where_its_direction_is_known():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from kerastune_lite.errors import BuildError, DataError
 from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.build import Built
-from kerastune_lite.training.fit_arguments import fit_arguments
+from kerastune_lite.training.fit_arguments import fit_arguments, recordable
 
 LOSS = Objective("loss")
 DATA = TrainingData(x=[1], y=[2], fit_arguments={"epochs": 5, "batch_size": 32})
@@ -41,3 +42,14 @@ def test_build_fn_may_not_split_the_data():
 def test_a_model_without_data_is_refused_with_the_call_that_gives_it():
     with pytest.raises(DataError, match=r"Call search\(x, y, …\)"):
         fit_arguments(Built(), TrainingData(), None, LOSS)
+
+
+def test_the_record_keeps_plain_arguments_whole_and_of_data_the_kind():
+    decided = {"batch_size": np.int64(8), "class_weight": {0: 1.0, 1: 2.5}, "x": np.zeros((500, 4)), "y": [0.0] * 500}
+
+    assert recordable(decided) == {
+        "batch_size": 8,
+        "class_weight": {"0": 1.0, "1": 2.5},
+        "x": "ndarray",
+        "y": "list",
+    }
