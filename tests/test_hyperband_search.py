@@ -344,4 +344,4 @@ def test_another_search_in_the_same_directory_leaves_no_checkpoints_behind(tmp_p
         X, Y, validation_split=0.2
     )
 
-    assert not (tmp_path / "checkpoints").exists()
+    assert not list((tmp_path / "checkpoints").iterdir())

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from kerastune_lite import GridSearch, Hyperband, Tuner
+from kerastune_lite import GridSearch, Hyperband
 from kerastune_lite.execution.in_process import run_here
 from kerastune_lite.execution.workers import Ended
+from kerastune_lite.search.places import Places
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.study.atomic_files import unfinished_path
 from kerastune_lite.study.files import StudyFiles
@@ -49,7 +50,7 @@ def heard_together(monkeypatch):
     """A function that makes all tuners run on so many of these workers."""
 
     def use(workers):
-        monkeypatch.setattr(Tuner, "_workers", lambda tuner, shared, directory: HeardTogether(workers, shared))
+        monkeypatch.setattr(Places, "workers_for", lambda places, plan, writer: HeardTogether(workers, plan.shared))
 
     return use
 

@@ -115,8 +115,7 @@ def test_an_interrupt_in_a_trial_ends_the_search(tmp_path):
 
 
 def test_kerass_own_settings_are_those_of_the_searchs_process():
-    before = KerasSettings.here()
-    assert not keras.saving.get_custom_objects()
+    before, kept = KerasSettings.here(), dict(keras.saving.get_custom_objects())
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")
         keras.saving.register_keras_serializable("mine", "double")(lambda x: 2 * x)
@@ -130,6 +129,7 @@ def test_kerass_own_settings_are_those_of_the_searchs_process():
         assert keras.saving.get_registered_object("mine>double")(3) == 6
     finally:
         keras.saving.get_custom_objects().clear()
+        keras.saving.get_custom_objects().update(kept)
         before.apply()
 
 

@@ -124,7 +124,7 @@ def looks_of_a_trial(directory, looks, strategy, parameters, trials, places):
         SearchLoop(plan, writer, Workers(parameters, places)).run()
     finally:
         writer.close()
-        views[0]._status.stop()
+        views[0]._screen.end_line()
     return [after - before for before, after in itertools.pairwise(counts)]
 
 

@@ -602,7 +602,9 @@ def test_equal_constants_are_shared(case):
 
 class ReadsValue(Weighted):
     def call(self, x):
-        return x * float(self.given.numpy())
+        with tf.init_scope():
+            value = float(self.given.numpy())
+        return x * value
 
 
 CONSTANTS_APART = {
