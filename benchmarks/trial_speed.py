@@ -4,10 +4,12 @@
 
 All arms train the settings of one fixed random search. Each runs in a process of its own, one after the other, model by
 model, and a trial is timed from the call of build_fn to that of the next. Printed are medians over the trials after the
-second, as ratios to both bare loops (with and without `clear_session`), the memory that a trial leaves behind, and
-which share of the time of a trial by the engine is spent in its programs. "mlp of any size" is a search in which the
-sizes of layers change too; there the mean over all 40 trials counts, the first ones included. Peers that aren't
-installed are left out (pip install "kerastune_lite[benchmark]").
+second, as ratios to both bare loops (with and without `clear_session`), the memory that a trial leaves behind, which
+share of the time of a trial by the engine is spent in its programs, and how many of those trials shared a program.
+"mlp of any size" is a search in which the sizes of layers change too; there the mean over all 40 trials counts, the
+first ones included. All arms are given the same kind of data: where the name of a model tells one, a dataset or a
+PyDataset is made once and serves all trials. Peers that aren't installed are left out (pip install
+"kerastune_lite[benchmark]").
 """
 
 from __future__ import annotations
@@ -36,13 +38,33 @@ import tensorflow as tf
 from keras import layers
 from sklearn.datasets import load_digits
 
-from kerastune_lite import Suggestion, Tuner
+from kerastune_lite import Objective, Suggestion, Tuner
 from kerastune_lite.training.engine.runner import EpochRunner
+from kerastune_lite.training.engine.stream_runner import StreamRunner
 
 WARM_UP = 2
-EPOCHS = {"mlp": 10, "cnn": 5, "lstm": 5, "transformer": 10, "two inputs": 10, "own step": 10, "mlp of any size": 10}
+EPOCHS = {
+    "mlp": 10,
+    "cnn": 5,
+    "lstm": 5,
+    "transformer": 10,
+    "two inputs": 10,
+    "own step": 10,
+    "tf.data mlp": 10,
+    "tf.data cnn": 5,
+    "PyDataset": 10,
+    "normalization": 10,
+    "vae": 10,
+    "gan": 10,
+    "cosine schedule": 10,
+    "mlp of any size": 10,
+}
 SIZED = "mlp of any size"
 SIZED_TRIALS = 40
+BATCH = 32
+OBJECTIVES = {"vae": ("loss", "min"), "gan": ("generator_loss", "min")}
+"""What is compared where the model isn't a classifier."""
+CLASSIFIED = ("val_accuracy", "max")
 
 
 def digits(kind: str) -> dict[str, Any]:
@@ -51,9 +73,9 @@ def digits(kind: str) -> dict[str, Any]:
     order = np.random.default_rng(0).permutation(len(labels))
     flat = (images[order] / 16.0).astype("float32")
     x: Any = flat
-    if kind in ("cnn", "lstm"):
+    if kind in ("cnn", "tf.data cnn", "lstm"):
         x = np.repeat(np.repeat(flat.reshape(-1, 8, 8), 4, 1), 4, 2)[:, 2:30, 2:30]
-        x = x[..., None] if kind == "cnn" else x
+        x = x if kind == "lstm" else x[..., None]
     elif kind == "transformer":
         x = flat.reshape(-1, 8, 8)
     parts = [slice(0, 1408), slice(1408, 1760)]
@@ -62,7 +84,31 @@ def digits(kind: str) -> dict[str, Any]:
         train, check = ({"left": x[part, :32], "right": x[part, 32:]} for part in parts)
     else:
         train, check = (x[part] for part in parts)
-    return {"x": train, "y": y[parts[0]], "validation_data": (check, y[parts[1]]), "epochs": EPOCHS[kind]}
+    if kind in ("vae", "gan"):  # they learn from the images alone
+        return {"x": train, "epochs": EPOCHS[kind]}
+    (trained, checked), epochs = (y[part] for part in parts), EPOCHS[kind]
+    if kind.startswith("tf.data"):
+        dataset = tf.data.Dataset.from_tensor_slices((train, trained)).shuffle(len(train), seed=0).batch(BATCH)
+        validation = tf.data.Dataset.from_tensor_slices((check, checked)).batch(BATCH)
+        return {"x": dataset.prefetch(2), "validation_data": validation, "epochs": epochs}
+    if kind == "PyDataset":
+        return {"x": Slices(train, trained), "validation_data": Slices(check, checked), "epochs": epochs}
+    return {"x": train, "y": trained, "validation_data": (check, checked), "epochs": epochs}
+
+
+class Slices(keras.utils.PyDataset):
+    """Batches that are cut from arrays."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        super().__init__()
+        self._x, self._y = x, y
+
+    def __len__(self) -> int:
+        return -(-len(self._x) // BATCH)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        part = slice(index * BATCH, (index + 1) * BATCH)
+        return self._x[part], self._y[part]
 
 
 class OwnStep(keras.Model):
@@ -84,15 +130,125 @@ class OwnStep(keras.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
 
+class Vae(keras.Model):
+    """A variational autoencoder in the manner of Keras's example: a train_step over two models, and no call."""
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.seeds = keras.random.SeedGenerator(7)
+        self.total = keras.metrics.Mean(name="loss")
+
+    @property
+    def metrics(self):
+        return [self.total]
+
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            mean, log_variance = self.encoder(data, training=True)
+            noise = keras.random.normal(keras.ops.shape(mean), seed=self.seeds)
+            image = self.decoder(mean + keras.ops.exp(0.5 * log_variance) * noise, training=True)
+            error = keras.ops.mean(
+                keras.ops.sum(keras.losses.binary_crossentropy(data[..., None], image[..., None]), 1)
+            )
+            spread = 1 + log_variance - keras.ops.square(mean) - keras.ops.exp(log_variance)
+            loss = error - 0.5 * keras.ops.mean(keras.ops.sum(spread, 1)) + sum(self.losses)
+        gradients = tape.gradient(loss, self.trainable_weights)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        self.total.update_state(loss)
+        return {"loss": self.total.result()}
+
+
+class Gan(keras.Model):
+    """Two adversaries in the manner of Keras's example, each with an optimizer of its own."""
+
+    def __init__(self, generator: keras.Model, discriminator: keras.Model) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.seeds = keras.random.SeedGenerator(7)
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("discriminator_loss", "generator_loss")}
+
+    def compile(self, discriminator_optimizer, generator_optimizer, loss_fn):
+        super().compile()
+        self.discriminator_optimizer = discriminator_optimizer
+        self.generator_optimizer = generator_optimizer
+        self.loss_fn = loss_fn
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def train_step(self, real):
+        size = keras.ops.shape(real)[0]
+        fake = self.generator(keras.random.normal((size, 16), seed=self.seeds))
+        truth = keras.ops.concatenate([keras.ops.ones((size, 1)), keras.ops.zeros((size, 1))])
+        with tf.GradientTape() as tape:
+            judged = self.discriminator(keras.ops.concatenate([fake, real]), training=True)
+            losses = [self.loss_fn(truth, judged)]
+        weights = self.discriminator.trainable_weights
+        gradients = tape.gradient(losses[0], weights)
+        self.discriminator_optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        with tf.GradientTape() as tape:
+            fake = self.generator(keras.random.normal((size, 16), seed=self.seeds), training=True)
+            losses.append(self.loss_fn(keras.ops.zeros((size, 1)), self.discriminator(fake)))
+        weights = self.generator.trainable_weights
+        gradients = tape.gradient(losses[1], weights)
+        self.generator_optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        for tracker, loss in zip(self.metrics, losses, strict=True):
+            tracker.update_state(loss)
+        return {tracker.name: tracker.result() for tracker in self.metrics}
+
+
+def build_vae(rate: float, dropout: float, regularizer: keras.Regularizer) -> keras.Model:
+    """A compiled Vae."""
+    inputs = layers.Input((64,))
+    hidden = layers.Dense(64, activation="relu", kernel_regularizer=regularizer)(inputs)
+    hidden = layers.Dropout(dropout)(hidden)
+    encoder = keras.Model(inputs, [layers.Dense(4)(hidden), layers.Dense(4)(hidden)])
+    shape = [layers.Input((4,)), layers.Dense(64, activation="relu"), layers.Dense(64, activation="sigmoid")]
+    model = Vae(encoder, keras.Sequential(shape))
+    model.compile(keras.optimizers.Adam(rate))
+    return model
+
+
+def build_gan(rate: float, dropout: float, regularizer: keras.Regularizer) -> keras.Model:
+    """A compiled Gan."""
+    judge = [layers.Input((64,)), layers.Dense(64, activation="leaky_relu", kernel_regularizer=regularizer)]
+    forge = [layers.Input((16,)), layers.Dense(64, activation="relu"), layers.Dense(64, activation="sigmoid")]
+    model = Gan(keras.Sequential(forge), keras.Sequential([*judge, layers.Dropout(dropout), layers.Dense(1)]))
+    model.compile(
+        keras.optimizers.Adam(rate), keras.optimizers.Adam(2 * rate), keras.losses.BinaryCrossentropy(from_logits=True)
+    )
+    return model
+
+
+def adapted_normalization() -> layers.Layer:
+    """A layer that knows the mean and variance of the training data."""
+    layer = layers.Normalization()
+    layer.adapt(digits("normalization")["x"])
+    return layer
+
+
+def rate_of(kind: str, rate: float) -> Any:
+    """A rate for an optimizer: a schedule where the model's name tells one."""
+    steps = EPOCHS[kind] * 1408 // BATCH
+    return keras.optimizers.schedules.CosineDecay(rate, steps) if kind == "cosine schedule" else rate
+
+
 def build(kind: str, rate: float, dropout: float, l2: float, units: int = 128, depth: int = 2) -> keras.Model:
     """A compiled model of a kind."""
     regularizer = keras.regularizers.L2(l2)
-    if kind in ("mlp", SIZED):
-        parts = [layers.Input((64,)), layers.Dense(units, activation="relu", kernel_regularizer=regularizer)]
+    if kind == "vae":
+        return build_vae(rate, dropout, regularizer)
+    if kind == "gan":
+        return build_gan(rate, dropout, regularizer)
+    if kind in ("mlp", "tf.data mlp", "PyDataset", "normalization", "cosine schedule", SIZED):
+        first = [adapted_normalization()] if kind == "normalization" else []
+        parts = [layers.Input((64,)), *first, layers.Dense(units, activation="relu", kernel_regularizer=regularizer)]
         for _ in range(depth - 1):
             parts += [layers.Dropout(dropout), layers.Dense(64, activation="relu")]
         model = keras.Sequential([*parts, layers.Dropout(dropout), layers.Dense(10)])
-    elif kind == "cnn":
+    elif kind in ("cnn", "tf.data cnn"):
         model = keras.Sequential(
             [
                 layers.Input((28, 28, 1)),
@@ -130,7 +286,7 @@ def build(kind: str, rate: float, dropout: float, l2: float, units: int = 128, d
         model = OwnStep(inputs, layers.Dense(10)(layers.Dropout(dropout)(hidden)))
         model.noise = keras.random.SeedGenerator(7)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(rate_of(kind, rate)), loss, metrics=["accuracy"])
     return model
 
 
@@ -152,17 +308,24 @@ def settings(kind: str, count: int) -> list[dict[str, Any]]:
 
 
 class Laps:
-    """Seconds from the begin of each trial to that of the next, and the memory in use at each."""
+    """Seconds from the begin of each trial to that of the next, and the memory in use at each.
+
+    Attributes:
+        kind: The kind of model.
+        memory: MiB in use when each trial begins.
+        engines: How each trial was trained, where the arm tells it.
+    """
 
     def __init__(self, kind: str, values: Sequence[Mapping[str, Any]]) -> None:
-        self._kind = kind
+        self.kind = kind
         self._values = iter(values)
         self._begins: list[float] = []
         self.memory: list[float] = []
+        self.engines: list[str] = []
 
     def next_model(self) -> keras.Model:
         self.ends()
-        return build(self._kind, **next(self._values))
+        return build(self.kind, **next(self._values))
 
     def ends(self) -> None:
         self._begins.append(time.perf_counter())
@@ -202,9 +365,11 @@ def run_ours(engine: str) -> Callable[[Laps, dict[str, Any], int], None]:
             hp.int("trial", 0, trials)
             return laps.next_model()
 
+        objective = Objective(*OBJECTIVES.get(laps.kind, CLASSIFIED))
         with tempfile.TemporaryDirectory() as directory:
             arguments = {"directory": directory, "max_trials": trials, "seed": 0, "verbose": 0, "engine": engine}
-            Tuner(build_fn, "val_accuracy", strategy=EverySetting(), **arguments).search(**data)
+            study = Tuner(build_fn, objective, strategy=EverySetting(), **arguments).search(**data)
+        laps.engines = [str(trial.engine) for trial in study.trials]
 
     return run
 
@@ -219,12 +384,13 @@ def run_keras_tuner(laps: Laps, data: dict[str, Any], trials: int) -> None:
         hp.Choice("trial", list(range(trials)))
         if is_first:  # before its first trial, to learn the space
             is_first = False
-            return build(laps._kind, **settings(laps._kind, 1)[0])
+            return build(laps.kind, **settings(laps.kind, 1)[0])
         return laps.next_model()
 
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
+        objective = keras_tuner.Objective(*OBJECTIVES.get(laps.kind, CLASSIFIED))
         keras_tuner.GridSearch(
-            build_model, objective="val_accuracy", max_trials=trials, directory=directory, project_name="p"
+            build_model, objective=objective, max_trials=trials, directory=directory, project_name="p"
         ).search(**data, verbose=0)
 
 
@@ -233,14 +399,17 @@ def run_optuna(laps: Laps, data: dict[str, Any], trials: int) -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+    name, goal = OBJECTIVES.get(laps.kind, CLASSIFIED)
+    best = max if goal == "max" else min
+
     def objective(trial):
         trial.suggest_int("trial", 0, trials - 1)
         history = laps.next_model().fit(**data, verbose=0).history
         keras.utils.clear_session()  # as Optuna's own Keras example does
-        return max(history["val_accuracy"])
+        return best(history[name])
 
     with tempfile.TemporaryDirectory() as directory:
-        optuna.create_study(storage=f"sqlite:///{directory}/study.db", direction="maximize").optimize(
+        optuna.create_study(storage=f"sqlite:///{directory}/study.db", direction=f"{goal}imize").optimize(
             objective, n_trials=trials
         )
 
@@ -269,17 +438,36 @@ def measured(arm: str, kind: str, trials: int) -> dict[str, Any]:
             inside[0] += time.perf_counter() - began
 
     EpochRunner._run_program = timed
+    run_steps = StreamRunner._steps
+
+    def steps_timed(self, token, most):
+        began = time.perf_counter()
+        try:
+            return run_steps(self, token, most)
+        finally:
+            inside[0] += time.perf_counter() - began
+
+    StreamRunner._steps = steps_timed
     laps = Laps(kind, settings(kind, trials))
     gc.collect()
     ARMS[arm](laps, digits(kind), trials)
     laps.ends()
-    return {"seconds": laps.seconds, "memory": laps.memory, "inside": inside[0]}
+    return {"seconds": laps.seconds, "memory": laps.memory, "inside": inside[0], "engines": laps.engines}
+
+
+def shared_of(runs: Sequence[Mapping[str, Any]]) -> str:
+    """How many trials of an arm shared a program, of how many; nothing where the arm doesn't tell."""
+    engines = [engine for run in runs for engine in run["engines"]]
+    return f"{sum(engine.startswith('shared') for engine in engines)} of {len(engines)}" if engines else ""
 
 
 def report(kind: str, results: Mapping[str, list[dict[str, Any]]]) -> None:
     """Prints a model's table."""
     print(f"\n{kind}, {EPOCHS[kind]} epochs")
-    print(f"{'':24s}{'seconds':>9s}{'x loop':>9s}{'x loop + clear':>16s}{'MiB a trial':>13s}{'in programs':>13s}")
+    heads = (
+        f"{'seconds':>9s}{'x loop':>9s}{'x loop + clear':>16s}{'MiB a trial':>13s}{'in programs':>13s}{'shared':>9s}"
+    )
+    print(f"{'':24s}{heads}")
 
     def typical(runs: Sequence[dict[str, Any]]) -> float:
         seconds = [run["seconds"] if kind == SIZED else run["seconds"][WARM_UP:] for run in runs]
@@ -294,7 +482,10 @@ def report(kind: str, results: Mapping[str, list[dict[str, Any]]]) -> None:
         share = statistics.fmean(run["inside"] / sum(run["seconds"]) for run in runs)
         told = f"{100 * share:.0f} %" if share else ""
         name = f"kerastune_lite, {arm}" if arm in ("auto", "fit") else arm
-        print(f"{name:24s}{seconds:9.3f}{ratios[0]:>9s}{ratios[-1]:>16s}{grown:13.2f}{told:>13s}", flush=True)
+        print(
+            f"{name:24s}{seconds:9.3f}{ratios[0]:>9s}{ratios[-1]:>16s}{grown:13.2f}{told:>13s}{shared_of(runs):>9s}",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from engine_models import data, differences, model_of, plain, trained
@@ -108,6 +109,43 @@ QUICK = ("a dataset", "a dataset of unknown length", "a generator", "some steps 
 )
 def test_each_form_of_data_trains_as_by_a_plain_fit_by_a_shared_program(form):
     assert compared(FORMS[form]) == ["compiled", "shared"]
+
+
+TEXT = np.array([["a cat sat", "the dog ran far", "no cat"][index % 3] for index in range(50)])
+
+
+def text_model(rate=0.01, l2=0.01):
+    vectorized = keras.layers.TextVectorization(output_sequence_length=4, max_tokens=20)
+    vectorized.adapt(TEXT)
+    return classifier_of_text(vectorized, keras.layers.Embedding(20, 4), rate, l2)
+
+
+def lookup_model(rate=0.01, l2=0.01):
+    known = keras.layers.StringLookup(vocabulary=["a cat sat", "no cat"])
+    return classifier_of_text(known, keras.layers.Embedding(3, 4), rate, l2, shape=(1,))
+
+
+def classifier_of_text(known, embedding, rate, l2, shape=()):
+    out = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))
+    inputs = keras.layers.Input(shape, dtype="string")
+    model = keras.Sequential([inputs, known, embedding, keras.layers.GlobalAveragePooling1D(), out])
+    model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+STRINGS = {
+    "a dataset": lambda text: {"x": tf.data.Dataset.from_tensor_slices((text, Y)).batch(16)},
+    "a tensor": lambda text: {"x": tf.constant(text), "y": Y, "shuffle": False, "batch_size": 16},
+}
+
+
+@pytest.mark.parametrize("build", [text_model, lookup_model])
+@pytest.mark.parametrize(
+    "form", [pytest.param(name, marks=() if name == "a dataset" else pytest.mark.drill) for name in STRINGS]
+)
+def test_models_that_take_strings_share_programs_with_the_numbers_of_a_plain_fit(form, build):
+    text = TEXT if build is text_model else TEXT[:, None]
+    assert compared(lambda: {**STRINGS[form](text), "epochs": 2}, build) == ["compiled", "shared"]
 
 
 @pytest.mark.drill
