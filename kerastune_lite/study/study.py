@@ -40,6 +40,7 @@ from kerastune_lite.study.trial import Trial, best_first, inside
 if TYPE_CHECKING:
     import pandas
 
+    from kerastune_lite.importances import Importances
     from kerastune_lite.strategies.bayesian.predictions import Prediction, Prospect
 
 
@@ -350,6 +351,16 @@ class Study:
         from kerastune_lite import belief
 
         return belief.finalists(self, n)
+
+    def importances(self) -> Importances:
+        """How much of the score's variance each parameter explains, with an interval; printed, a bar chart.
+
+        Raises:
+            NoResultError: Too few trials ended with a score.
+        """
+        from kerastune_lite.importances import importances
+
+        return importances(self)
 
     def confirmed(self) -> Leaderboard:
         """The trials that `tuner.confirm` trained again, the best mean of those scores first."""
