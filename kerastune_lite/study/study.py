@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pandas
 
     from kerastune_lite.importances import Importances
+    from kerastune_lite.plots.figures import Plots
     from kerastune_lite.strategies.bayesian.predictions import Prediction, Prospect
 
 
@@ -361,6 +362,16 @@ class Study:
         from kerastune_lite.importances import importances
 
         return importances(self)
+
+    @property
+    def plot(self) -> Plots:
+        """The study's figures: `history()`, `curves()`, `parallel()`, `slices()`, `contour()` and others.
+
+        They are drawn with plotly (`pip install "kerastune_lite[plot]"`).
+        """
+        from kerastune_lite.plots.figures import Plots
+
+        return Plots(self)
 
     def confirmed(self) -> Leaderboard:
         """The trials that `tuner.confirm` trained again, the best mean of those scores first."""
