@@ -135,8 +135,9 @@ def importances(study: Study) -> Importances:
             f"has {len(trials)}. Go on with the search, and ask again."
         )
     table = table_of(study.space, trials)
-    scores = np.array([trial.score for trial in table.tried], dtype=np.float64)
-    shares, lows, highs = shares_with_intervals(table.columns, table.z, table.on, scores)
+    # A trial that was stopped early counts with the score that its curve leads to: else the epochs that it was spared
+    # would be taken for an effect of its setting.
+    shares, lows, highs = shares_with_intervals(table.columns, table.z, table.on, table.scores)
     known = {
         parameter.name: Importance(float(share), float(low), float(high))
         for parameter, share, low, high in zip(table.parameters, shares, lows, highs, strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerastune_lite.plots.style import safe
-from kerastune_lite.space import Choice, Parameter, Value, is_number, label_of
+from kerastune_lite.space import Choice, Int, Parameter, Value, is_number, label_of
 
 LONGEST_TICK, MOST_TICKS = 18, 30
 
@@ -50,19 +50,21 @@ class Axis:
         return float(value) if inside else None
 
     def labels(self) -> list[str]:
-        """What stands at the options of a category."""
+        """What stands at the options of a category, as plain text."""
         texts = [label_of(option) for option in self.parameter.grid(2)]
-        return [safe(text if len(text) <= LONGEST_TICK else text[: LONGEST_TICK - 1] + "…") for text in texts]
+        return [text if len(text) <= LONGEST_TICK else text[: LONGEST_TICK - 1] + "…" for text in texts]
 
     def layout(self) -> dict[str, Any]:
         """The axis as plotly's arguments."""
         axis: dict[str, Any] = {"title": {"text": self.title}}
         if self.is_category:
-            labels = self.labels()
+            labels = [safe(label) for label in self.labels()]
             each = math.ceil(len(labels) / MOST_TICKS)
             ticks = {"tickvals": list(range(0, len(labels), each)), "ticktext": labels[::each]}
             return axis | ticks | {"range": [-0.5, len(labels) - 0.5], "zeroline": False}
-        return axis | ({"type": "log", "dtick": "D2" if self._decades < 2 else 1} if self.is_log else {})
+        if not self.is_log:
+            return axis
+        return axis | {"type": "log", "dtick": "D2" if self._decades < 2 else 1, "exponentformat": "e"}
 
     @property
     def _decades(self) -> float:
@@ -71,6 +73,9 @@ class Axis:
 
     @property
     def _ends(self) -> tuple[float, float]:
+        """The lowest and the highest position."""
+        if isinstance(self.parameter, Choice):
+            return 0.0, float(self.parameter.size - 1)
         return float(getattr(self.parameter, "low", 0.0)), float(getattr(self.parameter, "high", 1.0))
 
     def grid(self, points: int) -> list[Value]:
@@ -81,27 +86,30 @@ class Axis:
         return list(dict.fromkeys(values))
 
     def dimension(self, values: list[Value | None]) -> dict[str, Any]:
-        """The axis of parallel coordinates: logarithms for a log scale, and a place below for what is not active."""
+        """The axis of parallel coordinates: logarithms for a log scale, and a place below for what is not active.
+
+        Plotly shows the texts at these ticks letter by letter, other than everywhere else.
+        """
         numbers = [None if value is None else self.position(value) for value in values]
         if self.is_log:
             numbers = [None if number is None else math.log10(number) for number in numbers]
-        ticks, texts = self._ticks([number for number in numbers if number is not None])
-        low, high = min(ticks), max(ticks)
-        span = (high - low) or 1.0
-        dimension: dict[str, Any] = {"label": self.title, "tickvals": ticks, "ticktext": texts}
+        ends = [math.log10(end) for end in self._ends] if self.is_log else list(self._ends)
+        known = [number for number in numbers if number is not None]
+        low, high = min([*known, *ends]), max([*known, *ends])
+        ticks, texts = self._ticks(low, high)
         if None in numbers:
-            missing = low - (0.12 * span if not self.is_category else 1.0)
+            missing = low - (1.0 if self.is_category else 0.12 * ((high - low) or 1.0))
             numbers = [missing if number is None else number for number in numbers]
-            dimension |= {"tickvals": [missing, *ticks], "ticktext": ["not active", *texts]}
-            low = missing
-        return dimension | {"values": numbers, "range": [low, high if high > low else low + 1.0]}
+            ticks, texts, low = [missing, *ticks], ["not active", *texts], missing
+        shown = [low, high if high > low else low + 1.0]
+        return {"label": self.title, "values": numbers, "range": shown, "tickvals": ticks, "ticktext": texts}
 
-    def _ticks(self, numbers: list[float]) -> tuple[list[float], list[str]]:
+    def _ticks(self, low: float, high: float) -> tuple[list[float], list[str]]:
         if self.is_category:
             labels = self.labels()
             each = math.ceil(len(labels) / MOST_TICKS)
             return [float(place) for place in range(0, len(labels), each)], labels[::each]
-        ends = [math.log10(end) for end in self._ends] if self.is_log else list(self._ends)
-        low, high = min([*numbers, *ends]), max([*numbers, *ends])
         ticks = sorted({float(tick) for tick in np.linspace(low, high, 5)})
-        return ticks, [f"{10**tick if self.is_log else tick:.3g}" for tick in ticks]
+        if isinstance(self.parameter, Int) and not self.is_log:
+            ticks = sorted({float(round(tick)) for tick in ticks})
+        return ticks, [f"{10**tick if self.is_log else tick:.4g}" for tick in ticks]

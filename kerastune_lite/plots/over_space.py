@@ -105,14 +105,16 @@ def contour(study: Study, one: str | None = None, other: str | None = None) -> A
     expected = None if base is None else predictions(study, over(x, y, base))
     made = figure(f"{title} of {x.title} and {y.title}")
     made.update_layout(legend={"y": -0.18, "yanchor": "top"})
-    made.set_subplots(1, 1 if expected is None else 2, subplot_titles=_panel_titles(study, expected))
+    made.set_subplots(
+        1, 1 if expected is None else 2, subplot_titles=_panel_titles(study, expected), horizontal_spacing=0.2
+    )
     if expected is not None:
         _add_fields(made, study, x, y, expected)
     scale = scale_of(study, [trial.score or 0.0 for trial in trials])
     for column in (1,) if expected is None else (1, 2):
         made.add_trace(_cloud(study, x, y, trials, scale if expected is None else None), row=1, col=column)
         made.update_xaxes(x.layout(), row=1, col=column)
-        made.update_yaxes(y.layout(), row=1, col=column)
+        made.update_yaxes(y.layout() | ({"title": None} if column == 2 else {}), row=1, col=column)
     failed = [t for t in study.trials if not is_scored(t) and None not in (_place(x, t), _place(y, t))]
     if failed:
         made.add_trace(_cloud(study, x, y, failed, None).update(name="no score", showlegend=True), row=1, col=1)
@@ -300,7 +302,7 @@ def _add_fields(made: Any, study: Study, x: Axis, y: Axis, expected: list[Predic
     across = [x.position(value) for value in x.grid(25)]
     up = [y.position(value) for value in y.grid(25)]
     fields = [
-        ([each.mean for each in expected], "Viridis", sign_of(study) > 0, 0.44),
+        ([each.mean for each in expected], "Viridis", sign_of(study) > 0, 0.405),
         ([each.deviation for each in expected], "Greys", False, 1.0),
     ]
     kind = plotly().Heatmap if x.is_category or y.is_category or min(len(across), len(up)) < 3 else plotly().Contour

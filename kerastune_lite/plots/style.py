@@ -1,7 +1,7 @@
 """What all figures share: colours, symbols, texts, and an empty figure that says why it is empty.
 
-The colours are those of Okabe and Ito (2008, "Color Universal Design"), which people with any kind of colour vision can
-tell apart. States also differ by their symbols. Plotly reads texts as HTML, so every name and value goes through `safe`.
+The colours are those of Okabe and Ito (2008, "Color Universal Design"), which people with any colour vision can tell
+apart. States also differ by their symbols. Plotly reads texts as HTML, so every name and value goes through `safe`.
 """
 
 from __future__ import annotations
