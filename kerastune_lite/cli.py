@@ -20,11 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show = commands.add_parser("show", help="the leaderboard, failures and what is running")
     show.add_argument("directory", type=Path)
     show.add_argument("-n", type=int, default=10, help="how many of the best trials (default: 10)")
+    report = commands.add_parser("report", help="one HTML file with every figure (needs plotly)")
+    report.add_argument("directory", type=Path)
+    report.add_argument("-o", "--output", type=Path, help="where to (default: report.html in the study's directory)")
     options = parser.parse_args(arguments)
     try:
         study = Study.open(options.directory)
+        if options.command == "report":
+            print(study.report(options.output))
+            return 0
         print(overview(study, options.n, is_running=is_locked(study.directory)))
-    except KerastuneError as error:
+    except (KerastuneError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

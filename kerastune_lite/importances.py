@@ -172,7 +172,7 @@ def shares_with_intervals(
 
     def shares_of(rows: np.ndarray, trees: int) -> Floats:
         predicted = _predictions(inputs[rows], outputs[rows], sample, trees, int(rng.integers(2**31)))
-        return np.where(varied, explained(classes, sample_on, predicted), 0.0)
+        return np.asarray(np.where(varied, explained(classes, sample_on, predicted), 0.0), dtype=np.float64)
 
     shares = shares_of(np.arange(len(scores)), TREES)
     resampled = [shares_of(rng.integers(len(scores), size=len(scores)), TREES_A_RESAMPLE) for _ in range(RESAMPLES)]
@@ -232,7 +232,7 @@ def _without_outliers(scores: Floats) -> Floats:
     """
     middle, worse = np.quantile(scores, [0.25, 0.75])
     reach = worse - middle
-    return np.minimum(scores, worse + FAR * reach) if reach > 0.0 else scores
+    return np.asarray(np.minimum(scores, worse + FAR * reach), dtype=np.float64) if reach > 0.0 else scores
 
 
 def _predictions(inputs: Floats, outputs: Floats, sample: Floats, trees: int, seed: int) -> Floats:

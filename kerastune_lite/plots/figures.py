@@ -60,7 +60,7 @@ class Plots:
 
     def importances(self) -> Figure:
         """How much of the score's variance each parameter explains, as bars with intervals."""
-        return over_space.importances(self.study)
+        return over_space.importances(self.study, over_space.known_importances(self.study))
 
     def timeline(self) -> Figure:
         """A bar for each trial from when it began to when it ended, coloured by its state."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerastune_lite.errors import NoResultError, SpaceError
+from kerastune_lite.importances import Importances
 from kerastune_lite.importances import importances as importances_of
 from kerastune_lite.plots.axes import Axis
 from kerastune_lite.plots.model import along, base_for, over, predictions
@@ -82,6 +83,20 @@ def slices(study: Study, names: Sequence[str] | None = None) -> Any:
     return made
 
 
+def panels(study: Study, names: Sequence[str]) -> list[tuple[str, Any]]:
+    """The slices of some parameters as a figure each, with the name of each; one model is made for all of them."""
+    axes = _axes(study, names)
+    lines = _expected_along(study, axes)
+    scores = [trial.score or 0.0 for trial in scored(study)]
+    made = []
+    for axis in axes:
+        panel = figure(axis.title)
+        panel.add_traces([*_band(axis, lines.get(axis.parameter.name)), *_slice(study, axis, is_first=True)])
+        panel.update_layout(xaxis=axis.layout(), yaxis=axis_of_scores(study, scores))
+        made.append((axis.parameter.name, panel))
+    return made
+
+
 def contour(study: Study, one: str | None = None, other: str | None = None) -> Any:
     """The score over two parameters: the Gaussian process's mean, beside it its doubt, and the trials on both.
 
@@ -89,11 +104,12 @@ def contour(study: Study, one: str | None = None, other: str | None = None) -> A
     matter most are shown.
     """
     title = "Contour"
-    names = [name for name in (one, other) if name is not None] or most_important(study, 2)
+    names = [name for name in (one, other) if name is not None]
     if one == other and one is not None:
         raise SpaceError(f"A contour needs two different parameters. Received: {one!r} twice.")
-    if len(names) == 1:
-        names = [*names, *[name for name in most_important(study, 3) if name not in names][:1]]
+    if len(names) < 2:
+        names += [name for name in most_important(study, known_importances(study)) if name not in names]
+    names = names[:2]
     axes = _axes(study, names)
     if len(axes) < 2:
         return nothing(title, "A contour needs two parameters, and the study has fewer.")
@@ -121,12 +137,10 @@ def contour(study: Study, one: str | None = None, other: str | None = None) -> A
     return made
 
 
-def importances(study: Study) -> Any:
+def importances(study: Study, found: Importances | None) -> Any:
     """A bar for each parameter: how much of the score's variance it explains, with a 90 % interval."""
     title = "Importances"
-    try:
-        found = importances_of(study)
-    except NoResultError:
+    if found is None:
         return nothing(title, "Too few trials have ended with a score.")
     names, known = list(found)[::-1], list(found.values())[::-1]
     if not names:
@@ -159,14 +173,18 @@ def importances(study: Study) -> Any:
     return made
 
 
-def most_important(study: Study, count: int) -> list[str]:
-    """The parameters that matter most, those with more than one value; in the space's order while nothing is known."""
-    able = [parameter.name for parameter in study.space if parameter.size > 1]
+def known_importances(study: Study) -> Importances | None:
+    """The study's importances; None while too few trials have ended with a score."""
     try:
-        ranked = [name for name in importances_of(study) if name in able]
+        return importances_of(study)
     except NoResultError:
-        ranked = able
-    return ranked[:count]
+        return None
+
+
+def most_important(study: Study, found: Importances | None) -> list[str]:
+    """The parameters with more than one value, the most important first; in the space's order while nothing is known."""
+    able = [parameter.name for parameter in study.space if parameter.size > 1]
+    return able if found is None else [name for name in found if name in able]
 
 
 def _axes(study: Study, names: Sequence[str] | None) -> list[Axis]:
@@ -197,7 +215,7 @@ def _jittered(axis: Axis, trial: Trial) -> float | None:
 
 def _slice(study: Study, axis: Axis, *, is_first: bool) -> list[Any]:
     """The points of a panel: a trace for each state, so that the legend tells the symbols."""
-    traces = []
+    traces: list[Any] = []
     numbers = [trial.number for trial in study.trials]
     for state in TrialState:
         trials = [t for t in study.trials if t.state is state and _place(axis, t) is not None]

@@ -373,6 +373,22 @@ class Study:
 
         return Plots(self)
 
+    def report(self, path: str | Path | None = None) -> Path:
+        """Writes a report, one HTML file that needs nothing else, and gives its path back.
+
+        It holds the best setting as code, the figures of `study.plot`, failures by their causes, where the time went,
+        and what the engine did.
+
+        Args:
+            path: Where to; `report.html` in the study's directory by default.
+
+        Raises:
+            ImportError: plotly isn't installed.
+        """
+        from kerastune_lite.plots.report import write_report
+
+        return write_report(self, self.directory / "report.html" if path is None else expanded(path))
+
     def confirmed(self) -> Leaderboard:
         """The trials that `tuner.confirm` trained again, the best mean of those scores first."""
         again = [trial for trial in self._ranked() if trial.confirmations]

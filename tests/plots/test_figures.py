@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from studies_to_draw import MANY_OPTIONS, ONE, SPACE, study_of, with_scores
 
 from kerastune_lite import Objective, Study, Trial, TrialState
 from kerastune_lite.errors import SpaceError
-from studies_to_draw import MANY_OPTIONS, ONE, SPACE, study_of, with_scores
 
 FIGURES = ("history", "curves", "parallel", "slices", "contour", "importances", "timeline", "edf")
 ALL_STATES = (
