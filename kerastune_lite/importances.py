@@ -230,7 +230,7 @@ def _without_outliers(scores: Floats) -> Floats:
 
     A training that diverges ends with a loss a million times larger than the others. It would be all of the variance.
     """
-    middle, worse = np.quantile(scores, [0.25, 0.75])
+    middle, worse = np.quantile(scores, [0.25, 0.75]).tolist()
     reach = worse - middle
     return np.asarray(np.minimum(scores, worse + FAR * reach), dtype=np.float64) if reach > 0.0 else scores
 

@@ -64,7 +64,7 @@ class Axis:
             return axis | ticks | {"range": [-0.5, len(labels) - 0.5], "zeroline": False}
         if not self.is_log:
             return axis
-        return axis | {"type": "log", "dtick": "D2" if self._decades < 2 else 1, "exponentformat": "e"}
+        return axis | {"type": "log", "dtick": "D2" if self._decades < 2 else 1, "tickformat": "~g"}
 
     @property
     def _decades(self) -> float:

@@ -92,7 +92,9 @@ def panels(study: Study, names: Sequence[str]) -> list[tuple[str, Any]]:
     for axis in axes:
         panel = figure(axis.title)
         panel.add_traces([*_band(axis, lines.get(axis.parameter.name)), *_slice(study, axis, is_first=True)])
-        panel.update_layout(xaxis=axis.layout(), yaxis=axis_of_scores(study, scores))
+        # The page says once what symbols and colours mean; a panel is too small to say it again.
+        panel.update_traces(marker={"showscale": False}, selector={"mode": "markers"})
+        panel.update_layout(xaxis=axis.layout(), yaxis=axis_of_scores(study, scores), showlegend=False)
         made.append((axis.parameter.name, panel))
     return made
 
@@ -182,7 +184,7 @@ def known_importances(study: Study) -> Importances | None:
 
 
 def most_important(study: Study, found: Importances | None) -> list[str]:
-    """The parameters with more than one value, the most important first; in the space's order while nothing is known."""
+    """The parameters with more than one value, the most important first; as in the space while nothing is known."""
     able = [parameter.name for parameter in study.space if parameter.size > 1]
     return able if found is None else [name for name in found if name in able]
 

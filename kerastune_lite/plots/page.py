@@ -38,6 +38,7 @@ pre { background: var(--card); border: 1px solid var(--line); padding: .7rem; ov
 table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal; }
 th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; }
+table.tight td { white-space: nowrap; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 summary { cursor: pointer; }
 """
@@ -89,11 +90,18 @@ def anchor(title: str) -> str:
     return "-".join(title.lower().split())
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table, whose numbers are aligned to the right; it can be scrolled where it is too wide."""
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, wraps: bool = True) -> str:
+    """A table, whose numbers are aligned to the right; it can be scrolled where it is too wide.
+
+    Args:
+        header: The names of the columns.
+        rows: The cells of each row.
+        wraps: Whether a long cell may take several lines.
+    """
     head = "".join(f"<th>{text(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = "" if wraps else ' class="tight"'
+    return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _cell(value: object) -> str:

@@ -107,8 +107,8 @@ def _best(study: Study) -> str:
     )
     return page.section(
         "Best setting",
-        "A setting is a value for each parameter, and a trial is one training with it. A trial's score is the objective "
-        "at its best epoch. Options that are functions or other objects stand as their names.",
+        "A setting is a value for each parameter, and a trial is one training with it. A trial's score is the "
+        "objective at its best epoch. Options that are functions or other objects stand as their names.",
         page.code(source),
         page.table(
             ["rank", "trial", "score", "best epoch", "seconds", "values"],
@@ -117,6 +117,7 @@ def _best(study: Study) -> str:
                  "-" if trial.seconds is None else round(trial.seconds, 1), values_text(trial.values)]
                 for rank, trial in enumerate(ranked, start=1)
             ),
+            wraps=False,
         ),
     )  # fmt: skip
 
@@ -124,8 +125,8 @@ def _best(study: Study) -> str:
 def _history(study: Study) -> str:
     return page.section(
         "History",
-        "Each mark is a trial; the line is the best score so far. Trials that were stopped early are triangles, and those "
-        "without a score are crosses at the lower edge. Scores far worse than the others lie outside the view.",
+        "Each mark is a trial; the line is the best score so far. Trials that were stopped early are triangles, and "
+        "those without a score are crosses at the lower edge. Scores far worse than the others lie outside the view.",
         page.plot(over_time.history(study)),
         "<h3>Distribution of the scores</h3>",
         page.plot(over_time.edf(study).update_layout(height=300)),
@@ -144,8 +145,8 @@ def _importances(study: Study, found: Importances | None) -> str:
     return page.section(
         "What mattered",
         "How much of the variance of the score each parameter explains by itself, over the whole space (functional "
-        "analysis of variance). The thin lines hold 90 % of what resampled trials give: where they are long, more trials "
-        "are needed. What depends on several parameters together is in none of the bars.",
+        "analysis of variance). The thin lines hold 90 % of what resampled trials give: where they are long, more "
+        "trials are needed. What depends on several parameters together is in none of the bars.",
         page.plot(over_space.importances(study, found)),
     )
 
@@ -173,8 +174,8 @@ def _parallel(study: Study) -> str:
         return ""
     return page.section(
         "Parallel coordinates",
-        "A line for each trial, across an axis for each parameter and one for the score. Drag along an axis to keep only "
-        "the lines that pass there, click to let go, and drag a name to move its axis.",
+        "A line for each trial, across an axis for each parameter and one for the score. Drag along an axis to keep "
+        "only the lines that pass there, click to let go, and drag a name to move its axis.",
         page.plot(over_space.parallel(study).update_layout(height=460), is_wide=True),
     )
 
@@ -184,8 +185,8 @@ def _contour(study: Study, names: Sequence[str]) -> str:
         return ""
     return page.section(
         "Two parameters",
-        "The two parameters that matter most: the score that the Gaussian process expects, beside it how much it doubts "
-        "that, and the trials. All other parameters are those of the best trial.",
+        "The two parameters that matter most: the score that the Gaussian process expects, beside it how much it "
+        "doubts that, and the trials. All other parameters are those of the best trial.",
         page.plot(_brief(study, over_space.contour(study, *names[:2])).update_layout(height=420), is_wide=True),
     )
 
@@ -259,8 +260,8 @@ def _engine(study: Study) -> str:
     rows = [_times(str(way), [trial for trial in trials if trial.engine == way]) for way in ways]
     return page.section(
         "Engine",
-        "How trials were trained: shared means by programs that were traced for an earlier trial, compiled by new ones, "
-        "and fit by Keras's own loop. Behind it stands why a trial could not be shared.",
+        "How trials were trained: shared means by programs that were traced for an earlier trial, compiled by new "
+        "ones, and fit by Keras's own loop. Behind it stands why a trial could not be shared.",
         page.table(["trained", "trials", "epochs", "seconds in all", "seconds a trial"],
                    sorted(rows, key=lambda row: -int(str(row[1])))),
     )  # fmt: skip
