@@ -37,7 +37,7 @@ SAMPLE = 8192
 """How many settings of the space the forest's prediction is averaged over."""
 BINS = 16
 """Into how many classes of equal width the values of a continuous parameter are put."""
-TREES, RESAMPLES, TREES_A_RESAMPLE = 128, 20, 24
+TREES, RESAMPLES, TREES_A_RESAMPLE = 128, 20, 16
 WIDTH = 24
 """The characters of the longest bar in the printed chart."""
 FAR = 5.0
@@ -207,7 +207,7 @@ def explained(classes: np.ndarray, on: Flags, outputs: Floats) -> Floats:
         within = max(float(np.square(active - active.mean()).sum()) - between, 0.0)
         by_chance = (filled.sum() - 1) * within / (len(active) - filled.sum())
         shares[column] = max(between - by_chance, 0.0) / total
-    return shares / max(shares.sum(), 1.0)
+    return shares / max(float(shares.sum()), 1.0)
 
 
 def _classes(columns: Columns, z: Floats) -> np.ndarray:

@@ -13,7 +13,7 @@ from kerastune_lite.strategies.bayesian.predictions import Prediction
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, inside
 
-MOST_TRIALS = 250
+MOST_TRIALS = 150
 """The model for a figure learns from at most this many trials: the better half of them the best, the others even."""
 LINE_POINTS, PLANE_POINTS = 33, 25
 

@@ -10,7 +10,7 @@ from kerastune_lite.errors import NoResultError, SpaceError
 from kerastune_lite.importances import Importances
 from kerastune_lite.importances import importances as importances_of
 from kerastune_lite.plots.axes import Axis
-from kerastune_lite.plots.model import along, base_for, over, predictions
+from kerastune_lite.plots.model import LINE_POINTS, PLANE_POINTS, along, base_for, over, predictions
 from kerastune_lite.plots.style import (
     BLUE,
     GREEN,
@@ -33,7 +33,7 @@ from kerastune_lite.strategies.bayesian.predictions import Prediction
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, TrialState
 
-MOST_COLUMNS, PANEL_HEIGHT = 3, 300
+MOST_COLUMNS, PANEL_HEIGHT, FEW_POINTS = 3, 300, 300
 
 
 def parallel(study: Study) -> Any:
@@ -75,7 +75,7 @@ def slices(study: Study, names: Sequence[str] | None = None) -> Any:
     lines = _expected_along(study, axes)
     for place, axis in enumerate(axes):
         where = {"row": place // columns + 1, "col": place % columns + 1}
-        for trace in [*_band(axis, lines.get(axis.parameter.name)), *_slice(study, axis, is_first=place == 0)]:
+        for trace in _panel(study, axis, lines.get(axis.parameter.name), is_first=place == 0):
             made.add_trace(trace, **where)
         made.update_xaxes(axis.layout(), **where)
         scores = [trial.score or 0.0 for trial in scored(study)]
@@ -91,7 +91,7 @@ def panels(study: Study, names: Sequence[str]) -> list[tuple[str, Any]]:
     made = []
     for axis in axes:
         panel = figure(axis.title)
-        panel.add_traces([*_band(axis, lines.get(axis.parameter.name)), *_slice(study, axis, is_first=True)])
+        panel.add_traces(_panel(study, axis, lines.get(axis.parameter.name), is_first=True))
         # The page says once what symbols and colours mean; a panel is too small to say it again.
         panel.update_traces(marker={"showscale": False}, selector={"mode": "markers"})
         panel.update_layout(xaxis=axis.layout(), yaxis=axis_of_scores(study, scores), showlegend=False)
@@ -215,6 +215,12 @@ def _jittered(axis: Axis, trial: Trial) -> float | None:
     return place + 0.36 * (math.modf(trial.number * 0.6180339887)[0] - 0.5)
 
 
+def _panel(study: Study, axis: Axis, expected: list[Prediction] | None, *, is_first: bool) -> list[Any]:
+    """The traces of a panel: the trials on the band of the model's doubt, and under the line of its mean."""
+    points = _slice(study, axis, is_first=is_first)
+    return [*_band(axis, expected), *points, *_mean(axis, expected)] if expected else points
+
+
 def _slice(study: Study, axis: Axis, *, is_first: bool) -> list[Any]:
     """The points of a panel: a trace for each state, so that the legend tells the symbols."""
     traces: list[Any] = []
@@ -288,27 +294,29 @@ def _expected_along(study: Study, axes: Sequence[Axis]) -> dict[str, list[Predic
     return {name: [next(rest) for _ in line] for name, line in settings.items()}
 
 
-def _band(axis: Axis, expected: list[Prediction] | None) -> list[Any]:
-    """The model's mean and doubt in a panel: a line in a band, or bars for options."""
-    if not expected:
-        return []
-    x = [axis.position(value) for value in axis.grid(len(expected) if axis.is_category else 33)]
-    means = [each.mean for each in expected]
-    doubts = [2.0 * each.deviation for each in expected]
-    told = {"hoverinfo": "skip", "showlegend": False}
+_TOLD = {"hoverinfo": "skip", "showlegend": False}
+
+
+def _band(axis: Axis, expected: list[Prediction]) -> list[Any]:
+    """The model's doubt along a number, two standard deviations on both sides; options have bars with their means."""
     if axis.is_category:
-        errors = {"type": "data", "array": doubts, "color": GREEN, "thickness": 1.5}
-        marker = {"symbol": "line-ew-open", "color": GREEN, "size": 16, "line": {"width": 2}}
-        return [plotly().Scatter(x=x, y=means, mode="markers", marker=marker, error_y=errors, **told)]
-    upper = [mean + doubt for mean, doubt in zip(means, doubts, strict=True)]
-    lower = [mean - doubt for mean, doubt in zip(means, doubts, strict=True)]
-    return [
-        plotly().Scatter(x=x, y=lower, mode="lines", line={"width": 0}, **told),
-        plotly().Scatter(
-            x=x, y=upper, mode="lines", line={"width": 0}, fill="tonexty", fillcolor="rgba(0,158,115,0.18)", **told
-        ),
-        plotly().Scatter(x=x, y=means, mode="lines", line={"color": GREEN, "width": 2}, **told),
-    ]
+        return []
+    x = [axis.position(value) for value in axis.grid(LINE_POINTS)]
+    lower, upper = ([each.mean + side * each.deviation for each in expected] for side in (-2.0, 2.0))
+    edge = {"mode": "lines", "line": {"width": 0}, **_TOLD}
+    fill = {"fill": "tonexty", "fillcolor": "rgba(0,158,115,0.18)"}
+    return [plotly().Scatter(x=x, y=lower, **edge), plotly().Scatter(x=x, y=upper, **edge, **fill)]
+
+
+def _mean(axis: Axis, expected: list[Prediction]) -> list[Any]:
+    """The model's mean as a line, or for options as a mark with a bar of its doubt."""
+    x = [axis.position(value) for value in axis.grid(LINE_POINTS)]
+    means = [each.mean for each in expected]
+    if not axis.is_category:
+        return [plotly().Scatter(x=x, y=means, mode="lines", line={"color": GREEN, "width": 2}, **_TOLD)]
+    doubts = {"type": "data", "array": [2.0 * each.deviation for each in expected], "color": GREEN, "thickness": 1.5}
+    marker = {"symbol": "line-ew-open", "color": GREEN, "size": 16, "line": {"width": 2}}
+    return [plotly().Scatter(x=x, y=means, mode="markers", marker=marker, error_y=doubts, **_TOLD)]
 
 
 def _panel_titles(study: Study, expected: list[Prediction] | None) -> list[str] | None:
@@ -319,8 +327,8 @@ def _panel_titles(study: Study, expected: list[Prediction] | None) -> list[str] 
 
 def _add_fields(made: Any, study: Study, x: Axis, y: Axis, expected: list[Prediction]) -> None:
     """Adds the model's mean to the left panel and its doubt to the right one."""
-    across = [x.position(value) for value in x.grid(25)]
-    up = [y.position(value) for value in y.grid(25)]
+    across = [x.position(value) for value in x.grid(PLANE_POINTS)]
+    up = [y.position(value) for value in y.grid(PLANE_POINTS)]
     fields = [
         ([each.mean for each in expected], "Viridis", sign_of(study) > 0, 0.405),
         ([each.deviation for each in expected], "Greys", False, 1.0),
@@ -353,8 +361,10 @@ def _cloud(study: Study, x: Axis, y: Axis, trials: Sequence[Trial], scale: dict[
         mode="markers",
         marker={
             "symbol": [STATE_SYMBOLS[trial.state] for trial in trials],
-            "size": 6,
-            "line": {"width": 1, "color": "white"},
+            # Thousands of points would hide the field below them.
+            "size": 6 if len(trials) <= FEW_POINTS else 4,
+            "opacity": 1.0 if len(trials) <= FEW_POINTS else 0.4,
+            "line": {"width": 1 if len(trials) <= FEW_POINTS else 0, "color": "white"},
             **colour,
         },
         text=[hover(study, trial) for trial in trials],

@@ -131,7 +131,13 @@ def timeline(study: Study) -> Any:
         )
     made.update_layout(
         xaxis={"type": "date", "title": {"text": "time (UTC)"}},
-        yaxis={"title": {"text": "trial"}, "autorange": "reversed", "zeroline": False},
+        # The first trial stands on top, and a bar is never wider than a fifth of the figure.
+        yaxis={
+            "title": {"text": "trial"},
+            "range": [trials[0].number + max(trials[-1].number - trials[0].number, 4) + 0.6, trials[0].number - 0.6],
+            "tickformat": "d",
+            "zeroline": False,
+        },
     )
     return made
 

@@ -152,7 +152,7 @@ def _importances(study: Study, found: Importances | None) -> str:
 
 
 def _parameters(study: Study, names: Sequence[str]) -> str:
-    if not names:
+    if not names or not study.trials:
         return ""
     word = (
         "The score over the values of each parameter; later trials are darker. The line is what a Gaussian process "
@@ -181,7 +181,7 @@ def _parallel(study: Study) -> str:
 
 
 def _contour(study: Study, names: Sequence[str]) -> str:
-    if len(names) < 2:
+    if len(names) < 2 or not scored(study):
         return ""
     return page.section(
         "Two parameters",
