@@ -176,7 +176,7 @@ def _parallel(study: Study) -> str:
         "Parallel coordinates",
         "A line for each trial, across an axis for each parameter and one for the score. Drag along an axis to keep "
         "only the lines that pass there, click to let go, and drag a name to move its axis.",
-        page.plot(over_space.parallel(study).update_layout(height=460), is_wide=True),
+        page.plot(over_space.parallel(study).update_layout(height=420, margin={"t": 60}), is_wide=True),
     )
 
 

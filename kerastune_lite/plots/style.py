@@ -16,7 +16,7 @@ import numpy as np
 from kerastune_lite.study.leaderboard import value_text
 from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.study import Study
-from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.study.trial import Trial, TrialState, best_first
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#8a949c"
 SCORE_SCALE = ((0.0, BLUE), (0.5, "#9fb3bd"), (1.0, ORANGE))
@@ -76,8 +76,8 @@ def sign_of(study: Study) -> int:
 
 
 def is_scored(trial: Trial) -> bool:
-    """Whether the trial has a score that can be drawn."""
-    return trial.score is not None and math.isfinite(trial.score) and trial.state is not TrialState.FAILED
+    """Whether the trial has a score that counts and can be drawn; one that was cut has to be run again."""
+    return trial.score is not None and math.isfinite(trial.score) and bool(best_first([trial], "min"))
 
 
 def scored(study: Study) -> list[Trial]:
