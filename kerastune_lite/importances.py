@@ -1,8 +1,8 @@
 """How much of the score's variance each parameter of a study explains.
 
 This is functional analysis of variance (Hutter, Hoos, Leyton-Brown 2014, "An Efficient Approach for Assessing
-Hyperparameter Importance"). A forest of randomised trees learns the score from the trials, and its prediction is
-integrated over the whole space, so that it doesn't matter that a search has looked at some regions more than at others.
+Hyperparameter Importance"). A boosted forest of randomised trees learns the score from the trials, and its prediction
+is integrated over the whole space, so that it doesn't matter that a search has looked at some regions more than at others.
 The share of a parameter x is
 
     P(x is active) · Var( E[score | x, x is active] ) / Var(score)
@@ -19,6 +19,7 @@ resampled trials give (the bootstrap).
 from __future__ import annotations
 
 import html
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ SAMPLE = 8192
 """How many settings of the space the forest's prediction is averaged over."""
 BINS = 16
 """Into how many classes of equal width the values of a continuous parameter are put."""
-TREES, RESAMPLES, TREES_A_RESAMPLE = 128, 20, 16
+TREES, RESAMPLES, TREES_A_RESAMPLE, ROUNDS, TRIALS_A_TREE = 64, 16, 16, 4, 500
 WIDTH = 24
 """The characters of the longest bar in the printed chart."""
 FAR = 5.0
@@ -236,13 +237,31 @@ def _without_outliers(scores: Floats) -> Floats:
 
 
 def _predictions(inputs: Floats, outputs: Floats, sample: Floats, trees: int, seed: int) -> Floats:
-    """What a forest that has learnt the outputs, (n,), of inputs, (n, f), predicts of a sample, (N, f): (N,)."""
+    """What a boosted forest that has learnt the outputs, (n,), of inputs, (n, f), predicts of a sample, (N, f): (N,).
+
+    One forest evens weak effects out, so that strong ones take their shares. Further forests learn what is left of each
+    output once the trees that haven't seen it have predicted it (Ghosal and Hooker 2020, "Boosting Random Forests to
+    Reduce Bias"); noise can't be predicted by them and isn't learnt.
+    """
     # Looking at a study doesn't load scikit-learn, which takes a second.
     from sklearn.ensemble import ExtraTreesRegressor
 
-    # Each tree learns every trial, and the trees differ by their random thresholds (Geurts, Ernst, Wehenkel 2006): with
-    # few trials that follows a curve more closely than trees of resampled trials do.
-    forest = ExtraTreesRegressor(trees, random_state=seed)
     # In units of their own deviation, so that scores of any size are told apart.
-    scale = float(outputs.std()) or 1.0
-    return np.asarray(forest.fit(inputs, (outputs - outputs.mean()) / scale).predict(sample), dtype=np.float64)
+    left = (outputs - outputs.mean()) / (float(outputs.std()) or 1.0)
+    predicted = np.zeros(len(sample))
+    for number in range(ROUNDS):
+        forest = ExtraTreesRegressor(
+            trees,
+            bootstrap=True,
+            max_samples=min(len(outputs), TRIALS_A_TREE),
+            oob_score=True,
+            random_state=seed + number,
+        )
+        with warnings.catch_warnings():
+            # Of a trial that every tree has seen nothing is taken away.
+            warnings.filterwarnings("ignore", message="Some inputs do not have OOB scores")
+            warnings.filterwarnings("ignore", message="invalid value encountered in divide")
+            forest.fit(inputs, left)
+        predicted += forest.predict(sample)
+        left = left - np.nan_to_num(forest.oob_prediction_)
+    return predicted
