@@ -2,8 +2,8 @@
 
 This is functional analysis of variance (Hutter, Hoos, Leyton-Brown 2014, "An Efficient Approach for Assessing
 Hyperparameter Importance"). A boosted forest of randomised trees learns the score from the trials, and its prediction
-is integrated over the whole space, so that it doesn't matter that a search has looked at some regions more than at others.
-The share of a parameter x is
+is integrated over the whole space, so that it doesn't matter that a search has looked at some regions more than at
+others. The share of a parameter x is
 
     P(x is active) · Var( E[score | x, x is active] ) / Var(score)
 
