@@ -1,6 +1,6 @@
 """A hyperparameter tuner for Keras and TensorFlow.
 
-    errors ← space ← study ← strategies, stopping ← belief
+    errors ← space ← study ← strategies, stopping ← belief, importances ← plots
                        ↑
                     running ← training ← execution ← search ← the public names below
                        ↑                               ↑

@@ -7,7 +7,7 @@ maximised are negated, and the means that it predicts are negated again. A model
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kerastune_lite.space import Value
 from kerastune_lite.strategies.bayesian import predictions
@@ -20,8 +20,14 @@ from kerastune_lite.study.trial import Trial, inside
 
 def predict(study: Study, values: Mapping[str, Value]) -> Prediction | None:
     """The score that the model predicts for a setting; None while no two trials have ended differently."""
-    prediction = predictions.predict(study.space, inside(study.to_minimise()), values)
-    return None if prediction is None else _in_own_units(study, prediction)
+    expected = predict_all(study, [values])
+    return None if expected is None else expected[0]
+
+
+def predict_all(study: Study, settings: Sequence[Mapping[str, Value]]) -> list[Prediction] | None:
+    """The scores that one model predicts for several settings; None while no two trials have ended differently."""
+    expected = predictions.predict_all(study.space, inside(study.to_minimise()), settings)
+    return None if expected is None else [_in_own_units(study, prediction) for prediction in expected]
 
 
 def suggestions(study: Study, n: int) -> list[Prospect]:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answer = command(options)
         for text in [answer] if isinstance(answer, str) else answer:
             _print(text)
-    except KerastuneError as error:
+    except (KerastuneError, ImportError) as error:
         print(" ".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         return NO_RESULT if isinstance(error, NoResultError) else MISTAKE
     except BrokenPipeError:
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kerastune-lite", description="Shows and exports the studies of searches.")
     parser.add_argument("--version", action="version", version=f"kerastune_lite {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    for add in (_add_show, _add_list, _add_best, _add_export):
+    for add in (_add_show, _add_list, _add_best, _add_export, _add_report):
         add(commands)
     return parser
 
@@ -103,6 +103,14 @@ def _add_export(commands: Commands) -> None:
     export.add_argument("--curves", action="store_true", help="a line for each metric of each epoch instead")
     export.add_argument("-o", "--output", type=expanded, metavar="FILE", help="write to a file")
     export.set_defaults(run=_export)
+
+
+def _add_report(commands: Commands) -> None:
+    report = commands.add_parser("report", help="one HTML file with every figure (needs plotly)")
+    _add_directory(report)
+    help_text = "where to (default: report.html in the study's directory)"
+    report.add_argument("-o", "--output", type=expanded, metavar="FILE", help=help_text)
+    report.set_defaults(run=_report)
 
 
 def _add_directory(command: argparse.ArgumentParser) -> None:
@@ -163,6 +171,11 @@ def _indent(options: argparse.Namespace) -> int | None:
 def _list(options: argparse.Namespace) -> str:
     directories = _directories(options.parent)
     return as_json([each.record() for each in listed(directories)]) if options.json else _list_of(directories)
+
+
+def _report(options: argparse.Namespace) -> str:
+    study = Study.open(_only(_directories(options.directory), options.directory))
+    return str(study.report(options.output))
 
 
 def _list_of(directories: Sequence[Path]) -> str:

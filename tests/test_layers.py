@@ -39,7 +39,7 @@ def files(*folders):
     "module", ["kerastune_lite", "kerastune_lite.space", "kerastune_lite.study", "kerastune_lite.cli"]
 )
 def test_looking_at_a_study_loads_no_heavy_library(module):
-    heavy = "{'keras', 'tensorflow', 'scipy', 'sklearn', 'pandas'}"
+    heavy = "{'keras', 'tensorflow', 'scipy', 'sklearn', 'pandas', 'plotly'}"
     program = f"import sys, {module}; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
@@ -53,6 +53,8 @@ MAY_KNOW = {
     "strategies": ("errors", "space", "study"),
     "stopping": ("errors", "space", "study"),
     "belief": ("errors", "space", "study", "strategies"),
+    "importances": ("errors", "space", "study", "strategies"),
+    "plots": ("errors", "space", "study", "strategies", "belief", "importances"),
     "views": ("errors", "space", "study"),
     "running": ("errors", "space", "study"),
     "training": ("errors", "space", "study", "running", "callbacks"),
@@ -73,8 +75,8 @@ MAY_KNOW = {
     "cli": ("errors", "study", "views"),
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
-BELIEF_OF_A_STUDY = "study/study.py"
-"""`study.predict` and its like are the study's by their names, and ask belief.py when they are called."""
+ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "importances", "plots")}
+"""`study.predict`, `study.plot` and their like are the study's by their names, and ask these rooms when called."""
 
 
 def room_of(name):
@@ -100,7 +102,7 @@ def test_a_room_knows_those_below_it_and_no_others(room):
         if other not in (room, *MAY_KNOW[room], "_version")
     }
 
-    assert known <= {("belief", BELIEF_OF_A_STUDY)}
+    assert known <= ASKED_BY_A_STUDY
 
 
 def test_every_room_is_in_the_picture():
@@ -136,7 +138,18 @@ def test_private_names_of_keras_stand_in_one_file():
 
 
 @pytest.mark.parametrize(
-    "module", ["strategies", "stopping", "belief", "search.loop", "views.progress", "views.tensorboard", "running.task"]
+    "module",
+    [
+        "strategies",
+        "stopping",
+        "belief",
+        "importances",
+        "plots",
+        "search.loop",
+        "views.progress",
+        "views.tensorboard",
+        "running.task",
+    ],
 )
 def test_what_decides_and_what_shows_loads_without_keras(module):
     program = f"import sys, kerastune_lite.{module}; sys.exit(bool({{'keras', 'tensorflow'}} & set(sys.modules)))"

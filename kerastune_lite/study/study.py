@@ -39,6 +39,8 @@ from kerastune_lite.study.trials import Trials
 if TYPE_CHECKING:
     import pandas
 
+    from kerastune_lite.importances import Importances
+    from kerastune_lite.plots.figures import Plots
     from kerastune_lite.strategies.bayesian.predictions import Prediction, Prospect
 
 
@@ -399,6 +401,42 @@ class Study:
         from kerastune_lite import belief
 
         return belief.finalists(self, n)
+
+    def importances(self) -> Importances:
+        """How much of the score's variance each parameter explains, with an interval; printed, a bar chart.
+
+        Raises:
+            NoResultError: Too few trials ended with a score.
+        """
+        from kerastune_lite.importances import importances
+
+        return importances(self)
+
+    @property
+    def plot(self) -> Plots:
+        """The study's figures: `history()`, `curves()`, `parallel()`, `slices()`, `contour()` and others.
+
+        They are drawn with plotly (`pip install "kerastune_lite[plot]"`).
+        """
+        from kerastune_lite.plots.figures import Plots
+
+        return Plots(self)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Writes a report, one HTML file that needs nothing else, and gives its path back.
+
+        It holds the best setting as code, the figures of `study.plot`, failures by their causes, where the time went,
+        and what the engine did.
+
+        Args:
+            path: Where to; `report.html` in the study's directory by default.
+
+        Raises:
+            ImportError: plotly isn't installed.
+        """
+        from kerastune_lite.plots.report import write_report
+
+        return write_report(self, self.directory / "report.html" if path is None else expanded(path))
 
     def confirmed(self) -> Leaderboard:
         """The trials that `tuner.confirm` trained again, the best mean of those scores first."""
