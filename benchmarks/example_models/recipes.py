@@ -41,7 +41,11 @@ class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
         return {"base": self.base, "total": self.total, "warmup": self.warmup}
 
 
-@example("examples/vision/learnable_resizer", digit_arrays)
+@example(
+    "examples/vision/learnable_resizer",
+    digit_arrays,
+    why_not="the rate is a number of the schedule's own code, a constant of its program",
+)
 def warm_up_cosine(hp):
     """A schedule of one's own, whose highest rate is tuned."""
     model = dense()
