@@ -38,4 +38,5 @@ def die_with_parent() -> None:
 def _die_when_closed(pipe: int) -> None:
     while os.read(pipe, 1):
         pass
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    # Not the whole group: the process that ends the others is one of it, and must not be ended before it has done so.
+    os.kill(os.getpid(), signal.SIGKILL)
