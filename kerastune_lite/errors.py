@@ -10,7 +10,7 @@ KerastuneError
 ├── CallbackError          a callback can't be used for several trials; raised before any training
 ├── StoppingError          a stopping rule doesn't suit the training; the search ends at once
 ├── BuildError             build_fn returned something that can't be trained; the search ends at once
-├── StudyError             the study's directory can't be used; the search doesn't start
+├── StudyError             the study's directory can't be used; the search doesn't start, or ends
 │   ├── StudyMismatchError it holds another study
 │   ├── StudyLockedError   another process searches in it
 │   └── JournalError       its journal can't be read or written; the search ends, the journal stays readable
@@ -70,7 +70,7 @@ class BuildError(KerastuneError, TypeError):
 
 
 class StudyError(KerastuneError):
-    """The study's directory can't be used; the search doesn't start."""
+    """The study's directory can't be used; the search doesn't start, or ends and can be resumed."""
 
 
 class StudyMismatchError(StudyError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import threading
 from typing import ClassVar
@@ -13,7 +14,7 @@ import pytest
 
 from kerastune_lite import BayesianOptimization, Hyperband, Study, TrialState, Tuner
 from kerastune_lite.callbacks import EarlyStopping
-from kerastune_lite.errors import BuildError, CallbackError
+from kerastune_lite.errors import BuildError, CallbackError, StudyError
 from kerastune_lite.strategies.strategy import Suggestion
 
 RNG = np.random.default_rng(0)
@@ -182,6 +183,34 @@ def test_an_interrupted_promotion_goes_on_and_keeps_its_earlier_score_meanwhile(
 
     whole = search(tmp_path / "whole", callbacks=callbacks)
     assert told(search(tmp_path, callbacks=callbacks)) == told(whole)
+
+
+def build_wide(hp):
+    """A model whose weights take more than LARGEST_FILE."""
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4000), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(hp.float("rate", 1e-4, 1e-3, log=True)), "mse")
+    return model
+
+
+LARGEST_FILE = 50_000
+"""Bytes: the journal fits."""
+
+
+def test_a_training_that_cannot_be_written_ends_the_search_which_goes_on_where_there_is_room(tmp_path):
+    """It would be no trial's fault, and a trial that pauses isn't tried again once it has failed."""
+    settings = {"max_epochs": 2, "keep_models": 0}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, before[1]))  # what a full disk does, to this process alone
+    try:
+        with pytest.raises(StudyError, match=r"can't be written to .*checkpoints.*: File too large.*make room"):
+            search(tmp_path / "cut", build_wide, **settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [trial.state.value for trial in Study.open(tmp_path / "cut").trials] == ["interrupted"]
+    assert not list((tmp_path / "cut" / "checkpoints").iterdir())
+    whole = search(tmp_path / "whole", build_wide, **settings)
+    assert told(search(tmp_path / "cut", build_wide, **settings)) == told(whole)
 
 
 @pytest.mark.parametrize("damage", [pytest.param("missing", marks=pytest.mark.drill), "cut"])

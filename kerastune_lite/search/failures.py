@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kerastune_lite.errors import Diverged, NoScoreError, TooManyFailuresError
 from kerastune_lite.execution.workers import Lost
 from kerastune_lite.study.study import Study
+from kerastune_lite.study.texts import printable_lines
 from kerastune_lite.study.trial import Note, Trial, TrialFailure, TrialState, inside
 
 _MAY_BE_THE_SETTING = (
@@ -119,7 +120,8 @@ def _shown(failed: Sequence[Trial]) -> str:
     first = failed[0]
     assert first.error is not None
     same = "It was the same error each time: it isn't the setting. " if _are_the_same(failed) else ""
-    return (
+    # The user's own words may hold what moves a terminal's cursor, and this message ends up on one.
+    return printable_lines(
         f"{same}The first was trial {first.number} with {dict(first.values)}: {first.error.summary}\n\n"
         f"{first.error.traceback[-LONGEST_TRACEBACK:] or first.error}"
     )

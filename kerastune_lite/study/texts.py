@@ -36,3 +36,8 @@ def bounded(text: str, longest: int) -> str:
 def printable(text: str) -> str:
     """A text on one line in which whatever would move a terminal's cursor, or more, is written as an escape."""
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def printable_lines(text: str) -> str:
+    """A text of several lines, each made printable."""
+    return "\n".join(printable(line.expandtabs()) for line in text.split("\n"))

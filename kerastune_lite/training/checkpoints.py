@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastune_lite.errors import StudyError
 from kerastune_lite.study.atomic_files import written_whole
 from kerastune_lite.training import array_files
 from kerastune_lite.training.keras_internals import trained_state_of
@@ -71,7 +72,11 @@ def restore(model: keras.Model, checkpoint: Checkpoint, keep: Sequence[keras.Var
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint to a file, which appears complete or not at all."""
+    """Writes a checkpoint to a file, which appears complete or not at all.
+
+    Raises:
+        StudyError: It can't be written. No other setting would mend that, so it ends the search instead of its trial.
+    """
     document = {
         "epochs": checkpoint.epochs,
         "variables": checkpoint.variables,
@@ -79,8 +84,14 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "best_weights": checkpoint.best_weights,
         "callbacks": [list(pair) for pair in checkpoint.callbacks],
     }
-    with written_whole(path) as unfinished:
-        array_files.write(unfinished, document)
+    try:
+        with written_whole(path) as unfinished:
+            array_files.write(unfinished, document)
+    except OSError as error:
+        raise StudyError(
+            f"A training that pauses can't be written to {path}: {error.strerror or error}. What has ended is kept, "
+            "and this trial runs again: make room and search again in the same directory."
+        ) from error
 
 
 def read(path: Path) -> Checkpoint:

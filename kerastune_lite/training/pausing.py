@@ -51,7 +51,12 @@ class PauseAt(keras.callbacks.Callback):
         self._built_rate = None if optimizer is None else _rate_of(optimizer)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Pauses the training where this is the epoch to pause after."""
+        """Pauses the training where this is the epoch to pause after.
+
+        Raises:
+            BuildError: The model was compiled or trained anew meanwhile.
+            StudyError: The training can't be written.
+        """
         recorder = self._recorder
         if self._path is None or self.model.stop_training or not recorder.trains_own_model:
             return

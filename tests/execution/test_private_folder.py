@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 from kerastune_lite import RandomSearch
 from kerastune_lite.errors import WorkerError
@@ -29,14 +29,17 @@ from kerastune_lite import RandomSearch
 
 def build_fn(hp):
     a = hp.float("a", 0.0, 1.0)
-    sleeper = subprocess.Popen(["sleep", "98765"])
-    with open(os.environ["TMPDIR"] + ".pids", "a") as file:
-        file.write(str(sleeper.pid) + chr(10))
-    time.sleep(60)
+    for has_own_session in (False, True):
+        sleeper = subprocess.Popen(["sleep", "98765"], start_new_session=has_own_session)
+        with open(os.environ["TMPDIR"] + ".pids", "a") as file:
+            file.write(str(sleeper.pid) + chr(10))
+    if sys.argv[2] == "killed":
+        time.sleep(60)
     return a
 
 if __name__ == "__main__":
-    RandomSearch(build_fn, "loss", directory=sys.argv[1], workers=2, seed=1, verbose=0, engine="fit").search()
+    RandomSearch(build_fn, "loss", directory=sys.argv[1], workers=2, max_trials=2, seed=1, verbose=0,
+        engine="fit").search()
 """
 
 
@@ -94,20 +97,34 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_path, mon
         private_folder(tmp_path)
 
 
-def test_a_killed_search_takes_along_what_its_builds_started_and_the_next_removes_its_folder(tmp_path, temporary):
-    script, study = tmp_path / "program.py", tmp_path / "study"
+def sleepers_of(temporary):
+    """The processes that builds of the program have started, and those of them that live."""
+    pids = Path(f"{temporary}.pids")
+    started = [int(line) for line in pids.read_text().split()] if pids.exists() else []
+    return started, [pid for pid in started if is_alive(pid)]
+
+
+def begun(tmp_path, how):
+    script = tmp_path / "program.py"
     script.write_text(PROGRAM)
-    process = subprocess.Popen([sys.executable, script, study], stdout=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen([sys.executable, script, tmp_path / "study", how], start_new_session=True)
 
-    def sleepers():
-        pids = Path(f"{temporary}.pids")
-        started = [int(line) for line in pids.read_text().splitlines()] if pids.exists() else []
-        return [pid for pid in started if is_alive(pid)]
 
-    wait_until(lambda: len(sleepers()) >= 1, process)
+def test_a_search_that_ends_takes_along_what_its_builds_started(tmp_path, temporary):
+    process = begun(tmp_path, "ended")
+    assert process.wait(PATIENCE) == 0
+    started, _ = sleepers_of(temporary)
+
+    wait_until(lambda: not sleepers_of(temporary)[1])
+    assert len(started) == 4
+
+
+def test_a_killed_search_takes_along_what_its_builds_started_and_the_next_removes_its_folder(tmp_path, temporary):
+    study, process = tmp_path / "study", begun(tmp_path, "killed")
+    wait_until(lambda: len(sleepers_of(temporary)[1]) >= 2, process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    wait_until(lambda: not sleepers())
+    wait_until(lambda: not sleepers_of(temporary)[1])
     left = list(temporary.glob(f"{folder_prefix(study)}*"))
 
     RandomSearch(lambda hp: hp.float("a", 0.0, 1.0), "loss", directory=study, max_trials=3, verbose=0).search()

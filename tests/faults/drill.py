@@ -51,6 +51,19 @@ def hanging():
     time.sleep(3600.0)
 
 
+def exiting():
+    os._exit(3)
+
+
+LOUD = 100
+"""Megabytes."""
+
+
+def loud():
+    for _ in range(LOUD):
+        sys.stdout.write("x" * (1 << 20) + "\n")
+
+
 def crash():
     ctypes.string_at(0)
 

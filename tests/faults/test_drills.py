@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from drill import HEARTBEAT_TIMEOUT, TRIALS, crash, hanging, killed, out_of_memory, search, silent
+from drill import HEARTBEAT_TIMEOUT, TRIALS, crash, exiting, hanging, killed, loud, out_of_memory, search, silent
 from waiting import PATIENCE, wait_until
 
 from kerastune_lite import Study
@@ -139,6 +139,16 @@ def test_a_search_that_is_ended_takes_its_workers_along_and_can_be_resumed(tmp_p
     assert cut <= ({"running"} if number == signal.SIGKILL else {"interrupted"})
     assert f"{len(before)} finished trials found" in capfd.readouterr().out
     assert_whole(tmp_path, before)
+
+
+@pytest.mark.drill
+def test_a_build_that_exits_fails_its_own_trial_and_one_that_prints_much_does_no_harm(tmp_path, capfd):
+    search(tmp_path, in_build=[(1, exiting), (3, exiting), (5, loud)], once=[3], workers=2)
+    capfd.readouterr()
+    trials = assert_whole(tmp_path, failed=[1])
+
+    assert "attempt 2: its worker ended with status 3" in trials[1].error.message
+    assert [trial.attempts for trial in trials[:6]] == [1, 2, 1, 2, 1, 1]
 
 
 @pytest.mark.drill

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kerastune_lite import RandomSearch, Study
 from kerastune_lite.cli import main
-from kerastune_lite.errors import SearchTerminated
+from kerastune_lite.errors import NoScoreError, SearchTerminated
 from kerastune_lite.study.texts import LONGEST_MESSAGE, LONGEST_TRACEBACK, bounded, printable
 from kerastune_lite.views.screen import Screen
 
@@ -113,6 +113,18 @@ def test_control_characters_of_names_values_and_messages_are_escapes_in_the_prog
     assert "\\x1b[2Jme" in shown
     assert "\\x1b]52;c;aGk=\\x07" in shown
     assert "two\\nlines" in shown
+
+
+def test_control_characters_of_messages_are_escapes_in_the_error_that_ends_a_search(tmp_path):
+    def build_fn(hp):
+        hp.float("a", 0.0, 1.0)
+        raise ValueError("first \x1b]52;c;aGk=\x07 \x9b2J end")
+
+    with pytest.raises(NoScoreError) as caught:
+        search(tmp_path, build_fn, verbose=0)
+
+    assert "\\x1b]52;c;aGk=\\x07" in str(caught.value)
+    assert not set(str(caught.value)) & set("\x1b\x07\x9b")
 
 
 def test_lone_surrogates_in_options_and_messages_cost_nothing(tmp_path, capsys):

@@ -10,9 +10,9 @@ import subprocess
 import sys
 import threading
 
+from kerastune_lite.execution.processes import descendants
+
 PR_SET_PDEATHSIG = 1
-_WATCH = "import os, signal\nwhile os.read(0, 1): pass\nos.killpg(0, signal.SIGKILL)"
-"""The program of the process that ends its group when its standard input closes."""
 
 
 def die_with_parent() -> None:
@@ -20,14 +20,14 @@ def die_with_parent() -> None:
 
     The parent holds the other end of standard input, which the system closes when the parent ends. On Linux the system
     also kills this process by itself, for the case that it hangs where no thread of Python runs. What this process has
-    started would outlive it then: so a small process of its own, in the same process group, watches the parent as well,
-    and ends the whole group.
+    started would outlive it then: so a small process of its own watches the parent as well, and ends all of that.
     """
     parents_pipe = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    # -S and -E: it needs nothing but the standard library, and starts in a moment.
-    subprocess.Popen([sys.executable, "-S", "-E", "-c", _WATCH], stdin=parents_pipe, stdout=nothing, stderr=nothing)
+    # -S and -I: it needs nothing but the standard library, and starts in a moment.
+    watch = [sys.executable, "-S", "-I", descendants.__file__, os.environ.get(descendants.MARK, "")]
+    subprocess.Popen(watch, stdin=parents_pipe, stdout=nothing, stderr=nothing)
     os.close(nothing)
     threading.Thread(target=_die_when_closed, args=(parents_pipe,), daemon=True).start()
     if sys.platform == "linux":
@@ -38,4 +38,5 @@ def die_with_parent() -> None:
 def _die_when_closed(pipe: int) -> None:
     while os.read(pipe, 1):
         pass
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    # Not the whole group: the process that ends the others is one of it, and must not be ended before it has done so.
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from kerastune_lite.errors import WorkerError
 from kerastune_lite.execution.messages import EpochLogs, Finished, LastMessage, Mistake, ReportMessage, deliver
 from kerastune_lite.execution.packing import Packed
+from kerastune_lite.execution.processes.descendants import MARK, end_descendants
 from kerastune_lite.execution.processes.heartbeat import CouldNotStart, Heartbeat, Ready
 from kerastune_lite.execution.workers import Lost, progress_of
 from kerastune_lite.running.task import Report, Request
@@ -29,6 +31,7 @@ class ChildProcess:
         process: The process.
         connection: The search's end of the connection to it.
         crash_file: Where the process writes its traceback when it crashes.
+        mark: What tells that a process was started by it.
 
     Attributes:
         connection: The search's end of the connection to it.
@@ -41,7 +44,7 @@ class ChildProcess:
         resident_at_first: The same after its first trial.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: Connection, crash_file: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], connection: Connection, crash_file: Path, mark: str) -> None:
         self.connection = connection
         self.request: Request | None = None
         self.is_ready = False
@@ -49,6 +52,7 @@ class ChildProcess:
         self.trials = self.resident = self.resident_at_first = 0
         self._process = process
         self._crash_file = crash_file
+        self._mark = mark
         self._report: Report | None = None
         self._latest_epoch: int | None = None
 
@@ -65,6 +69,7 @@ class ChildProcess:
             heartbeat: Seconds between two of its heartbeats.
         """
         connection, theirs = multiprocessing.Pipe()
+        mark = uuid.uuid4().hex
         with theirs:
             descriptor = theirs.fileno()
             module = ["-P", "-m", "kerastune_lite.execution.processes.child"]
@@ -73,10 +78,10 @@ class ChildProcess:
                 [sys.executable, *module, *arguments],
                 stdin=subprocess.PIPE,
                 pass_fds=[descriptor],
-                env={**os.environ, **environment, "PYTHONPATH": _module_path()},
+                env={**os.environ, **environment, "PYTHONPATH": _module_path(), MARK: mark},
                 start_new_session=True,
             )
-        return cls(process, connection, crash_file)
+        return cls(process, connection, crash_file, mark)
 
     def start(self, request: Request, report: Report) -> None:
         """Sends it a trial."""
@@ -142,8 +147,7 @@ class ChildProcess:
         if grace:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace)
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        end_descendants(self._process.pid, self._mark)
         self._process.wait()
 
     def last_words(self) -> Lost:

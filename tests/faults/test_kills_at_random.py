@@ -1,0 +1,35 @@
+"""Searches of every kind that are killed at random moments, over and over, end as if they had been left alone.
+
+`KILLS=300 python -m pytest -m drill tests/faults/test_kills_at_random.py` kills three hundred times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from killed_at_random import KINDS
+from test_drills import assert_no_orphans
+
+PROGRAM = Path(__file__).parent / "killed_at_random.py"
+KILLS = int(os.environ.get("KILLS", "36"))
+"""In all kinds of searches together."""
+SEED = int(os.environ.get("KILLS_SEED", "1"))
+LONGEST_KILL = 60.0
+"""Seconds, on average."""
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("kind", KINDS)
+def test_searches_that_are_killed_at_random_moments_end_like_one_that_is_left_alone(tmp_path, kind):
+    kills = -(-KILLS // len(KINDS))
+    command = [sys.executable, PROGRAM, tmp_path, kind, str(kills), str(SEED)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_KILL * (kills + 2))
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["kills"] == kills
+    assert_no_orphans(tmp_path)
