@@ -10,6 +10,7 @@ from kerastune_lite.plots.axes import Axis
 from kerastune_lite.plots.style import is_scored, sign_of
 from kerastune_lite.space import Value
 from kerastune_lite.strategies.bayesian.predictions import Prediction
+from kerastune_lite.study.sorted_map import SortedMap
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, inside
 
@@ -53,4 +54,4 @@ def _thinned(study: Study) -> Study:
         return study
     best, rest = known[: MOST_TRIALS // 2], known[MOST_TRIALS // 2 :]
     kept = [*best, *rest[:: -(-len(rest) // (MOST_TRIALS // 2))]]
-    return dataclasses.replace(study, records={trial.number: study.records[trial.number] for trial in kept})
+    return dataclasses.replace(study, records=SortedMap({t.number: study.records[t.number] for t in kept}))
