@@ -63,7 +63,11 @@ BETTER_THAN_A_GUESS = {
 }
 
 
-@pytest.mark.parametrize("name", BETTER_THAN_A_GUESS)
+QUICK = ("tabular_preprocessing", "own_train_step")
+KINDS = [pytest.param(name, marks=() if name in QUICK else pytest.mark.drill) for name in BETTER_THAN_A_GUESS]
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_each_kind_of_model_and_data_is_tuned(name, tmp_path, capsys):
     study = example(name).main(directory=tmp_path, max_trials=2)
 

@@ -70,6 +70,7 @@ MOMENTS = ["0:train_begin", "1:test_end", "2:epoch1", "3:train_end"]
 MORE_MOMENTS = ["0:batch0", "1:batch1", "1:epoch0", "2:train_begin", "2:train_end", "3:batch0"]
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("moment", [*MOMENTS, *(pytest.param(m, marks=pytest.mark.drill) for m in MORE_MOMENTS)])
 def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, capsys, uninterrupted, moment):
     assert killable_search(tmp_path, KILL_AT=moment).returncode == -signal.SIGKILL

@@ -74,6 +74,7 @@ def test_the_schedule_of_the_best_beats_the_best_constant_setting(searched, tmp_
     assert rates[-2] < 0.2 * rates[0]
 
 
+@pytest.mark.drill
 def test_the_schedule_replayed_in_a_plain_fit_gives_the_same_curve_within_noise(searched):
     """The search's own curve is the luckiest of eight at every turn, a replay is one draw."""
     tuner, study = searched
@@ -125,6 +126,7 @@ def test_a_killed_search_ends_with_the_same_trials(tmp_path):
         assert told(search(tuner_of(tmp_path / f"copy{number}"))) == told(whole)
 
 
+@pytest.mark.drill
 def test_what_changes_the_weights_is_inherited_and_dropout_is_not(tmp_path):
     def build(hp):
         units = hp.int("units", 2, 8)

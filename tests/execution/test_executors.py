@@ -40,6 +40,7 @@ def build_linear(hp):
     return model
 
 
+@pytest.mark.drill
 def test_an_executor_reaches_the_settings_of_one_worker_and_obeys_the_rule(tmp_path):
     common = {"max_trials": 2, "seed": 0, "verbose": 0, "engine": "fit"}
     training = {"x": X, "y": X[:, :1], "validation_split": 0.2, "epochs": 3}

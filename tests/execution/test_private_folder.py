@@ -110,6 +110,7 @@ def begun(tmp_path, how):
     return subprocess.Popen([sys.executable, script, tmp_path / "study", how], start_new_session=True)
 
 
+@pytest.mark.drill
 def test_a_search_that_ends_takes_along_what_its_builds_started(tmp_path, temporary):
     process = begun(tmp_path, "ended")
     assert process.wait(PATIENCE) == 0

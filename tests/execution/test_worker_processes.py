@@ -37,6 +37,7 @@ class FirstEpochIsEnough:
         return "seen enough"
 
 
+@pytest.mark.drill
 def test_two_workers_try_the_settings_of_a_grid_that_one_worker_tries(tmp_path):
     one = GridSearch(conditional, "loss", directory=tmp_path / "1", verbose=0, engine="fit").search()
     two = GridSearch(conditional, "loss", directory=tmp_path / "2", verbose=0, engine="fit", workers=2).search()

@@ -94,6 +94,7 @@ def troubled(tmp_path_factory):
     return assert_whole(directory, failed=[4, 6, 8])
 
 
+@pytest.mark.drill
 def test_a_worker_that_is_killed_costs_its_trial_one_attempt(troubled):
     assert [trial.attempts for trial in troubled] == [1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]
     assert "attempt 1: its worker was ended by SIGKILL after epoch 0" in troubled[2].notes[0]

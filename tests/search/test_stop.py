@@ -101,6 +101,7 @@ def test_a_search_that_was_stopped_gives_its_study_back_also_where_all_trials_fa
     assert states(tuner.search()) == ["failed"]
 
 
+@pytest.mark.drill
 def test_stop_in_a_callback_in_a_worker_process_ends_the_search_at_once(tmp_path):
     tuner = tuner_in(tmp_path, trial_timeout=600, max_trials=2)  # one process of its own
 

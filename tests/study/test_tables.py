@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from kerastune_lite.study import Study
-from kerastune_lite.study.events import event_of
+from kerastune_lite.study.event_lines import event_of
 from kerastune_lite.study.journal import Reading
 from kerastune_lite.study.tables import curves_table, trials_table
 

@@ -80,7 +80,12 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize(("fail", "told"), ERRORS.values(), ids=ERRORS)
+SLOW = ("too much memory",)
+"""TensorFlow tries for ten seconds to find the memory."""
+CASES = [pytest.param(*case, id=name, marks=pytest.mark.drill if name in SLOW else ()) for name, case in ERRORS.items()]
+
+
+@pytest.mark.parametrize(("fail", "told"), CASES)
 def test_the_informative_line_of_an_error_is_shown(fail, told):
     with pytest.raises(Exception, match=r".*") as caught:
         fail()

@@ -305,6 +305,7 @@ def test_a_search_with_keras_logs_the_curves_that_its_study_has(tmp_path, iris, 
         assert scalars == [(name, place, pytest.approx(value)) for name, place, value in expected]
 
 
+@pytest.mark.drill
 def test_trials_that_are_promoted_have_each_epoch_once(tmp_path, iris, build_iris):
     x, y = iris
     settings = {"directory": tmp_path, "seed": 0, "verbose": 0, "tensorboard": True}

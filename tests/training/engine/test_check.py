@@ -263,7 +263,7 @@ FAULTS = {
     "a module that is passed on": of_settings(lambda: scaled_by(SETTINGS)),
     "a function's globals": of_global(lambda: classifier(By(lambda: scaled_by.__globals__["FACTOR"][0]))),
 }
-SOME = ["an attribute called history", "an attribute of a function", "getattr of a module"]
+SOME = ["an attribute called history", "getattr of a module"]
 
 
 def cases(some=SOME):

@@ -122,6 +122,7 @@ def test_the_number_of_a_layer_may_differ_between_models_that_share_a_program(la
     assert compared("mlp", build) == ["compiled", "shared"]
 
 
+@pytest.mark.drill
 def test_a_compiled_step_is_the_same():
     assert compared("mlp", lambda **numbers: model_of("mlp", jit_compile=True, **numbers))[-1] == "shared"
 
@@ -165,6 +166,7 @@ def test_several_outputs_train_as_by_a_plain_fit():
     assert compared("mlp", build, y={"one": y, "two": y[::-1].copy()})[-1] == "shared"
 
 
+@pytest.mark.drill
 def test_batch_sizes_that_differ_between_trials_each_get_their_own_program():
     x, y = data("mlp")
     engine, how = Engine(), []

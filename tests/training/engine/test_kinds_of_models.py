@@ -80,7 +80,7 @@ def ran(build, x=X, y=Y, values=(1.0, 1.5, 1.0), **arguments):
     return how
 
 
-def some(cases, count=3):
+def some(cases, count=2):
     """All cases in the drills, and the first ones always."""
     return [pytest.param(case, marks=() if n < count else pytest.mark.drill) for n, case in enumerate(cases)]
 
@@ -358,7 +358,7 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("case", some(STEPS, 6))
+@pytest.mark.parametrize("case", some(STEPS, 3))
 def test_models_with_a_step_of_their_own_share_programs(case):
     build, x, y = STEPS[case]
 
@@ -500,7 +500,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("case", some(FORMS, 4))
+@pytest.mark.parametrize("case", some(FORMS, 2))
 def test_every_form_of_inputs_outputs_and_losses_shares_programs(case):
     build, x, y = FORMS[case]
 
@@ -593,7 +593,7 @@ CONSTANTS = {
 }
 
 
-@pytest.mark.parametrize("case", some(CONSTANTS, 6))
+@pytest.mark.parametrize("case", some(CONSTANTS, 3))
 def test_equal_constants_are_shared(case):
     build, x = CONSTANTS[case]
 
@@ -619,7 +619,7 @@ CONSTANTS_APART = {
 }
 
 
-@pytest.mark.parametrize("case", some(CONSTANTS_APART, 4))
+@pytest.mark.parametrize("case", some(CONSTANTS_APART))
 def test_other_constants_are_not_shared(case):
     build, x = CONSTANTS_APART[case]
 
@@ -850,7 +850,7 @@ CODE = {
 }
 
 
-@pytest.mark.parametrize("case", some(CODE, 5))
+@pytest.mark.parametrize("case", some(CODE, 2))
 def test_equal_code_and_settings_are_shared(case):
     assert ran(CODE[case]) == SHARED
 
@@ -915,7 +915,7 @@ CODE_APART = {
 }
 
 
-@pytest.mark.parametrize("case", some(CODE_APART, 5))
+@pytest.mark.parametrize("case", some(CODE_APART, 2))
 def test_other_code_and_settings_are_not_shared(case):
     assert ran(CODE_APART[case]) == APART
 

@@ -37,7 +37,7 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize("case", some(SCHEDULES, 4))
+@pytest.mark.parametrize("case", some(SCHEDULES, 2))
 def test_the_numbers_of_a_schedule_are_lifted(case):
     assert ran(scheduled(SCHEDULES[case])) == SHARED
 
@@ -82,7 +82,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("case", some(OPTIMIZERS, 3))
+@pytest.mark.parametrize("case", some(OPTIMIZERS, 2))
 def test_the_numbers_of_an_optimizer_are_lifted(case):
     assert ran(OPTIMIZERS[case]) == SHARED
 
@@ -120,11 +120,12 @@ def _attending(rate):
     return model
 
 
-@pytest.mark.parametrize("case", some(LAYERS, 4))
+@pytest.mark.parametrize("case", some(LAYERS, 2))
 def test_the_numbers_of_a_layer_are_lifted(case):
     assert ran(LAYERS[case]) == SHARED
 
 
+@pytest.mark.drill
 def test_a_recurrent_layer_without_dropout_shares_nothing_with_one_that_has_some():
     assert ran(recurrent(lambda a: layers.LSTM(4, dropout=0.2 * (a - 1)))) == APART
 
@@ -141,7 +142,7 @@ LOSSES_APART = {
 }
 
 
-@pytest.mark.parametrize("case", some(LOSSES, 2))
+@pytest.mark.parametrize("case", some(LOSSES, 1))
 def test_the_numbers_of_a_loss_are_lifted(case):
     make, targets = LOSSES[case]
 

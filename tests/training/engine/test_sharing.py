@@ -463,9 +463,8 @@ RAN = (
 )
 """How the engine trains the models with the numbers 1, 1.5 and 1, by the name of the case."""
 TRAINED = [
-    *("global", "schedule", "subclassed model"),
-    *("Adam", "learning rate", "dropout", "regulariser's factors"),
-    *("local class", "variable of TensorFlow", "two optimizers", *REFUSED, *DRAWN),
+    *("global", "subclassed model", "Adam", "dropout"),
+    *("two optimizers", *REFUSED, *DRAWN),
 ]
 """At least one case of each kind; the others are trained in the drills."""
 
