@@ -168,6 +168,7 @@ def test_the_end_of_a_search_recommends_nothing_where_the_best_score_was_no_luck
     assert "recommended" not in capsys.readouterr().out
 
 
+@pytest.mark.drill
 def test_confirming_trains_finalists_with_new_seeds_and_leaves_their_scores(tmp_path, iris, build_iris):
     x, y = iris
     searched = tuner(build_iris, tmp_path, objective="val_loss", max_trials=4)

@@ -39,10 +39,12 @@ def test_arguments_of_fit_are_tuned(tmp_path):
     assert {trial.values["batch_size"] for trial in study.trials} == {8, 32}
 
 
+@pytest.mark.drill
 def test_callbacks_stop_a_plain_fit():
     assert any(callback.stop_reason for callback in example("callbacks_with_plain_fit").main(epochs=60))
 
 
+@pytest.mark.drill
 def test_a_conditional_space_is_searched(tmp_path):
     study = example("conditional_space").main(directory=tmp_path, max_trials=4)
 
@@ -76,6 +78,7 @@ def test_each_kind_of_model_and_data_is_tuned(name, tmp_path, capsys):
     assert "learning_rate" in study.best.values or "low_rate" in study.best.values
 
 
+@pytest.mark.drill
 def test_a_forecast_is_closer_than_the_mean(tmp_path, capsys):
     study = example("time_series").main(directory=tmp_path, max_trials=2)
 

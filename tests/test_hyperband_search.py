@@ -167,6 +167,7 @@ def test_a_killed_search_ends_with_the_same_trials(tmp_path):
         assert not list((copy / "checkpoints").iterdir())
 
 
+@pytest.mark.drill
 def test_an_interrupted_promotion_goes_on_and_keeps_its_earlier_score_meanwhile(tmp_path):
     class Pressing(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -100,6 +100,7 @@ def test_the_search_may_have_looked_at_one_region_more_than_at_others():
     assert shares(study.importances()) == pytest.approx({"a": 0.8, "b": 0.2}, abs=0.1)
 
 
+@pytest.mark.drill
 def test_the_interval_holds_the_share_and_narrows_with_more_trials():
     few, many = (study_of(MIXED, mixed, count).importances() for count in (16, 160))
 
@@ -108,6 +109,7 @@ def test_the_interval_holds_the_share_and_narrows_with_more_trials():
     assert many["plain"].high - many["plain"].low < few["plain"].high - few["plain"].low
 
 
+@pytest.mark.drill
 def test_the_direction_of_the_objective_does_not_matter():
     least = study_of(MIXED, mixed, 40)
     most = study_of(MIXED, lambda values: -mixed(values), 40, Objective("val_accuracy", "max"))

@@ -98,6 +98,7 @@ def test_sample_weights_count_as_in_a_plain_fit(tmp_path, iris, build_iris):
     assert trial.score == history["loss"][0]
 
 
+@pytest.mark.drill
 def test_the_same_seed_gives_the_same_scores_twice(tmp_path, iris, build_iris):
     x, y = iris
     scores = []

@@ -109,6 +109,7 @@ def test_a_killed_grid_goes_on_with_the_same_settings(tmp_path):
     assert len(settings(tmp_path / "whole")) == 4
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
 def test_a_search_that_is_told_to_end_records_the_interruption(tmp_path, number, status):
     with held_search(tmp_path, "1:epoch1") as process:
@@ -119,6 +120,7 @@ def test_a_search_that_is_told_to_end_records_the_interruption(tmp_path, number,
     assert [trial.state.value for trial in Study.open(tmp_path).trials] == ["completed", "interrupted"]
 
 
+@pytest.mark.drill
 def test_a_second_search_in_the_same_directory_is_turned_away_and_the_first_one_ends_as_if_alone(tmp_path):
     with held_search(tmp_path, "0:epoch0") as first:
         with pytest.raises(StudyLockedError, match=f"is in use by process {first.pid}"):

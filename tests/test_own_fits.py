@@ -331,6 +331,7 @@ def test_an_objective_that_neither_the_epochs_nor_fit_report_names_both_ways(tmp
 # Training again
 
 
+@pytest.mark.drill
 def test_retraining_goes_through_the_own_fit_with_the_arguments_of_the_search(tmp_path):
     calls = []
 

@@ -482,6 +482,7 @@ def test_ctrl_c_in_a_callback_leaves_the_finished_trials_usable(tmp_path, iris):
     assert [trial.state.value for trial in tuner.search(*iris).trials] == ["completed"] * 3
 
 
+@pytest.mark.drill
 def test_every_third_build_and_every_fifth_loss_may_fail(tmp_path, iris):
     """The whole search completes, with the errors in the records."""
     builds = []

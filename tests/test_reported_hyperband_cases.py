@@ -65,6 +65,7 @@ def test_a_space_that_is_smaller_than_a_bracket_still_promotes_and_ends(tmp_path
     assert max(len(trial.curve) for trial in study.trials) == 3
 
 
+@pytest.mark.drill
 def test_nine_settings_are_each_tried_once(tmp_path, iris):
     """keras-tuner#844: Hyperband in a space of nine settings repeats them without end."""
 
@@ -78,6 +79,7 @@ def test_nine_settings_are_each_tried_once(tmp_path, iris):
     assert sorted(len(trial.curve) for trial in study.trials) == [1] * 6 + [3, 3, 9]
 
 
+@pytest.mark.drill
 def test_a_promoted_trial_begins_where_it_ended(tmp_path, iris):
     """keras-tuner#372: promotion trains from random weights although the epochs are counted on."""
     first_batches = {}

@@ -151,6 +151,7 @@ def test_a_short_search_with_auto_stays_in_its_process_and_says_why(tmp_path, mo
     assert len(study.trials) == 4
 
 
+@pytest.mark.drill
 def test_a_long_search_with_auto_has_the_trials_and_scores_of_a_search_by_one_worker(tmp_path, monkeypatch):
     study, choices = searched(tmp_path / "auto", monkeypatch, "auto", start_seconds=0.0)
     alone, _ = searched(tmp_path / "alone", monkeypatch, 1, start_seconds=0.0)

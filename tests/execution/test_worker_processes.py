@@ -72,6 +72,7 @@ def test_two_workers_try_the_settings_that_one_random_search_draws(tmp_path):
     assert [trial.score for trial in two.trials] == pytest.approx([trial.score for trial in one.trials], rel=1e-5)
 
 
+@pytest.mark.drill
 def test_data_may_be_a_function_and_a_rule_ends_a_trial_with_its_epoch(tmp_path, iris, build_iris):
     import tensorflow as tf
 
@@ -96,6 +97,7 @@ def test_a_dataset_is_refused_with_the_way_to_give_it(tmp_path, iris, build_iris
         tuner.search(data, epochs=1)
 
 
+@pytest.mark.drill
 def test_a_mistake_in_the_call_ends_the_search_as_it_does_without_processes(tmp_path):
     tuner = RandomSearch(lambda hp: {"val_accuracy": 0.5}, "val_f1", directory=tmp_path, verbose=0, **ONE_PROCESS)
 

@@ -123,6 +123,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced(troubled):
     assert f"gave no sign of life for heartbeat_timeout={HEARTBEAT_TIMEOUT:g} seconds" in troubled[10].notes[0]
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize(
     "number",
     [*(pytest.param(number, marks=pytest.mark.drill) for number in (signal.SIGINT, signal.SIGTERM)), signal.SIGKILL],

@@ -125,6 +125,7 @@ def test_every_study_has_a_report(study):
     assert page.figures
 
 
+@pytest.mark.drill
 def test_two_thousand_trials_fit_into_fifteen_megabytes():
     assert len(report(study_of(2000, states=MIXED[:3])).encode()) < 15e6
 

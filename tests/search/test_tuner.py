@@ -269,6 +269,7 @@ def test_errors_survive_the_way_from_a_worker(name):
     assert str(pickle.loads(pickle.dumps(error))) == "a message"
 
 
+@pytest.mark.drill
 def test_a_checkout_finds_its_callbacks_without_an_installation(tmp_path):
     checkout = tmp_path / "checkout"
     for name in ("kerastune_lite", "callbacks"):

@@ -72,7 +72,9 @@ def test_what_ends_the_search_is_not_kept_from_it():
         Screen(Console(file=Broken(SearchTerminated("enough")))).show("a line")
 
 
-@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-", "| head -1"])
+@pytest.mark.parametrize(
+    "redirection", ["> /dev/full", *(pytest.param(way, marks=pytest.mark.drill) for way in (">&-", "| head -1"))]
+)
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
 def test_a_search_goes_on_where_nobody_can_see_it(tmp_path, redirection):
     script = tmp_path / "program.py"

@@ -288,6 +288,7 @@ def test_the_real_server_lists_every_trial_with_its_parameters_and_its_final_sco
             ]
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_search_with_keras_logs_the_curves_that_its_study_has(tmp_path, iris, build_iris, workers):
     x, y = iris

@@ -341,6 +341,7 @@ class ScaledInTests(layers.Layer):
         return x if training else x * FACTOR[0]
 
 
+@pytest.mark.drill
 @pytest.mark.filterwarnings("ignore:The program that a trial was about to share")
 def test_a_program_for_validation_is_checked_too(monkeypatch):
     monkeypatch.setattr(fingerprint._Walk, "_globals", lambda *_: iter(()))
@@ -427,6 +428,7 @@ def test_a_model_that_cannot_be_run_eagerly_is_right_and_shares_no_longer(layer,
     assert how[4].startswith(f"compiled: its steps can't be checked: {problem}")
 
 
+@pytest.mark.drill
 def test_named_tuples_and_default_dicts_are_no_reason_to_share_nothing():
     Sizes = collections.namedtuple("Sizes", "factor")
     sizes, more = Sizes(2.0), collections.defaultdict(float, k=1.0)
@@ -467,5 +469,6 @@ def test_a_dict_whose_attributes_are_its_items_is_told_from_another():
     assert ran(build) == ["compiled", "compiled", "shared"]
 
 
+@pytest.mark.drill
 def test_ops_are_the_users_code_too():
     assert ran(lambda a: classifier(layers.Lambda(lambda x: ops.tanh(x)))) == ["compiled", "shared", "shared"]

@@ -149,6 +149,7 @@ def test_a_trial_whose_program_fails_is_trained_by_a_plain_fit(tmp_path, iris, m
     assert f"{reason}: RuntimeError: no such kernel" in study.trials[0].notes[-1]
 
 
+@pytest.mark.drill
 def test_a_change_inside_keras_costs_the_programs_and_no_trial(tmp_path, iris, monkeypatch):
     expected = search(tmp_path / "fit", iris, engine="fit")
 
@@ -299,6 +300,7 @@ def test_without_a_home_the_check_is_made_and_nothing_is_kept(monkeypatch):
     assert [self_check.kept_verdict(None) for _ in range(2)] == [None, "wrong"]
 
 
+@pytest.mark.drill
 def test_a_search_of_a_user_without_a_home_is_trained_by_programs(tmp_path):
     program = f"""
 import os, pwd
@@ -336,6 +338,7 @@ def test_an_engine_checks_nothing_until_it_is_to_be_trusted(monkeypatch):
     assert Engine.trusted().distrust == "wrong"
 
 
+@pytest.mark.drill
 def test_an_engine_that_is_not_trusted_compiles_nothing_and_says_so(tmp_path, iris, monkeypatch, capsys):
     monkeypatch.setattr(engine_module, "failed_self_check", lambda: "a training by programs differs from a plain fit")
     study = search(tmp_path, iris, verbose=1)

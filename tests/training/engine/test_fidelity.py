@@ -24,7 +24,12 @@ def compared(kind, build=None, **arguments):
     return how
 
 
-@pytest.mark.parametrize("kind", KINDS)
+LONG = ("transformer", "lstm")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.drill if kind in LONG else ()) for kind in KINDS]
+)
 def test_every_kind_of_model_trains_as_by_a_plain_fit_by_a_new_program_and_by_a_shared_one(kind):
     x, y = data(kind)
     arguments = {"x": x, "y": y, "epochs": 3, "batch_size": 16, "validation_data": data(kind, samples=40)}

@@ -365,6 +365,7 @@ def test_models_with_a_step_of_their_own_share_programs(case):
     assert ran(build, x, y) == SHARED
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("build", [diffusion, tracked, partly, unbuilt])
 def test_their_validation_shares_programs_too(build):
     y = None if build is diffusion else Y
@@ -424,6 +425,7 @@ def test_a_step_that_leaves_something_in_the_model_shares_nothing_even_where_it_
     assert ran(counting)[1:] == [reason] * 2
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("case", ["a GAN", pytest.param("layers that the step builds", marks=pytest.mark.drill)])
 def test_a_model_that_has_shared_programs_can_be_trained_on(case):
     build, x, y = STEPS[case]
@@ -629,6 +631,7 @@ def test_other_constants_are_not_shared(case):
 # What belongs to a model besides its own variables
 
 
+@pytest.mark.drill
 def test_the_state_of_a_recurrent_layer_is_lent_too():
     def build(a):
         inputs = keras.Input(batch_shape=(8, 4, 2))
@@ -681,6 +684,7 @@ def test_a_base_that_all_trials_share_keeps_what_a_plain_fit_leaves_in_it(traina
         assert all(map(np.array_equal, base, other_base))
 
 
+@pytest.mark.drill
 def test_averaged_weights_and_normalised_batches_share_programs():
     def build(a):
         optimizer = keras.optimizers.Adam(0.01 * a, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2)

@@ -134,9 +134,7 @@ HOOKS = ("set_model", "on_train_begin", "on_epoch_begin", "on_train_batch_begin"
 OF_NEW_KERAS = pytest.mark.skipif(
     TRACING_DRAWS, reason="an older Keras leaves a step that changes something while it is traced to a plain fit"
 )
-SOME = [
-    *[("a rate", "on_train_batch_begin"), ("a factor of validation", "on_test_begin")],
-]
+SOME = [("a rate", "on_train_batch_begin")]
 
 
 def callback(hook, action):
@@ -208,6 +206,7 @@ def test_a_callback_that_begins_to_watch_batches_sees_every_batch():
     assert seen[:12] == seen[12:]
 
 
+@pytest.mark.drill
 def test_a_metric_of_all_models_goes_on_where_it_was_as_in_a_plain_fit():
     def histories(fit):
         metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
@@ -359,6 +358,7 @@ class LeavesInList(Leaves):
         self.seen[:] = sorted(logs)
 
 
+@pytest.mark.drill
 @OF_NEW_KERAS
 @pytest.mark.parametrize("kind", [LeavesNames, pytest.param(LeavesInList, marks=pytest.mark.drill)])
 def test_what_a_step_leaves_on_the_model_is_there_for_callbacks_of_every_trial(kind):

@@ -594,6 +594,7 @@ def test_a_number_by_which_keras_computes_otherwise_is_not_shared_and_spoils_not
     assert how == ["compiled", "compiled: one of its numbers changes what is computed", "shared"]
 
 
+@pytest.mark.drill
 def test_the_type_of_floats_may_change_between_trials():
     def build(a):
         keras.config.set_floatx("float64" if a > 1 else "float32")
@@ -605,6 +606,7 @@ def test_the_type_of_floats_may_change_between_trials():
         keras.config.set_floatx("float32")
 
 
+@pytest.mark.drill
 def test_two_searches_in_one_process_know_nothing_of_each_other():
     assert ran(MODELS["dropout"]) == ran(MODELS["dropout"]) == ("compiled", "shared", "shared")
 

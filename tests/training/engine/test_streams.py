@@ -169,6 +169,7 @@ class Counted(keras.callbacks.Callback):
         self.seen.append((batch, float(logs["loss"])))
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("make", [dataset, uncounted])
 def test_a_callback_that_watches_batches_sees_each_of_a_dataset(make):
     mine, theirs = Counted(), Counted()
