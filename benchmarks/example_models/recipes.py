@@ -22,7 +22,6 @@ def dense(*middle: layers.Layer, **arguments: Any) -> keras.Sequential:
     return keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), first, *middle, layers.Dense(10)])
 
 
-@keras.saving.register_keras_serializable("example_models")
 class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
     """A rate that rises in a line and falls as a cosine."""
 

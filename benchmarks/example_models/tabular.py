@@ -262,7 +262,12 @@ def weighted_columns() -> dict[str, Any]:
     return {"x": data.shuffle(SAMPLES, seed=2).batch(BATCH)}
 
 
-@example("examples/structured_data/tabtransformer", weighted_columns, holds={"blocks": 1})
+@example(
+    "examples/structured_data/tabtransformer",
+    weighted_columns,
+    holds={"blocks": 1},
+    why_not="the vectors of its columns' places are drawn anew for each model, and constants of its graph",
+)
 def tab_transformer(hp):
     dropout = hp.float("dropout", 0.05, 0.3)
     inputs = column_inputs()

@@ -14,7 +14,7 @@ from kerastune_lite.training.keras_internals import is_stateful_op
 HARMLESS = re.compile(
     r"ReadVariableOp|Assign.*VariableOp|Resource(Apply|Gather|Scatter|SparseApply).*|(Stateless)?(While|If)|"
     r"(Stateful)?PartitionedCall|VarIsInitializedOp|VarHandleOp|VariableShape|Assert|NoOp|Placeholder|_Arg|CudnnRNN.*|"
-    r"LookupTable(Find|Size)(V2)?|IteratorGetNext(AsOptional)?|Optional(HasValue|GetValue|None)"
+    r"LookupTable(Find|Size)(V2)?|Empty|IteratorGetNext(AsOptional)?|Optional(HasValue|GetValue|None)"
 )
 """Stateful operations that are allowed: their state is a variable, and each variable is checked by itself.
 
@@ -67,9 +67,10 @@ def _audited(
     if found and len(function.captured_inputs) != len(function.graph.captures):
         raise NotShareableError("its step uses something that is only known when it runs")
     graph = function.graph.as_graph_def()
+    called = {inner.signature.name for inner in graph.library.function}  # a function's name may stand for an operation
     for nodes in (graph.node, *(inner.node_def for inner in graph.library.function)):
         for node in nodes:
-            if not HARMLESS.fullmatch(node.op) and is_stateful_op(node.op):
+            if node.op not in called and not HARMLESS.fullmatch(node.op) and is_stateful_op(node.op):
                 raise NotShareableError(f"its step runs the TensorFlow operation {node.op}, which keeps a state")
     return found
 

@@ -168,7 +168,7 @@ class _Walk(CodeWalk):
             return self._variable(thing)
         if isinstance(thing, (tf.Variable, tf.Tensor)) or is_lookup_table(thing):
             return self._resource(thing)
-        if tf.is_tensor(thing) and not isinstance(thing, keras.KerasTensor):  # a ragged or sparse one
+        if isinstance(thing, (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)):
             parts = tf.nest.flatten(thing, expand_composites=True)
             return ("tensors", kind.__name__, *map(self, parts))
         if isinstance(thing, keras.initializers.Initializer) and is_pure(kind.__module__) and not self._is_complete:

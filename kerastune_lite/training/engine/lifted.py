@@ -84,7 +84,7 @@ def liftable(owner: Any, attribute: str, value: Any) -> list[LiftedNumber]:
     """The numbers to lift of an attribute of an object; none where they are part of the computation."""
     if type(value) is dict:
         return [LiftedNumber(owner, attribute, item, key) for key, item in value.items() if _is_positive(item)]
-    if tf.is_tensor(value) and value.dtype == tf.float32 and value.shape.rank == 0 and hasattr(value, "numpy"):
+    if isinstance(value, tf.Tensor) and value.dtype == tf.float32 and value.shape.rank == 0 and hasattr(value, "numpy"):
         value = float(value.numpy())  # as L1 keeps its factor
     if type(value) is float:
         return [LiftedNumber(owner, attribute, value)] if _is_positive(value) else []

@@ -305,6 +305,7 @@ class LentPrograms:
             return
         dtypes = check.dtypes_of(self._model)
         state = look.variables, [thing for thing in look.resources if isinstance(thing, tf.Variable)]
+        rehearsal.begin()
         with check.state_kept(*state):
             found = rehearsal.by(function)
         problem = "they give other numbers when they are run eagerly"

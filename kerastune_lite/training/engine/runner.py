@@ -27,6 +27,9 @@ Watchers = Callable[[], Sequence[keras.callbacks.Callback]]
 class Rehearsing(Protocol):
     """The first batches that a step is about to run, for a check of its program before it counts."""
 
+    def begin(self) -> None:
+        """Takes the batches, which may draw random numbers; everything else may be undone afterwards."""
+
     def by(self, program: Any) -> list[Numbers]:
         """The logs of a program after each of the batches."""
 
@@ -172,6 +175,9 @@ class Rehearsal:
     def __init__(self, runner: EpochRunner, token: EpochToken) -> None:
         self._runner = runner
         self._token = token
+
+    def begin(self) -> None:
+        """Does nothing: the samples are on the device, and their order is known."""
 
     def by(self, program: tf.types.experimental.ConcreteFunction) -> list[Numbers]:
         """The logs of a program after each of the batches."""

@@ -112,6 +112,10 @@ class StreamRehearsal:
         self._token = token
         self._most = most
 
+    def begin(self) -> None:
+        """Takes the batches from the iterator, which may draw the order of an epoch when it is asked first."""
+        self._batches()
+
     def by(self, program: StreamProgram) -> list[Numbers]:
         """The logs of a program after each of the batches."""
         return [numbers_of(program.step(batch)) for batch in self._batches()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,22 @@ from example_models import EXAMPLES
 from example_models.comparison import Outcome, differences, searched
 
 
+def all_differences(trials, others):
+    """What differs between two searches in any trial, and by how much."""
+    return {name: size for pair in zip(trials, others, strict=True) for name, size in differences(*pair).items()}
+
+
 @pytest.mark.drill
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's advice on layers; a distrusted program is a RuntimeWarning
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
 def test_a_public_example_trains_by_shared_programs_as_by_a_plain_fit(example):
     by_programs, by_fit = (searched(example, engine, trials=2) for engine in ("auto", "fit"))
 
-    assert [differences(*pair) for pair in zip(by_programs, by_fit, strict=True)] == [{}, {}]
+    if all_differences(by_programs, by_fit):
+        # TensorFlow may add up in several threads, in whichever order they end: then a plain fit differs from itself.
+        fits = [by_fit, *(searched(example, "fit", trials=2) for _ in range(3))]
+        noise = {name for one, other in itertools.combinations(fits, 2) for name in all_differences(one, other)}
+        assert any(all_differences(by_programs, fit).keys() <= noise for fit in fits)
     if example.shares:
         assert by_programs[-1].engine == "shared"
 

@@ -160,6 +160,24 @@ def test_each_kind_of_model_trains_on_a_dataset_as_by_a_plain_fit(kind):
     assert compared(arguments, lambda **numbers: model_of(kind, **numbers)) == ["compiled", "shared"]
 
 
+def test_the_check_of_a_model_with_code_of_the_users_leaves_the_order_of_the_batches_alone():
+    """Keras draws the order of an epoch when the first of its batches is asked for, which the check does."""
+    x, y = data("own step", 64)
+
+    class Mixed(keras.utils.PyDataset):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            return x[8 * index : 8 * (index + 1)], y[8 * index : 8 * (index + 1)]
+
+    arguments = {"epochs": 3}
+    assert compared(lambda: {"x": Mixed(), **arguments}, lambda **numbers: model_of("own step", **numbers)) == [
+        "compiled",
+        "shared",
+    ]
+
+
 class Counted(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
