@@ -197,6 +197,7 @@ LARGEST_FILE = 50_000
 """Bytes: the journal fits."""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a ZipFile that is left half-written
 def test_a_training_that_cannot_be_written_ends_the_search_which_goes_on_where_there_is_room(tmp_path):
     """It would be no trial's fault, and a trial that pauses isn't tried again once it has failed."""
     settings = {"max_epochs": 2, "keep_models": 0}

@@ -217,6 +217,9 @@ def seeds_put_back() -> Iterator[None]:
     names = ("global_random_seed", "global_seed_generator")
     is_known = hasattr(_global_state, "get_global_attribute")
     kept = {name: _global_state.get_global_attribute(name) for name in names} if is_known else {}
+    # Before Keras 3.15 a new seed leaves the generator as it is, so that trials draw from it.
+    generator = kept.get("global_seed_generator")
+    state = None if generator is None else keras.ops.convert_to_numpy(generator.state)
     seed = tensorflow_seed() if _MISSING is None else None
     draws = getattr(_tf_context.context(), "_rng", None) if _MISSING is None else None
     try:
@@ -224,6 +227,8 @@ def seeds_put_back() -> Iterator[None]:
     finally:
         for name, value in kept.items():
             _global_state.set_global_attribute(name, value)
+        if generator is not None:
+            generator.state.assign(state)
         if _MISSING is None:
             _tf_context.set_global_seed(seed)
             if draws is not None:  # where the stream of the seeds that operations draw stood
