@@ -157,7 +157,7 @@ def resumed(directory: Path, view: Callable[[Event, Study], None]) -> Iterator[S
             writer.show(SearchBegun(max_trials=10**6))
             yield writer
             if progress._status is not None:
-                progress._status.stop()
+                progress._screen.end_line()
 
 
 def milliseconds_a_trial(

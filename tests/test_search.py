@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from kerastune_lite import (
-from kerastune_lite.training.keras_internals import TRACING_DRAWS
     FailedTrial,
     GridSearch,
     NoResultError,
@@ -29,6 +28,7 @@ from kerastune_lite.training.keras_internals import TRACING_DRAWS
     TrialState,
     Tuner,
 )
+from kerastune_lite.training.keras_internals import TRACING_DRAWS
 
 
 def parabola(hp):
