@@ -156,8 +156,7 @@ def resumed(directory: Path, view: Callable[[Event, Study], None]) -> Iterator[S
         with closing(StudyWriter.open(directory, LOSS, 0, 0, views=[progress, view])) as writer:
             writer.show(SearchBegun(max_trials=10**6))
             yield writer
-            if progress._status is not None:
-                progress._screen.end_line()
+            progress._screen.end_line()
 
 
 def milliseconds_a_trial(
