@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 import sys
@@ -52,7 +53,7 @@ _OF_A_CLASS_ITSELF = frozenset(
 """Attributes of classes that no step depends on."""
 
 
-class CodeWalk:
+class CodeWalk(abc.ABC):
     """How a walk tells functions, classes and modules apart.
 
     Some things are known only at the end, in `rest`: which attributes of the user's modules all the code names, and
@@ -71,12 +72,12 @@ class CodeWalk:
         self._before_training: list[Any] = []
         self._is_in_step = True
 
+    @abc.abstractmethod
     def __call__(self, thing: Any) -> Any:
         """The key of anything."""
-        raise NotImplementedError
 
-    def _attributes_of(self, thing: Any) -> Iterator[Any]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _attributes_of(self, thing: Any) -> Iterator[Any]: ...
 
     def _impure(self, reason: str) -> Any:
         """Refuses what depends on more than its arguments; code that no step runs may use it.

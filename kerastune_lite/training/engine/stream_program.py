@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerastune_lite.training.engine.epoch_program import INDEX, UntraceableStepError
+from kerastune_lite.training.engine.epoch_program import INDEX, TracedStep
 
 
 @dataclass(frozen=True)
@@ -41,47 +41,33 @@ def traced_stream(model: keras.Model, step: Callable[[Any], Any], element_spec: 
     Raises:
         UntraceableStepError: The step returns something other than tensors.
     """
-    strategy = model.distribute_strategy
-    # The program outlives the model, so once it is traced it may hold no reference to the model.
-    steps = [step]
-
-    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-    def one_step(batch: Any) -> Any:
-        return strategy.run(steps[0], args=(without_optionals(batch),))
-
-    traced_step = tf.function(one_step, jit_compile=model.jit_compile).get_concrete_function(element_spec)
-    outputs = traced_step.structured_outputs
-    if not all(isinstance(leaf, (tf.TensorSpec, tf.Tensor)) for leaf in keras.tree.flatten(outputs)):
-        raise UntraceableStepError("its step gives something else than tensors")
-    shapes = keras.tree.map_structure(lambda leaf: leaf.shape, outputs)
+    one_step = TracedStep.of(model, lambda batch: step(without_optionals(batch)), element_spec)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def loop(iterator: Any, most: tf.Tensor) -> Any:
         def body(done: tf.Tensor, _: tf.Tensor, logs: Any) -> Any:
             batch = iterator.get_next_as_optional()
             has_batch = batch.has_value()
-            logs = tf.cond(has_batch, lambda: traced_step(batch.get_value()), lambda: logs)
+            logs = tf.cond(has_batch, lambda: one_step.function(batch.get_value()), lambda: logs)
             return done + tf.cast(has_batch, tf.int64), has_batch, logs
 
-        nothing = keras.tree.map_structure(lambda leaf: tf.zeros([d or 0 for d in leaf.shape], leaf.dtype), outputs)
         done, _, logs = tf.while_loop(
             lambda done, has_more, logs: has_more & (done < most),
             body,
-            (tf.constant(0, tf.int64), tf.constant(True), nothing),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), shapes),
+            (tf.constant(0, tf.int64), tf.constant(True), one_step.no_logs()),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), one_step.shapes),
             parallel_iterations=1,
         )
         return done, logs
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def end(iterator: Any) -> Any:
-        return traced_step(iterator.get_next())
+        return one_step.function(iterator.get_next())
 
     of_iterators = tf.data.IteratorSpec(element_spec)
     program = tf.function(loop).get_concrete_function(of_iterators, INDEX)
     at_end = tf.function(end).get_concrete_function(of_iterators)
-    steps.clear()
-    return StreamProgram(program, traced_step, at_end)
+    return StreamProgram(program, one_step.function, at_end)
 
 
 def without_optionals(batch: Any) -> Any:
