@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from kerastune_lite.study.leaderboard import value_text
-from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, TrialState, best_first
 
@@ -70,9 +69,7 @@ def objective_name(study: Study) -> str:
 
 def sign_of(study: Study) -> int:
     """The factor that turns scores so that less is better; 1 where the direction isn't known."""
-    if study.objective is None:
-        return 1
-    return -1 if (study.objective.direction or direction_of_name(study.objective.name)) == "max" else 1
+    return -1 if study.objective is not None and study.objective.known_direction == "max" else 1
 
 
 def is_scored(trial: Trial) -> bool:

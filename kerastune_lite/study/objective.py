@@ -42,6 +42,11 @@ class Objective:
         return objective if isinstance(objective, Objective) else cls(objective)
 
     @property
+    def known_direction(self) -> Direction | None:
+        """The direction that was given, or else the one that its name tells; None where neither does."""
+        return self.direction or direction_of_name(self.name)
+
+    @property
     def sign(self) -> int:
         """The factor, 1 or -1, that turns scores so that less is better; ObjectiveError without a direction."""
         if self.direction is None:

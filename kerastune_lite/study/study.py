@@ -27,7 +27,6 @@ from kerastune_lite.study.fold import Fold
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
 from kerastune_lite.study.labels import resolved
 from kerastune_lite.study.leaderboard import Leaderboard
-from kerastune_lite.study.metric_directions import direction_of_name
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.series import Series
 from kerastune_lite.study.sorted_map import SortedMap
@@ -210,7 +209,7 @@ class Study:
     @property
     def _rank_sign(self) -> int:
         """The factor that turns scores so that less is better, guessed from the objective's name; 0 without one."""
-        direction = self.objective and (self.objective.direction or direction_of_name(self.objective.name))
+        direction = self.objective and self.objective.known_direction
         return {"min": 1, "max": -1}.get(direction or "", 0)
 
     @cached_property

@@ -124,9 +124,8 @@ class EpochRunner:
 
     def _run(self, token: EpochToken, end: int) -> Logs:
         try:
-            self._programs.begin(self.kind)
-            self._programs.check(self.kind, self._key(token), Rehearsal(self, token))
-            return self._run_program(token, end)
+            program = self._program(self._key(token), Rehearsal(self, token))
+            return self._by(program, token, end)
         except ProgramError:
             raise
         except Exception as error:
@@ -139,11 +138,14 @@ class EpochRunner:
         failure.has_run = self._has_program
         return failure
 
-    def _run_program(self, token: EpochToken, end: int) -> Logs:
+    def _program(self, key: Hashable, rehearsal: Rehearsing) -> Any:
+        """The program of a key, checked where it is shared, and traced if it isn't there yet."""
         self._has_program = False
-        program = self._programs.traced(self.kind, self._key(token), lambda: self._trace(token))
+        self._programs.begin(self.kind)
+        self._programs.check(self.kind, key, rehearsal)
+        program = self._programs.traced(self.kind, key, rehearsal.traced)
         self._has_program = True
-        return self._by(program, token, end)
+        return program
 
     @staticmethod
     def _key(token: EpochToken) -> Hashable:

@@ -63,14 +63,8 @@ class StreamRunner(EpochRunner):
 
     def _steps(self, token: StreamToken, most: int) -> tuple[int, Logs]:
         """Runs at most so many steps; returns how many were run, and the logs of the last one."""
-        key = stream_key(token)
-        rehearsal = StreamRehearsal(self, token, most)
         try:
-            self._programs.begin(self.kind)
-            self._programs.check(self.kind, key, rehearsal)
-            self._has_program = False
-            program = self._programs.traced(self.kind, key, rehearsal.traced)
-            self._has_program = True
+            program = self._program(stream_key(token), StreamRehearsal(self, token, most))
             done, logs = 0, {}
             while token.waiting and done < most:
                 logs, done = program.step(token.waiting[0]), done + 1
