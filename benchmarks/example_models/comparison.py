@@ -67,7 +67,7 @@ def searched(example: Example, engine: str, trials: int, epochs: int = 2) -> lis
         RuntimeError: A trial failed.
     """
     build_fn = KeptModels(example.build)
-    # One seed for each example: TensorFlow drops its kernels where a seed comes again, which would be timed with a trial.
+    # Each example has a seed of its own: where a seed comes again, TensorFlow drops its kernels, which takes time.
     seed = zlib.crc32(example.name.encode())
     # The order of a data set that is shuffled follows from TensorFlow's global seed too, which a search changes.
     keras.utils.set_random_seed(0)
