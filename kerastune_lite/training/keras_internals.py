@@ -81,6 +81,8 @@ try:
     from keras.src.trainers.data_adapters import array_slicing as _array_slicing
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as _ArrayDataAdapter
     from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
+    from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter as _GeneratorDataAdapter
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter as _PyDatasetAdapter
     from tensorflow.python.eager import context as _tf_context
     from tensorflow.python.framework import config as _tf_config
     from tensorflow.python.framework import op_def_registry as _op_def_registry
@@ -126,6 +128,11 @@ def converted_arrays(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> t
 def data_adapter_of(**arguments: Any) -> Any:
     """The adapter that Keras makes of the data of a `fit`, from x, y, sample_weight, batch_size and so on, by name."""
     return _data_adapters.get_data_adapter(**arguments)
+
+
+def is_made_by_python(adapter: Any) -> bool:
+    """Whether an adapter takes its batches from a PyDataset or a generator."""
+    return isinstance(adapter, (_PyDatasetAdapter, _GeneratorDataAdapter))
 
 
 def split_by_keras(arrays: Any, validation_split: float) -> tuple[Any, Any]:

@@ -153,7 +153,12 @@ class Engine:
         with self._programs.lent_to(model, samples, callbacks) as programs:
             model.train_function = StreamRunner(model, "train", programs, lambda: between_chunks(callbacks))
             model.test_function = StreamRunner(model, "test", programs)
-            history = model.fit(**arguments)
+            try:
+                history = model.fit(**arguments)
+            finally:
+                for data in (arguments["x"], arguments.get("validation_data")):
+                    if isinstance(data, Stream):
+                        data.close()
         return Fitted(history, programs.trained, programs.seconds_saved, programs.notes)
 
     def _by_programs(self, model: keras.Model, epochs: Epochs, arguments: Mapping[str, Any]) -> Fitted:

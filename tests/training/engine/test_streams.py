@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import keras
@@ -12,7 +13,8 @@ from engine_models import data, differences, model_of, plain, trained
 
 from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 from kerastune_lite.training.engine.engine import Engine
-from kerastune_lite.training.engine.streams import UNKNOWN, Stream, StreamToken
+from kerastune_lite.training.engine.streams import UNKNOWN, Stream
+from kerastune_lite.training.engine.tokens import StreamToken
 
 pytestmark = [  # Keras's own, which a plain fit gives too; those of data that runs out are counted
     pytest.mark.filterwarnings("ignore:`shuffle=True` was passed"),
@@ -35,6 +37,40 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return X[16 * index : 16 * (index + 1)], Y[16 * index : 16 * (index + 1)]
+
+
+class MadeAnew(Batches):
+    """Batches of several parts and types that Python draws, and whose order changes with the epoch."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.order, self.log = np.arange(50), []
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        places = self.order[14 * index : 14 * (index + 1)]
+        self.log.append(int(places[0]))
+        x = X[places] + 0.1 * np.random.normal(size=(len(places), 16))
+        assert x.dtype == np.float64
+        return x, Y[places].astype("int8"), np.linspace(0.5, 1.5, len(places)).astype("float32")
+
+    def on_epoch_begin(self):
+        self.log.append("begin")
+
+    def on_epoch_end(self):
+        self.log.append("end")
+        np.random.shuffle(self.order)
+
+
+class Endless(Batches):
+    @property
+    def num_batches(self):
+        return None
+
+    def __getitem__(self, index):
+        return super().__getitem__(index % 3)
 
 
 def generator(most=100):
@@ -84,6 +120,13 @@ FORMS = {
     "weights of classes": lambda: {"x": dataset(), "epochs": 2, "class_weight": {0: 1.0, 1: 3.0, 2: 0.5}},
     "weights of samples": lambda: {"x": dataset().map(lambda x, y: (x, y, tf.cast(y, tf.float32))), "epochs": 2},
     "a PyDataset": lambda: {"x": Batches(), "epochs": 3},
+    "a PyDataset of batches that are made anew": lambda: {"x": MadeAnew(), "epochs": 3},
+    "a PyDataset with threads of its own": lambda: {"x": Batches(workers=2), "epochs": 3},
+    "an endless PyDataset": lambda: {"x": Endless(), "epochs": 2, "steps_per_epoch": 4, "shuffle": False},
+    "a part of a PyDataset in each epoch": lambda: {"x": MadeAnew(), "epochs": 4, "steps_per_epoch": 3},
+    "a PyDataset that runs out": lambda: {"x": Batches(), "epochs": 2, "steps_per_epoch": 9},
+    "a PyDataset with weights of classes": lambda: {"x": Batches(), "epochs": 2, "class_weight": {0: 1.0, 1: 3.0}},
+    "a PyDataset to validate on": lambda: {"x": MadeAnew(), "epochs": 3, "validation_data": Batches()},
     "a generator": lambda: {"x": generator(), "epochs": 3, "steps_per_epoch": 3},
     "a generator that runs out": lambda: {"x": generator(5), "epochs": 2, "steps_per_epoch": 3},
     "arrays in parts": lambda: {"x": X, "y": Y, "epochs": 3, "batch_size": 16, "steps_per_epoch": 2},
@@ -101,7 +144,13 @@ FORMS = {
         **{"x": X, "y": Y, "shuffle": False, "epochs": 3, "validation_data": uncounted()}
     },
 }
-QUICK = ("a dataset", "a dataset of unknown length", "a generator", "some steps to validate on")
+QUICK = (
+    "a dataset",
+    "a dataset of unknown length",
+    "a PyDataset of batches that are made anew",
+    "a generator",
+    "some steps to validate on",
+)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +227,38 @@ def test_the_check_of_a_model_with_code_of_the_users_leaves_the_order_of_the_bat
     ]
 
 
+def test_the_check_of_a_model_with_code_of_the_users_leaves_what_python_draws_for_later_batches_alone():
+    arguments = {"epochs": 2}
+
+    assert compared(lambda: {"x": MadeAnew(), **arguments}, lambda **numbers: model_of("own step", **numbers)) == [
+        "compiled",
+        "shared",
+    ]
+
+
+def test_a_pydataset_is_called_as_by_keras():
+    mine, theirs = MadeAnew(), MadeAnew()
+    trained(lambda: model_of("mlp"), by_streams(Engine(), lambda: {"x": mine, "epochs": 3, "validation_data": mine}))
+    trained(lambda: model_of("mlp"), plain(x=theirs, epochs=3, validation_data=theirs))
+
+    assert mine.log == theirs.log
+
+
+@pytest.mark.drill
+def test_batches_of_python_that_differ_in_more_than_their_sizes_train_as_by_a_plain_fit():
+    def series():
+        for length in (3, 5, 5, 4, 4, 4, 7, 3):
+            yield np.full((6, length, 2), 0.1 * length, "float32"), np.arange(6) % 3
+
+    def build(rate=0.01, l2=0.01):
+        out = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))
+        model = keras.Sequential([keras.layers.Input((None, 2)), keras.layers.LSTM(3), out])
+        model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    assert compared(lambda: {"x": series(), "steps_per_epoch": 4, "epochs": 2}, build) == ["compiled", "shared"]
+
+
 class Counted(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
@@ -243,6 +324,29 @@ def test_an_error_of_the_data_is_raised_as_by_keras():
     for engine in (Engine(), Engine("fit")):
         with pytest.raises(tf.errors.InvalidArgumentError, match="own words"):
             engine.fit(model_of("mlp"), {"x": dataset().map(broken), "verbose": 0}, seed=1)
+
+
+class Broken(Batches):
+    def __getitem__(self, index):
+        if index == 2:
+            raise LookupError("the user's own words")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "own step"])
+def test_an_error_of_a_pydataset_is_raised_as_it_is(kind):
+    engine = Engine()
+    trained(lambda: model_of(kind), by_streams(engine, lambda: {"x": Batches()}))
+    with pytest.raises(LookupError, match="own words"):
+        trained(lambda: model_of(kind), by_streams(engine, lambda: {"x": Broken(), "shuffle": False}))
+
+
+def test_a_training_that_ends_within_an_epoch_leaves_no_thread_behind():
+    limit = TimeLimit(seconds=0.2)
+    Engine().fit(model_of("mlp"), {"x": Endless(), "callbacks": [limit], "shuffle": False, "verbose": 0}, seed=1)
+
+    assert limit.stop_reason
+    assert "kerastune-lite-batches" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_ragged_data_is_not_shared_and_the_reason_is_plain():
