@@ -406,6 +406,22 @@ def has_own_step(model: keras.Model) -> bool:
     )
 
 
+def has_known_step(model: keras.Model) -> bool:
+    """Whether it is known what a training step of a model does before it changes the weights: it is Keras's own."""
+    names = ("_compute_loss", "_loss_tracker", "_call_has_training_arg")
+    return not has_own_step(model) and all(hasattr(model, name) for name in names)
+
+
+def logs_before_update(model: keras.Model, batch: Any) -> Any:
+    """The logs of Keras's own `train_step` on a batch, without gradients and the update of the weights."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    y_pred = model(x, training=True) if model._call_has_training_arg else model(x)
+    loss = model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+    count = keras.ops.shape(next(part for part in keras.tree.flatten(x) if part is not None))[0]
+    model._loss_tracker.update_state(loss, sample_weight=count)
+    return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+
 def complete_state(model: keras.Model, symbols: Any) -> None:
     """Makes those variables of a model, its optimizer and its metrics that Keras's own step would make.
 

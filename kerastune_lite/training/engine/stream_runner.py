@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerastune_lite.training.engine.check import BATCHES, Numbers, numbers_of, stepped_eagerly
+from kerastune_lite.training.engine.check import BATCHES, Numbers, Stepping, numbers_of
 from kerastune_lite.training.engine.runner import CHUNK_SECONDS, EpochRunner, Logs, ProgramError
 from kerastune_lite.training.engine.stream_program import StreamProgram, traced_stream, without_optionals
 from kerastune_lite.training.engine.tokens import StreamToken
@@ -105,10 +105,9 @@ class StreamRehearsal:
         """The logs of a program after each of the batches."""
         return [numbers_of(program.step(batch)) for batch in self._batches()]
 
-    def by_itself(self) -> list[Numbers]:
+    def by_itself(self, steps: Stepping) -> list[Numbers]:
         """The logs of the model's own step after each of the batches, run eagerly."""
-        batches = map(without_optionals, self._batches())
-        return stepped_eagerly(self._runner.model, self._runner.kind, batches)
+        return steps(list(map(without_optionals, self._batches())))
 
     def traced(self) -> StreamProgram:
         """A program that is traced for this model alone."""

@@ -67,9 +67,9 @@ class Stream(DataAdapter):
         """An iterable that makes one iterator each time that Keras begins with the data."""
         dataset = self._adapter.get_tf_dataset()
         self.when_taken()
-        spec = dataset.element_spec
-        if is_made_by_python(self._adapter) and are_arrays(spec):
-            return StreamEpochs(self, lambda: FetchedToken(self, self._adapter.get_numpy_iterator, spec))
+        if is_made_by_python(self._adapter) and are_arrays(dataset.element_spec):
+            batches = self._adapter.get_numpy_iterator
+            return StreamEpochs(self, lambda: FetchedToken(self, batches, dataset.element_spec))
         return StreamEpochs(self, lambda: StreamToken(self, iter(dataset)))
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Stream(DataAdapter):
         """(x,), (x, y) or (x, y, sample_weight) with the shape and dtype of each part; None for an absent part.
 
         Raises:
-            NotShareableError: A part has no plain shape and dtype.
+            NotShareableError: The shape of a part isn't known.
         """
         assert self.token is not None, "no batch was asked for yet"
         elements = self.token.element_spec
@@ -153,17 +153,13 @@ class Stream(DataAdapter):
             elements = tuple(elements)
         if not isinstance(elements, tuple):
             elements = (elements,)
-        return keras.tree.map_structure(_plain_spec, elements)
+        return keras.tree.map_structure(_known_spec, elements)
 
 
-def _plain_spec(spec: Any) -> Any:
+def _known_spec(spec: Any) -> Any:
     if isinstance(spec, tf.OptionalSpec) or type(spec).__name__ == "NoneTensorSpec":
         return None
-    if isinstance(spec, tf.RaggedTensorSpec):
-        raise NotShareableError("its data is ragged")
-    if isinstance(spec, tf.SparseTensorSpec):
-        raise NotShareableError("its data is sparse")
-    if not isinstance(spec, tf.TensorSpec):
+    if not isinstance(spec, (tf.TensorSpec, tf.RaggedTensorSpec, tf.SparseTensorSpec)):
         raise NotShareableError(f"a part of its data is described by a {type(spec).__name__}")
     if spec.shape.rank is None:
         raise NotShareableError("it isn't known how many dimensions its data has")

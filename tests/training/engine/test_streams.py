@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 
@@ -349,24 +350,48 @@ def test_a_training_that_ends_within_an_epoch_leaves_no_thread_behind():
     assert "kerastune-lite-batches" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_ragged_data_is_not_shared_and_the_reason_is_plain():
-    class OfRagged(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.dense = keras.layers.Dense(1)
+RAGGED = tf.ragged.constant([[1.0, 2.0], [3.0], [4.0, 5.0, 6.0], [7.0], [1.0, 8.0]])
+SPARSE = tf.sparse.from_dense(np.where(X > 0.5, X, 0.0)[:5])
 
-        def call(self, x):
-            return self.dense(tf.reduce_sum(x, axis=1)[:, None])
 
-    def ragged(**_):
-        model = OfRagged()
-        model.compile("sgd", "mse")
-        return model
+class OfRagged(keras.layers.Layer):
+    def call(self, x):
+        return tf.stack([tf.reduce_sum(x, axis=1), tf.reduce_max(x, axis=1)], axis=-1)
 
-    values = tf.ragged.constant([[1.0, 2.0], [3.0], [4.0, 5.0, 6.0], [7.0]])
-    batches = tf.data.Dataset.from_tensor_slices((values, tf.ones((4, 1)))).batch(2)
 
-    assert compared(lambda: {"x": batches, "epochs": 2}, ragged) == ["compiled: its data is ragged"] * 2
+def ragged_model(rate=0.01, l2=0.01):
+    inputs = keras.Input((None,), ragged=True)
+    outputs = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))(OfRagged()(inputs))
+    return compiled(keras.Model(inputs, outputs), rate)
+
+
+def sparse_model(rate=0.01, l2=0.01):
+    inputs = keras.Input((16,), sparse=True)
+    outputs = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))(inputs)
+    return compiled(keras.Model(inputs, outputs), rate)
+
+
+def compiled(model, rate):
+    model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+HAS_RAGGED = "ragged" in inspect.signature(keras.KerasTensor).parameters
+
+
+@pytest.mark.parametrize(
+    ("build", "x"),
+    [
+        pytest.param(
+            ragged_model, RAGGED, marks=pytest.mark.skipif(not HAS_RAGGED, reason="no ragged inputs in this Keras")
+        ),
+        (sparse_model, SPARSE),
+    ],
+)
+def test_ragged_and_sparse_data_trains_by_shared_programs_with_the_numbers_of_a_plain_fit(build, x):
+    batches = tf.data.Dataset.from_tensor_slices((x, Y[:5])).batch(2)
+
+    assert compared(lambda: {"x": batches, "epochs": 2}, build) == ["compiled", "shared"]
 
 
 def test_batches_that_were_looked_at_stay_the_next_ones():
