@@ -421,13 +421,13 @@ def test_a_shared_program_that_is_right_passes_the_check_and_the_check_leaves_no
 class SizeOfWeights(keras.metrics.Metric):
     """What the weights are when a step comes to its metrics, which is after it has learnt."""
 
-    def __init__(self, weights):
+    def __init__(self, get):
         super().__init__(name="size")
-        self.weights = weights
+        self.get = get
         self.size = self.add_variable((), "zeros")
 
     def update_state(self, y, predicted, sample_weight=None):
-        self.size.assign(ops.sum(ops.square(self.weights)))
+        self.size.assign(ops.sum(ops.square(self.get())))
 
     def result(self):
         return self.size
@@ -438,7 +438,7 @@ def test_a_metric_that_looks_at_the_weights_is_not_taken_for_a_difference(monkey
 
     def build(a):
         model = classifier(By(lambda: 2.0))
-        metric = SizeOfWeights(model.layers[0].kernel)
+        metric = SizeOfWeights(lambda: model.layers[0].kernel)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(0.01 * a), loss, metrics=[metric])
         return model
