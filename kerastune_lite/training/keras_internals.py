@@ -79,6 +79,7 @@ try:
     from keras.src.random import seed_generator as _seed_generator
     from keras.src.trainers import data_adapters as _data_adapters
     from keras.src.trainers.data_adapters import array_slicing as _array_slicing
+    from keras.src.trainers.data_adapters import data_adapter_utils as _data_adapter_utils
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as _ArrayDataAdapter
     from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
     from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter as _GeneratorDataAdapter
@@ -125,14 +126,31 @@ def converted_arrays(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> t
     return keras.tree.lists_to_tuples(arrays), adapter._num_samples
 
 
+_FIRST_BATCHES = 2
+"""From how many batches Keras tells the shapes of those that Python makes."""
+
+
 def data_adapter_of(**arguments: Any) -> Any:
     """The adapter that Keras makes of the data of a `fit`, from x, y, sample_weight, batch_size and so on, by name."""
     return _data_adapters.get_data_adapter(**arguments)
 
 
-def is_made_by_python(adapter: Any) -> bool:
-    """Whether an adapter takes its batches from a PyDataset or a generator."""
-    return isinstance(adapter, (_PyDatasetAdapter, _GeneratorDataAdapter))
+def spec_of_python_batches(adapter: Any) -> Any:
+    """The shapes and dtypes of the batches that an adapter takes from a PyDataset or a generator; None of another one.
+
+    They are found as the adapter itself finds them when it makes a data set, from the first batches, and it keeps them.
+    """
+    if isinstance(adapter, _PyDatasetAdapter):
+        number = adapter.num_batches
+        first = range(_FIRST_BATCHES if number is None else min(_FIRST_BATCHES, number))
+        batches = [adapter._standardize_batch(adapter.py_dataset[index]) for index in first]
+    elif isinstance(adapter, _GeneratorDataAdapter):
+        batches = adapter._first_batches
+    else:
+        return None
+    if adapter._output_signature is None and batches:
+        adapter._output_signature = _data_adapter_utils.get_tensor_spec(batches)
+    return adapter._output_signature
 
 
 def split_by_keras(arrays: Any, validation_split: float) -> tuple[Any, Any]:

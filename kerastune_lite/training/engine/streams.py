@@ -17,7 +17,7 @@ import tensorflow as tf
 from kerastune_lite.training.engine.audit import NotShareableError
 from kerastune_lite.training.engine.fetching import are_arrays
 from kerastune_lite.training.engine.tokens import FetchedToken, StreamToken
-from kerastune_lite.training.keras_internals import DataAdapter, data_adapter_of, is_made_by_python
+from kerastune_lite.training.keras_internals import DataAdapter, data_adapter_of, spec_of_python_batches
 
 UNKNOWN = 1 << 40
 """The number of steps that Keras asks for in one call where nobody knows how many there are."""
@@ -65,11 +65,12 @@ class Stream(DataAdapter):
 
     def get_tf_dataset(self) -> Any:
         """An iterable that makes one iterator each time that Keras begins with the data."""
+        spec = spec_of_python_batches(self._adapter)
+        if spec is not None and are_arrays(spec):
+            self.when_taken()
+            return StreamEpochs(self, lambda: FetchedToken(self, self._adapter.get_numpy_iterator, spec))
         dataset = self._adapter.get_tf_dataset()
         self.when_taken()
-        if is_made_by_python(self._adapter) and are_arrays(dataset.element_spec):
-            batches = self._adapter.get_numpy_iterator
-            return StreamEpochs(self, lambda: FetchedToken(self, batches, dataset.element_spec))
         return StreamEpochs(self, lambda: StreamToken(self, iter(dataset)))
 
     def close(self) -> None:
