@@ -298,7 +298,7 @@ FAULTS = {
     "a module that is passed on": of_settings(lambda: scaled_by(SETTINGS)),
     "a function's globals": of_global(lambda: classifier(By(lambda: scaled_by.__globals__["FACTOR"][0]))),
 }
-SOME = ["an attribute called history", "an attribute that only a gradient needs", "getattr of a module"]
+SOME = ["an attribute called history", "getattr of a module"]
 
 
 def cases(some=SOME):
@@ -330,14 +330,14 @@ def test_no_two_models_that_compute_differently_have_one_fingerprint(case):
     assert found[0] != found[1]
 
 
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", cases(SOME[:1]))
 def test_the_fingerprint_alone_lets_no_wrong_program_be_shared(case, monkeypatch):
     monkeypatch.setattr(check, "IS_ON", False)
 
     ran(FAULTS[case])
 
 
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", cases(["getattr of a module", "an attribute that only a gradient needs"]))
 @pytest.mark.filterwarnings("ignore:The program that a trial was about to share")
 def test_the_check_alone_lets_no_wrong_program_be_used(case, monkeypatch):
     monkeypatch.setattr(fingerprint, "_IS_COMPLETE", False)
@@ -447,7 +447,7 @@ def test_a_metric_that_looks_at_the_weights_is_not_taken_for_a_difference(monkey
     assert steps == ["train"] * 8  # those of a brief check, and of a full one, for each of two models
 
 
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.drill)])
 def test_half_precision_is_not_taken_for_a_difference(dtype):
     def build(a):
         return classifier(layers.Dense(8, dtype=dtype), By(lambda: 2.0), optimizer=keras.optimizers.SGD(0.1 * a))

@@ -188,7 +188,7 @@ STRINGS = {
 }
 
 
-@pytest.mark.parametrize("build", [text_model, lookup_model])
+@pytest.mark.parametrize("build", [text_model, pytest.param(lookup_model, marks=pytest.mark.drill)])
 @pytest.mark.parametrize(
     "form", [pytest.param(name, marks=() if name == "a dataset" else pytest.mark.drill) for name in STRINGS]
 )
@@ -209,25 +209,9 @@ def test_each_kind_of_model_trains_on_a_dataset_as_by_a_plain_fit(kind):
     assert compared(arguments, lambda **numbers: model_of(kind, **numbers)) == ["compiled", "shared"]
 
 
-def test_the_check_of_a_model_with_code_of_the_users_leaves_the_order_of_the_batches_alone():
+def test_the_check_of_a_model_with_code_of_the_users_leaves_the_order_and_what_python_draws_alone():
     """Keras draws the order of an epoch when the first of its batches is asked for, which the check does."""
-    x, y = data("own step", 64)
 
-    class Mixed(keras.utils.PyDataset):
-        def __len__(self):
-            return 8
-
-        def __getitem__(self, index):
-            return x[8 * index : 8 * (index + 1)], y[8 * index : 8 * (index + 1)]
-
-    arguments = {"epochs": 3}
-    assert compared(lambda: {"x": Mixed(), **arguments}, lambda **numbers: model_of("own step", **numbers)) == [
-        "compiled",
-        "shared",
-    ]
-
-
-def test_the_check_of_a_model_with_code_of_the_users_leaves_what_python_draws_for_later_batches_alone():
     def arguments():
         return {"x": MadeAnew("float32"), "epochs": 2}
 
@@ -331,7 +315,7 @@ class Broken(Batches):
         return super().__getitem__(index)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "own step"])
+@pytest.mark.parametrize("kind", ["mlp", pytest.param("own step", marks=pytest.mark.drill)])
 def test_an_error_of_a_pydataset_is_raised_as_it_is(kind):
     engine = Engine()
     trained(lambda: model_of(kind), by_streams(engine, lambda: {"x": Batches()}))
