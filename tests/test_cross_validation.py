@@ -131,7 +131,8 @@ def test_data_of_any_nesting_are_divided_by_sample(tmp_path, form):
             return classifier()
         given = {name: keras.Input((2,), name=name) for name in ("left", "right")}
         joined = keras.layers.Concatenate()([given["left"], given["right"]])
-        outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.Dense(4, activation="relu")(joined))
+        hidden = keras.layers.Dense(4, activation="relu")(joined)
+        outputs = keras.layers.Dense(3, activation="softmax")(hidden)
         return compiled(keras.Model(given if form == "dict" else list(given.values()), outputs))
 
     x = {
