@@ -177,6 +177,7 @@ class Trial:
         returned: What build_fn returned besides the model or the metrics of epochs: the arguments of `fit` that it
             decided (of arrays and other objects their type's name), or the texts among its own results.
         folds: How many folds it is cross-validated on; 0 without cross-validation.
+        memory: What its strategy noted when it suggested the setting (`Suggestion.memory`), as JSON has it.
     """
 
     number: int
@@ -207,6 +208,7 @@ class Trial:
     confirmation_seconds: float = 0.0
     returned: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
     folds: int = 0
+    memory: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):

@@ -136,7 +136,7 @@ class Training:
     def _fill(self, parameter: Parameter) -> Value:
         """The value of a parameter that the values to try don't hold."""
         trial = self.request.trial
-        if trial.number == 0 and parameter.default is not UNSET:
+        if trial.number == 0 and self.shared.try_defaults and parameter.default is not UNSET:
             return parameter.default
         if trial.plan.fill == "first":
             return parameter.grid(2)[0]
