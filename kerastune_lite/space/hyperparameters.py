@@ -10,10 +10,11 @@ import builtins
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from kerastune_lite.errors import SpaceError
 from kerastune_lite.space.misuse import checked_options, explained, unknown_name
+from kerastune_lite.space.normal import Normal
 from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, moved_label
 from kerastune_lite.space.space import Space
 from kerastune_lite.space.values import UNSET, OptionLabel, Value, as_float, as_integer, plain
@@ -46,6 +47,7 @@ class HyperParameters:
         self._asked = Space()
         self._written = Space()
         self._values: dict[str, Value] = {}
+        self._namesakes: dict[object, list[str]] = {}
         self._scopes: list[str] = []
         self._conditions: list[Condition] = []
 
@@ -65,15 +67,16 @@ class HyperParameters:
         return self._asked
 
     def __getitem__(self, name: str) -> Value:
-        if name in self._values:
-            return plain(self._values[name])
+        for known in (name, *self._namesakes.get(name, ())):
+            if known in self._values:
+                return plain(self._values[known])
         raise SpaceError(
             f"hp[{name!r}]: build_fn has not asked for it in this build, or its condition doesn't hold. "
             f"Asked for so far: {', '.join(self._values) or 'nothing'}."
         )
 
     def __contains__(self, name: object) -> bool:
-        return name in self._values
+        return any(known in self._values for known in (name, *self._namesakes.get(name, ())))
 
     def __getattr__(self, name: str) -> Any:
         # Python and other libraries look for names with underscores, and have to be told in the usual way.
@@ -82,21 +85,32 @@ class HyperParameters:
         raise unknown_name(name, (known for known in dir(type(self)) if not known.startswith("_")))
 
     @explained
-    def choice(self, name: str, values: Sequence[T], *, default: Any = UNSET) -> T:
+    def choice(
+        self,
+        name: str,
+        values: Sequence[T],
+        *,
+        weights: Sequence[builtins.float] | None = None,
+        default: Any = UNSET,
+    ) -> T:
         """Asks for one of `values`, which may be any objects: numbers, strings, None, tuples, functions, mixed types.
 
         Args:
             name: The parameter's name, unique in a build.
             values: The options, a list or another sequence. NumPy scalars come back as plain Python values; lists,
                 tuples and dicts as copies, which a build may change.
+            weights: How often each option is drawn at random, relative to the others; None draws all alike. Grids and
+                models of the score pay no attention to them.
             default: The option to try first.
 
         Raises:
-            SpaceError: The options aren't a sequence, are none, or hold a value twice.
+            SpaceError: The options aren't a sequence, are none, or hold a value twice; or there is not one weight above
+                0 for each.
         """
         name = self._full_name(name)
         options = tuple(plain(value) for value in checked_options(name, values))
-        answer: T = self._ask(Choice(name=name, options=options, default=plain(default)))
+        shares = None if weights is None else tuple(as_float(weight) for weight in weights)
+        answer: T = self._ask(Choice(name=name, options=options, weights=shares, default=plain(default)))
         return answer
 
     @explained
@@ -106,7 +120,7 @@ class HyperParameters:
         low: builtins.int,
         high: builtins.int,
         step: builtins.int | None = None,
-        log: bool = False,
+        log: bool | Literal["reverse"] = False,
         *,
         default: Any = UNSET,
     ) -> builtins.int:
@@ -118,12 +132,22 @@ class HyperParameters:
             high: The largest value. A step that doesn't reach it ends at the last point inside the range.
             step: The distance between values; with `log`, their ratio: `int("batch", 16, 256, step=2, log=True)`
                 is 16, 32, … 256.
-            log: Give equal shares to equal ratios rather than to equal differences.
+            log: Give equal shares to equal ratios rather than to equal differences. "reverse" does so seen from the
+                other end: fine near high and coarse near low, as for a momentum from 0.5 to 0.999.
             default: The value to try first.
         """
         name = self._full_name(name)
         low, high, step = as_integer(low), as_integer(high), as_integer(step)
-        parameter = Int(name=name, low=low, high=high, step=step, log=log, default=as_integer(default))
+        log, is_reversed = _scale(name, log)
+        parameter = Int(
+            name=name,
+            low=low,
+            high=high,
+            step=step,
+            log=log,
+            is_reversed=is_reversed,
+            default=as_integer(default),
+        )
         return int(self._ask(parameter))
 
     @explained
@@ -133,7 +157,7 @@ class HyperParameters:
         low: builtins.float,
         high: builtins.float,
         step: builtins.float | None = None,
-        log: bool = False,
+        log: bool | Literal["reverse"] = False,
         *,
         default: Any = UNSET,
     ) -> builtins.float:
@@ -144,13 +168,72 @@ class HyperParameters:
             low: The smallest value.
             high: The largest value. A step that doesn't reach it ends at the last point inside the range.
             step: The distance between values; with `log`, their ratio.
-            log: Give equal shares to equal ratios rather than to equal differences.
+            log: Give equal shares to equal ratios rather than to equal differences. "reverse" does so seen from the
+                other end: fine near high and coarse near low, as for a momentum from 0.5 to 0.999.
             default: The value to try first.
         """
         name = self._full_name(name)
         low, high, step = as_float(low), as_float(high), as_float(step)
-        parameter = Float(name=name, low=low, high=high, step=step, log=log, default=as_float(default))
+        log, is_reversed = _scale(name, log)
+        parameter = Float(
+            name=name,
+            low=low,
+            high=high,
+            step=step,
+            log=log,
+            is_reversed=is_reversed,
+            default=as_float(default),
+        )
         return float(self._ask(parameter))
+
+    @explained
+    def normal(
+        self,
+        name: str,
+        mean: builtins.float,
+        sd: builtins.float,
+        step: builtins.float | None = None,
+        *,
+        default: Any = UNSET,
+    ) -> builtins.float:
+        """Asks for a float that has no bounds, and that random draws take from a normal distribution.
+
+        A search looks most where the density is highest, without ruling out what is far away.
+
+        Args:
+            name: The parameter's name, unique in a build.
+            mean: The mean.
+            sd: The standard deviation. Draws lie within 8 of them, which is as far as a random number reaches.
+            step: Round to multiples of it.
+            default: The value to try first.
+        """
+        return self._ask_normal(name, mean, sd, step, log=False, default=default)
+
+    @explained
+    def lognormal(
+        self,
+        name: str,
+        mean: builtins.float,
+        sd: builtins.float,
+        step: builtins.float | None = None,
+        *,
+        default: Any = UNSET,
+    ) -> builtins.float:
+        """Asks for a float above 0 whose natural logarithm is drawn from a normal distribution.
+
+        Args:
+            name: The parameter's name, unique in a build.
+            mean: The mean of the logarithm, so that exp(mean) is the median of the values.
+            sd: The standard deviation of the logarithm.
+            step: Round to multiples of it; a value may be 0 then.
+            default: The value to try first.
+        """
+        return self._ask_normal(name, mean, sd, step, log=True, default=default)
+
+    def _ask_normal(self, name: str, mean: Any, sd: Any, step: Any, *, log: bool, default: Any) -> builtins.float:
+        name = self._full_name(name)
+        mean, sd, step = as_float(mean), as_float(sd), as_float(step)
+        return float(self._ask(Normal(name=name, mean=mean, sd=sd, step=step, log=log, default=as_float(default))))
 
     @explained
     def boolean(self, name: str, *, default: Any = UNSET) -> bool:
@@ -194,7 +277,8 @@ class HyperParameters:
 
         The block runs in any case. Where the condition doesn't hold, its parameters answer with their default or
         first value and are left out of the trial's record. It gives whether the condition holds:
-        `with hp.when("optimizer", "sgd") as used: …`.
+        `with hp.when("optimizer", "sgd") as used: …`. A name may be asked for with different ranges under conditions
+        that exclude each other; all but the first are recorded with their condition, as "rate@optimizer=adam".
 
         Args:
             name: A parameter that was asked for before, by its full name.
@@ -244,7 +328,7 @@ class HyperParameters:
         return "/".join([*self._scopes, name]) if self._scopes and isinstance(name, str) else name
 
     def _ask(self, parameter: Parameter) -> Value:
-        parameter = dataclasses.replace(parameter, conditions=tuple(self._conditions))
+        parameter = self._told_apart(dataclasses.replace(parameter, conditions=tuple(self._conditions)))
         name = parameter.name
         # Two ranges for one name are a mistake also where the name is held at one value.
         self._written = self._written.with_parameter(parameter)
@@ -260,6 +344,23 @@ class HyperParameters:
             # Options made afresh by each call are other objects; the answer is the one of this call.
             return plain(parameter.options[parameter.index_of(self._values[name])])
         return plain(self._values[name])
+
+    def _told_apart(self, parameter: Parameter) -> Parameter:
+        """The parameter, under a name of its own where this build has asked for its name in another range.
+
+        That may be where the conditions exclude each other, so that only one of the two is ever active: the later one
+        is recorded as "rate@optimizer=adam". Elsewhere two ranges of one name are a mistake.
+        """
+        known = self._written.get(parameter.name)
+        if known is None or (known.kind == parameter.kind and known.range() == parameter.range()):
+            return parameter
+        if not any(one.excludes(other) for one in known.conditions for other in parameter.conditions):
+            return parameter
+        name = f"{parameter.name}@{','.join(map(str, parameter.conditions))}"
+        namesakes = self._namesakes.setdefault(parameter.name, [])
+        if name not in namesakes:
+            namesakes.append(name)
+        return dataclasses.replace(parameter, name=name)
 
     def _answer(self, parameter: Parameter) -> Value:
         value = self._setting_of(parameter) if parameter.name in self._given else self._fill(parameter)
@@ -285,6 +386,16 @@ class HyperParameters:
         return value if parameter.contains(value) else self._fill(parameter)
 
 
+def _scale(name: str, log: Any) -> tuple[bool, bool]:
+    """Whether a scale is logarithmic, and whether it is reversed."""
+    log = plain(log)
+    if not isinstance(log, bool) and log != "reverse":
+        raise SpaceError(
+            f'The scale of {name!r} has to be log=True, log=False or log="reverse". Received: log={log!r}.'
+        )
+    return log is not False, log == "reverse"
+
+
 def first_value(parameter: Parameter) -> Value:
     """A parameter's default where it has one, else the first value of its range."""
     return parameter.grid(2)[0] if parameter.default is UNSET else parameter.default
@@ -294,7 +405,8 @@ def settled(parameter: Parameter, value: Value) -> Value:
     """A value that a parameter takes, as the parameter's own: the option itself, an int, or the point of the grid."""
     if isinstance(parameter, Choice):
         return parameter.options[parameter.index_of(value)]
-    return as_integer(value) if isinstance(parameter, Int) else snapped(parameter, value)
+    # A float moves to the nearest point of the parameter's grid, such as 0.3 for a computed 0.30000000000000004.
+    return as_integer(value) if isinstance(parameter, Int) else parameter.nearest(value)
 
 
 def held(parameter: Parameter, value: Value) -> Fixed:
@@ -306,10 +418,3 @@ def held(parameter: Parameter, value: Value) -> Fixed:
             "Give one of them, or widen the range in build_fn."
         )
     return Fixed(name=parameter.name, options=(settled(parameter, value),), conditions=parameter.conditions)
-
-
-def snapped(parameter: Parameter, value: Value) -> Value:
-    """A float moved to the nearest point of the parameter's grid, such as 0.3 for a computed 0.30000000000000004."""
-    if parameter.size < float("inf"):
-        return parameter.decode(parameter.encode(value))
-    return as_float(value)
