@@ -48,8 +48,9 @@ def test_looking_at_a_study_loads_no_heavy_library(module):
 
 MAY_KNOW = {
     "errors": (),
-    "space": ("errors",),
-    "study": ("errors", "space"),
+    "other_tuners": (),
+    "space": ("errors", "other_tuners"),
+    "study": ("errors", "other_tuners", "space"),
     "strategies": ("errors", "space", "study"),
     "stopping": ("errors", "space", "study"),
     "belief": ("errors", "space", "study", "strategies"),
@@ -57,10 +58,11 @@ MAY_KNOW = {
     "plots": ("errors", "space", "study", "strategies", "belief", "importances"),
     "views": ("errors", "space", "study"),
     "running": ("errors", "space", "study"),
-    "training": ("errors", "space", "study", "running", "callbacks"),
+    "training": ("errors", "other_tuners", "space", "study", "running", "callbacks"),
     "execution": ("errors", "space", "study", "running", "training"),
     "search": (
         "errors",
+        "other_tuners",
         "space",
         "study",
         "strategies",

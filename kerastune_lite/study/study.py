@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
+from kerastune_lite.other_tuners import STUDY_NAMES, told_names
 from kerastune_lite.space import OptionLabel, Space, Value
 from kerastune_lite.study.best_so_far import BestSoFar
 from kerastune_lite.study.event_lines import contradiction, event_of
@@ -149,6 +150,9 @@ class Study:
         if not isinstance(records, SortedMap):  # made by hand
             object.__setattr__(self, "records", SortedMap(records))
 
+    if not TYPE_CHECKING:
+        __getattr__ = told_names("study", STUDY_NAMES)
+
     def after(self, event: JournaledEvent) -> Study:
         """The study as it stands after one more event."""
         fold = Fold(self._facts, self.records)
@@ -271,6 +275,23 @@ class Study:
             f"No trial of the study in {self.directory} has a score ({counts})."
             + (f" The first error was {failure.summary}" if failure else "")
         )
+
+    @property
+    def best_trial(self) -> Trial:
+        """The trial with the best score, under Optuna's name for `best`."""
+        return self.best
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The best trial's values as a dict, under Optuna's name; NoResultError where no trial has a score."""
+        return dict(self.best.values)
+
+    @property
+    def best_value(self) -> float:
+        """The best trial's score, under Optuna's name; NoResultError where no trial has one."""
+        score = self.best.score
+        assert score is not None
+        return score
 
     def leaderboard(self, n: int | None = None) -> Leaderboard:
         """The best `n` trials (all by default), best first; printed, it is a table."""
