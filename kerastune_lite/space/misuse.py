@@ -14,6 +14,7 @@ from kerastune_lite.other_tuners import HP_ARGUMENTS, HP_CALLS, HP_NAMES, guide_
 P = ParamSpec("P")
 T = TypeVar("T")
 
+
 def unknown_name(name: str, known: Iterable[str]) -> UnknownNameError:
     """The error of `hp.name`, which there is not."""
     known = sorted(known)

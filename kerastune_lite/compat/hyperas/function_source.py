@@ -14,7 +14,6 @@ import functools
 import inspect
 import io
 import operator
-import textwrap
 import tokenize
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -35,13 +34,15 @@ class FunctionSource:
 
     Attributes:
         function: The function.
-        text: Its source, without the indentation that all lines share.
+        text: Its source.
         tree: The syntax tree of its definition.
+        text_begins: The line of the function's file that the first line of `text` is, or stands before.
     """
 
     function: FunctionType
     text: str
     tree: ast.FunctionDef
+    text_begins: int
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> FunctionSource:
@@ -63,15 +64,19 @@ class FunctionSource:
                 f"The source of {unwrapped.__qualname__} can't be read ({error}). Write it in a file or in the cell of "
                 "a notebook; source that was typed at Python's prompt, or that exec ran, isn't kept."
             ) from error
-        text = textwrap.dedent("".join(lines))
+        # An indented function is parsed inside a block: its lines stay as they are, those of texts among them.
+        is_indented = lines[0][:1].isspace()
+        text = "".join(["if True:\n", *lines] if is_indented else lines)
         try:
-            tree: ast.stmt | None = ast.parse(text).body[0]
+            parsed: ast.stmt | None = ast.parse(text).body[0]
         except SyntaxError:  # the lines around a lambda are often no statement
-            tree = None
+            parsed = None
+        tree = parsed.body[0] if is_indented and isinstance(parsed, ast.If) else parsed
         if not isinstance(tree, ast.FunctionDef):
             raise BuildError(f"{unwrapped.__qualname__} has to be written with def, since its source is looked at.")
-        ast.increment_lineno(tree, first - 1)
-        return cls(unwrapped, text, tree)
+        text_begins = first - is_indented
+        ast.increment_lineno(tree, text_begins - 1)
+        return cls(unwrapped, text, tree, text_begins)
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -94,7 +99,9 @@ class FunctionSource:
         names = [*dict.fromkeys([*around, *added])]
         factory = ast.FunctionDef(
             name=_FACTORY,
-            args=ast.arguments(posonlyargs=[], args=[ast.arg(n) for n in names], kwonlyargs=[], kw_defaults=[], defaults=[]),
+            args=ast.arguments(
+                posonlyargs=[], args=[ast.arg(n) for n in names], kwonlyargs=[], kw_defaults=[], defaults=[]
+            ),
             body=[tree, ast.Return(ast.Name(tree.name, ast.Load()))],
             decorator_list=[],
         )
@@ -110,13 +117,8 @@ class FunctionSource:
         line = (node.end_lineno or node.lineno) if end else node.lineno
         column = (node.end_col_offset or node.col_offset) if end else node.col_offset
         lines = self.text.splitlines(keepends=True)
-        line -= self.tree_first_line
+        line -= self.text_begins
         return sum(map(len, lines[:line])) + len(lines[line].encode()[:column].decode())
-
-    @property
-    def tree_first_line(self) -> int:
-        """The line number that the first line of the text has in its file."""
-        return min([self.tree.lineno, *(decorator.lineno for decorator in self.tree.decorator_list)])
 
 
 def without_comments(text: str) -> str:

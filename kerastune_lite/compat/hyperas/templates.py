@@ -10,13 +10,14 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kerastune_lite.compat.hyperas.function_source import FunctionSource, without_comments
+from kerastune_lite.space.values import is_data
 
-ASK = "_ask"
-"""The name by which a changed function asks."""
+ASK, OPTION = "_ask", "_option"
+"""The names by which a changed function asks, and makes the options of a choice."""
 DISTRIBUTIONS = (
     "choice",
     "lognormal",
@@ -49,15 +50,15 @@ class Template:
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a choice: a plain value, or source that is evaluated once it is chosen.
+    """An option of a choice that is more than a plain value: it is evaluated once it is chosen.
 
     Attributes:
-        value: The plain value, or the source as a text.
-        make: Evaluates the source; None of a plain value.
+        source: The option's source, which is its name in the records.
+        make: Evaluates it.
     """
 
-    value: object
-    make: Callable[[], object] | None = None
+    source: str
+    make: Callable[[], object]
 
 
 def templates_of(source: FunctionSource) -> tuple[list[Template], ast.FunctionDef]:
@@ -123,9 +124,37 @@ class _Questions(ast.NodeTransformer):
         call = _call_in(node)
         assert call is not None
         assert isinstance(call.func, ast.Name)
-        lazy = {"choice": _lazy_option, "pchoice": _lazy_pair}.get(call.func.id)
-        if lazy is not None:
-            call.args = [_each(argument, lazy) for argument in call.args]
-            call.keywords = [ast.keyword(word.arg, _each(word.value, lazy)) for word in call.keywords]
+        change = {"choice": _as_option, "pchoice": _as_weighted_option}.get(call.func.id)
+        if change is not None:
+            call.args = [_each(argument, change) for argument in call.args]
+            call.keywords = [ast.keyword(word.arg, _each(word.value, change)) for word in call.keywords]
         asked = [ast.Constant(self._places[id(node)]), *call.args]
         return ast.copy_location(ast.Call(ast.Name(ASK, ast.Load()), asked, call.keywords), node)
+
+
+def _each(options: ast.expr, change: Callable[[ast.expr], ast.expr]) -> ast.expr:
+    """A list of options with each of them changed; any other expression as it is."""
+    if isinstance(options, (ast.List, ast.Tuple)):
+        options.elts = [change(option) for option in options.elts]
+    return options
+
+
+def _as_weighted_option(pair: ast.expr) -> ast.expr:
+    """A pair of a weight and an option."""
+    if isinstance(pair, (ast.List, ast.Tuple)) and len(pair.elts) == 2:
+        pair.elts[1] = _as_option(pair.elts[1])
+    return pair
+
+
+def _as_option(node: ast.expr) -> ast.expr:
+    """The node of a plain value as it is, and of anything else an `Option`."""
+    try:
+        if is_data(ast.literal_eval(node)):
+            return node
+    except ValueError:
+        pass
+    if isinstance(node, ast.Starred):
+        return node
+    nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    call = ast.Call(ast.Name(OPTION, ast.Load()), [ast.Constant(ast.unparse(node)), ast.Lambda(nothing, node)], [])
+    return ast.copy_location(call, node)
