@@ -37,6 +37,7 @@ from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.trials import Trials
 
 if TYPE_CHECKING:
+    import optuna
     import pandas
 
     from kerastune_lite.importances import Importances
@@ -432,6 +433,47 @@ class Study:
 
         return importances(self)
 
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
+        """The study as a new one of Optuna's, for its figures, importances and dashboard.
+
+        Stopped trials are its pruned ones, and the objective after each epoch is its intermediate values.
+
+        Args:
+            storage: As in `optuna.create_study`; None keeps it in memory.
+            study_name: As there; by default the name of the study's directory.
+
+        Raises:
+            ImportError: optuna isn't installed.
+            StudyError: No trial has told the objective's direction yet.
+        """
+        _check_optuna("study.to_optuna()")
+        from kerastune_lite.compat.optuna.exported import to_optuna
+
+        return to_optuna(self, storage, study_name)
+
+    @classmethod
+    def from_optuna(cls, study: optuna.Study, directory: str | Path, objective: str | None = None) -> Study:
+        """Writes a study of Optuna's into a directory, and gives it back as one of this library's.
+
+        A search with that directory learns from its trials.
+
+        Args:
+            study: The study.
+            directory: Where it is to be kept; it may not hold a study yet.
+            objective: The objective's name, which Optuna doesn't know; by default the name of the study's metric where
+                it has one, else "value". A search that goes on has to have the same.
+
+        Raises:
+            ImportError: optuna isn't installed.
+            ObjectiveError: The study has several objectives.
+            SpaceError: A name has distributions that can't be one parameter.
+            StudyError: The directory holds a study already.
+        """
+        _check_optuna("Study.from_optuna()")
+        from kerastune_lite.compat.optuna.brought import from_optuna
+
+        return from_optuna(study, expanded(directory), objective)
+
     @property
     def plot(self) -> Plots:
         """The study's figures: `history()`, `curves()`, `parallel()`, `slices()`, `contour()` and others.
@@ -495,6 +537,13 @@ def _dataframe(table: Table, method: str) -> pandas.DataFrame:
             "Without it, study.trials holds the same records."
         ) from error
     return pandas.DataFrame(table.rows, columns=list(table.columns))
+
+
+def _check_optuna(call: str) -> None:
+    try:
+        import optuna  # noqa: F401 - whether it is installed
+    except ImportError as error:
+        raise ImportError(f"{call} needs optuna: pip install 'kerastune_lite[optuna]'.") from error
 
 
 def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class VotingModel:
         self.nb_classes = nb_classes
 
     def predict(self, X: Any, batch_size: int = 128, verbose: int = 0) -> np.ndarray:
-        """The classes (samples,) that a hard vote predicts, or the mean probabilities (samples, classes) of a soft one."""
+        """The classes (samples,) of a hard vote, or the mean probabilities (samples, classes) of a soft one."""
         predictions = [np.asarray(m.predict(X, batch_size=batch_size, verbose=verbose)) for m in self.model_list]
         weights = np.ones(len(predictions)) if self.weights is None else np.asarray(self.weights, dtype=float)
         if self.voting == "soft":

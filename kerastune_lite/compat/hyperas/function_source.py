@@ -6,7 +6,6 @@ own file.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -97,15 +96,11 @@ class FunctionSource:
         """
         around = inspect.getclosurevars(self.function).nonlocals
         names = [*dict.fromkeys([*around, *added])]
-        factory = ast.FunctionDef(
-            name=_FACTORY,
-            args=ast.arguments(
-                posonlyargs=[], args=[ast.arg(n) for n in names], kwonlyargs=[], kw_defaults=[], defaults=[]
-            ),
-            body=[tree, ast.Return(ast.Name(tree.name, ast.Load()))],
-            decorator_list=[],
-        )
-        module = ast.fix_missing_locations(ast.Module([factory], type_ignores=[]))
+        module = ast.parse(f"def {_FACTORY}({', '.join(names)}): pass")
+        factory = module.body[0]
+        assert isinstance(factory, ast.FunctionDef)
+        factory.body = [tree, ast.Return(ast.Name(tree.name, ast.Load()))]
+        ast.fix_missing_locations(module)
         code = self.function.__code__
         made: dict[str, Any] = {}
         flags = code.co_flags & _FUTURE_FLAGS

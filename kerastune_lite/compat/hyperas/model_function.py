@@ -147,8 +147,8 @@ class ModelFunction:
         templates, tree = templates_of(source)
         if not templates:
             raise BuildError(
-                f"{source.function.__name__} has no template, so there is nothing to search. Write double braces around "
-                "a distribution where a value is open: Dropout({{uniform(0, 1)}})."
+                f"{source.function.__name__} has no template, so there is nothing to search. Write double braces "
+                "around a distribution where a value is open: Dropout({{uniform(0, 1)}})."
             )
         return cls(templates, arguments, seen, source.compiled(tree, [*seen, ASK, OPTION]))
 

@@ -147,8 +147,8 @@ def _searched(
 ) -> _Search:
     if type(trials).__name__ in ("MongoTrials", "SparkTrials"):
         raise StudyError(
-            f"{type(trials).__name__} run trials on other machines by hyperopt. Pass Trials() and workers=4, or executor= "
-            "a dask.distributed client, to optim.minimize."
+            f"{type(trials).__name__} run trials on other machines by hyperopt. Pass Trials() and workers=4, or "
+            "executor= a dask.distributed client, to optim.minimize."
         )
     strategy, told = strategy_of_algo(algo)
     if settings.get("verbose", 1) and told:

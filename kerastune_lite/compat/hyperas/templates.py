@@ -155,6 +155,8 @@ def _as_option(node: ast.expr) -> ast.expr:
         pass
     if isinstance(node, ast.Starred):
         return node
-    nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-    call = ast.Call(ast.Name(OPTION, ast.Load()), [ast.Constant(ast.unparse(node)), ast.Lambda(nothing, node)], [])
+    made = ast.parse("lambda: None", mode="eval").body
+    assert isinstance(made, ast.Lambda)
+    source, made.body = ast.unparse(node), node
+    call = ast.Call(ast.Name(OPTION, ast.Load()), [ast.Constant(source), made], [])
     return ast.copy_location(call, node)

@@ -1,0 +1,9 @@
+"""Optuna: studies are exchanged with it, and its samplers search here (`pip install "kerastune_lite[optuna]"`).
+
+`study.to_optuna()` and `Study.from_optuna(study, directory)` exchange; `Tuner(build_fn, objective,
+strategy=OptunaStrategy(TPESampler))` searches.
+"""
+
+from kerastune_lite.compat.optuna.strategy import OptunaStrategy
+
+__all__ = ["OptunaStrategy"]
