@@ -79,7 +79,7 @@ MAY_KNOW = {
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
 ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "compat", "importances", "plots")}
-"""`study.predict`, `study.plot`, `study.to_optuna` and their like are the study's by their names, and ask these rooms when called."""
+"""`study.predict`, `study.plot`, `study.to_optuna` and their like are the study's by name, and ask these rooms."""
 
 
 def room_of(name):

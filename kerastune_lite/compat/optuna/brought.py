@@ -48,8 +48,8 @@ def from_optuna(brought: optuna.Study, directory: Path, objective: str | None = 
     """
     if len(brought.directions) > 1:
         raise ObjectiveError(
-            f"The study {brought.study_name!r} has {len(brought.directions)} objectives, and one is searched here. Make "
-            "a study with the one that decides: optuna.create_study() and add_trials()."
+            f"The study {brought.study_name!r} has {len(brought.directions)} objectives, and one is searched "
+            "here. Make a study with the one that decides: optuna.create_study() and add_trials()."
         )
     ours = brought.user_attrs.get(OURS, {})
     is_less_better = brought.direction == optuna.study.StudyDirection.MINIMIZE

@@ -63,9 +63,8 @@ def _distribution_of(parameter: Parameter, values: Sequence[Value]) -> BaseDistr
         case Normal():
             return _of_normal(parameter, values)
         case Rounded() if isinstance(parameter.value_at(0), int):
-            return IntDistribution(
-                parameter.value_at(0), parameter.value_at(parameter.size - 1), step=int(parameter.step)
-            )
+            first, last = int(parameter.value_at(0)), int(parameter.value_at(parameter.size - 1))
+            return IntDistribution(first, last, step=int(parameter.step))
         case Rounded():
             return FloatDistribution(
                 parameter.value_at(0), parameter.value_at(parameter.size - 1), step=float(parameter.step)
@@ -127,10 +126,11 @@ def _joined(name: str, one: BaseDistribution, other: BaseDistribution) -> BaseDi
         and (one.log, one.step) == (other.log, other.step)
         and _is_on_grid(one, other)
     ):
-        return type(one)(min(one.low, other.low), max(one.high, other.high), log=one.log, step=one.step)  # type: ignore[arg-type]
+        ends: dict[str, Any] = {"low": min(one.low, other.low), "high": max(one.high, other.high)}
+        return type(one)(**ends, log=one.log, step=one.step)
     raise SpaceError(
-        f"The trials have {name!r} as {one} and as {other}, which are not one parameter. Leave out the trials of one of "
-        "them: copy the others into a study of their own with optuna.Study.add_trials."
+        f"The trials have {name!r} as {one} and as {other}, which are not one parameter. Leave out the trials of one "
+        "of them: copy the others into a study of their own with optuna.Study.add_trials."
     )
 
 
