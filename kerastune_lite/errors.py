@@ -18,6 +18,7 @@ KerastuneError
 ├── TooManyFailuresError   too many trials failed in a row; the search ends
 ├── NoResultError          there is no finished trial to give back
 │   └── NoScoreError       a search has ended, and no trial of its study has a score (a TooManyFailuresError too)
+├── FatalError             raised by the user to end the search, which raises it as it is
 ├── Diverged               the loss or the objective stopped being a finite number; fails its trial
 └── FailedTrial            raised by the user to give up one setting; the search continues with others
 
@@ -105,6 +106,14 @@ class Diverged(KerastuneError):
     """The loss or the objective stopped being a finite number; fails its trial, and the search continues."""
 
 
+class FatalError(KerastuneError):
+    """Raise it, or an exception of a class derived from it, to end the search, which raises it as it is.
+
+    It may come from build_fn, a fit or a callback, in a worker too. The trial that ran is interrupted, and is run again
+    when the search is resumed. Other exceptions fail their own trial.
+    """
+
+
 class FailedTrial(KerastuneError):
     """Raise it in build_fn or a callback to give up one setting; the search continues with others.
 
@@ -126,5 +135,14 @@ class ProcessTerminated(SearchTerminated):
     """The process was told to end (SIGTERM). Left alone, it ends the process with status 143."""
 
 
-MISTAKES_IN_THE_CALL = (SpaceError, ObjectiveError, DataError, CallbackError, StoppingError, BuildError, StudyError)
-"""Errors that no other setting would mend: they end the search instead of failing a trial."""
+MISTAKES_IN_THE_CALL = (
+    SpaceError,
+    ObjectiveError,
+    DataError,
+    CallbackError,
+    StoppingError,
+    BuildError,
+    StudyError,
+    FatalError,
+)
+"""Errors that no other setting would mend, and what is raised on purpose: they end the search, and fail no trial."""

@@ -116,6 +116,7 @@ _MISPLACED = _of(
     "",
     batch_size="Write tuner.search(x, y, batch_size=64), or let build_fn return (model, {'batch_size': 64}).",
     callbacks="Write tuner.search(x, y, callbacks=[…]).",
+    cv="Write tuner.search(x, y, cv=5).",
     epochs="Write tuner.search(x, y, epochs=20).",
     max_time="Write tuner.search(x, y, max_time='90m').",
     validation_data="Write tuner.search(x, y, validation_data=(x_val, y_val)).",
@@ -197,7 +198,7 @@ TUNER_NAMES: Words = {
         remaining_trials="Write tuner.max_trials - len(tuner.study.trials).",
         results_summary="Write print(tuner.study.leaderboard(10)).",
         run_trial="Give build_fn a fit(hp, model, *args, **kwargs) of its own.",
-        search_space_summary="Write print(tuner.study.space) after the first trial.",
+        search_space_summary="Write print(tuner.space()).",
     ),
     **_of(
         "Optuna",

@@ -36,7 +36,7 @@ def run_trial(shared: Shared, request: Request, report: Report, engine: Engine) 
     trainings = _Trainings(shared, request, meter, engine, checkpoint)
     try:
         for number in range(request.first_run, request.first_run + request.runs):
-            if trainings.run(number).is_stopped:
+            if trainings.run(number).is_stopped or trainings.is_time_over:
                 break
         return dataclasses.replace(trainings.outcome(), usage=meter.usage())
     except MISTAKES_IN_THE_CALL:
@@ -44,6 +44,7 @@ def run_trial(shared: Shared, request: Request, report: Report, engine: Engine) 
     except Exception as error:
         return Outcome(
             scores=trainings.scores,
+            best_epochs=trainings.best_epochs,
             trained=trainings.trained,
             error=_failure(error),
             notes=trainings.notes,
@@ -68,11 +69,17 @@ class _Trainings:
         self._seconds_saved = 0.0
         self.notes: tuple[Note, ...] = ()
         self.scores: tuple[float, ...] = ()
+        self.best_epochs: tuple[int | None, ...] = ()
 
     @property
     def trained(self) -> Trained | None:
         """How the latest run was trained."""
         return None if self._latest is None else self._latest.trained
+
+    @property
+    def is_time_over(self) -> bool:
+        """Whether the time of the whole search is over, so that another training would be ended at its first batch."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def run(self, number: int) -> Run:
         """Trains once more."""
@@ -103,6 +110,7 @@ class _Trainings:
         self.notes = tuple(dict.fromkeys((*self.notes, *run.notes)))
         self._seconds_saved += run.seconds_saved
         self.scores = (*self.scores, run.score)
+        self.best_epochs = (*self.best_epochs, run.best_epoch)
         if self._best is None or run.objective.better(run.score, than=self._best.score):
             self._best = run
         return run
@@ -114,9 +122,10 @@ class _Trainings:
         assert latest is not None
         outcome = Outcome(
             scores=self.scores,
+            best_epochs=self.best_epochs,
             best_run=best.number,
             best_epoch=best.best_epoch,
-            stop_reason=best.stop_reason,
+            stop_reason=latest.stop_reason if latest.is_stopped else best.stop_reason,
             is_stopped=latest.is_stopped,
             trained=latest.trained,
             seconds_saved=self._seconds_saved,

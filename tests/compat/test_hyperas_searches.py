@@ -55,8 +55,8 @@ def test_layers_that_are_there_or_not_are_asked_for_where_they_are():
         verbose=False,
     )
 
-    names = ["Dropout", "Dense", "Activation", "Dropout_1", "Dropout_2", "add", "optimizer", "batch_size"]
-    assert {parameter.name for parameter in space} == {*names}
+    names = {"Dropout", "Dense", "Activation", "Dropout_1", "Dropout_2", "add", "optimizer", "batch_size"}
+    assert {parameter.name for parameter in space} == names
     fourth = [bool(misc["vals"]["add"]) for misc in trials.miscs]
     assert fourth == [misc["vals"]["Dropout_2"] == [1] for misc in trials.miscs]
     assert {*fourth} == {True, False}
@@ -124,7 +124,7 @@ def test_the_data_function_is_called_once_with_its_arguments():
 def test_a_status_of_failure_gives_its_setting_up():
     trials = Trials()
 
-    best_run, best_model = optim.minimize(programs.failing, programs.data, rand.suggest, 3, trials, verbose=False)
+    best_run, best_model = optim.minimize(programs.failing, programs.data, rand.suggest, 4, trials, verbose=False)
 
     assert (best_run, best_model) == ({"size": 0}, 1)
     assert sorted(trials.statuses()) == ["fail", "ok", "ok", "ok"]

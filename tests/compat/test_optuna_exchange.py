@@ -271,7 +271,7 @@ def test_ranges_that_were_widened_are_joined():
     [IntDistribution(0, 1), FloatDistribution(0.1, 1, log=True), FloatDistribution(0, 1, step=0.5)],
 )
 def test_a_name_with_distributions_of_two_kinds_is_refused(other):
-    with pytest.raises(SpaceError, match="The trials have 'x' as .* which are not one parameter"):
+    with pytest.raises(SpaceError, match=r"The trials have 'x' as .* which are not one parameter"):
         parameters_of([{"x": FloatDistribution(0, 1)}, {"x": other}])
 
 

@@ -11,7 +11,7 @@ from kerastune_lite.testing import StrategyContract, simulated_search
 
 optuna = pytest.importorskip("optuna")
 
-from optuna.samplers import GridSampler, RandomSampler, TPESampler  # noqa: E402
+from optuna.samplers import GridSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler  # noqa: E402
 
 from kerastune_lite.compat.optuna import OptunaStrategy  # noqa: E402
 
@@ -83,6 +83,25 @@ def test_a_search_that_was_cut_goes_on_as_it_would_have_gone(source, tmp_path):
 
     assert searched("cut", 5, 8) == whole
     assert len({tuple(values.items()) for values in whole}) == 8
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_sampler_that_counts_goes_through_its_sequence():
+    search = simulated_search(OptunaStrategy(QMCSampler), SPACE, bowl, epochs=1, max_trials=17)
+
+    # 16 points of Sobol's sequence, after a first trial that tells the space: one in each sixteenth of every axis.
+    for name in ("x", "y"):
+        assert sorted(int(16 * trial.values[name]) for trial in search.trials[1:]) == list(range(16))
+
+
+def test_a_sampler_that_notes_its_generations_is_better_than_chance():
+    evolved, chance = (
+        simulated_search(OptunaStrategy(sampler), SPACE, bowl, epochs=1, max_trials=120)
+        for sampler in (NSGAIISampler(population_size=10), RandomSampler)
+    )
+
+    late = [np.median([trial.score for trial in search.trials[60:]]) for search in (evolved, chance)]
+    assert late[0] < 0.5 * late[1]
 
 
 def test_a_sampler_that_is_given_is_not_changed():

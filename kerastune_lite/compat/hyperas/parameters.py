@@ -51,7 +51,7 @@ def _pchoice(name: str, p_options: Sequence[Any]) -> Choice:
 
 
 def _value_of(option: Any) -> Any:
-    return plain(option.value if isinstance(option, Option) else option)
+    return plain(option.source if isinstance(option, Option) else option)
 
 
 def _distinct(options: Sequence[Any]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
 from kerastune_lite.compat.optuna.distributions import Translated
@@ -30,7 +31,6 @@ _STATES = {
     TrialState.COMPLETED: optuna.trial.TrialState.COMPLETE,
     # A sampler may treat a pruned trial apart, and a stopped one counts with its score here.
     TrialState.STOPPED: optuna.trial.TrialState.COMPLETE,
-    TrialState.FAILED: optuna.trial.TrialState.FAIL,
     TrialState.RUNNING: optuna.trial.TrialState.RUNNING,
 }
 
@@ -40,8 +40,9 @@ class OptunaStrategy:
     """Tries what a sampler of Optuna's suggests: `Tuner(build_fn, objective, strategy=OptunaStrategy(TPESampler))`.
 
     For each trial the sampler is made anew, seeded for that trial, and told of all trials until then, so that a search
-    that was killed goes on as it would have done. It may suggest a setting that was tried already, and never says that
-    a space is used up.
+    that was killed goes on as it would have done. What a sampler notes of a trial (CMA-ES its optimiser, NSGA-II its
+    generation) is kept in the journal with it. A sampler may suggest a setting that was tried already, and never says
+    that a space is used up.
 
     Attributes:
         sampler: A class of samplers that takes `seed=`, such as `optuna.samplers.TPESampler`; a sampler, such as
@@ -71,14 +72,23 @@ class OptunaStrategy:
         if not len(space):
             return Suggestion()
         translated = _translations(space, trials)
+        remembered = [trial.memory for trial in trials if trial.memory]
+        # Some samplers go through a sequence that their seed decides, which so is the same in all questions.
+        seed = remembered[0]["seed"] if remembered else int(rng.integers(2**31))
         with quiet():
-            study = optuna.create_study(sampler=self._seeded(int(rng.integers(2**31))), direction="minimize")
-            study.add_trials([told for trial in trials if (told := _told(trial, translated)) is not None])
-            return Suggestion(_asked(study.ask(), space, translated))
+            storage = InMemoryStorage()
+            study = optuna.create_study(storage=storage, sampler=_reseeded(self._made(seed), rng))
+            number = storage.get_study_id_from_name(study.study_name)
+            for name, value in (remembered[-1]["study"] if remembered else {}).items():
+                storage.set_study_system_attr(number, name, value)
+            study.add_trials([_told(trial, translated) for trial in trials])
+            values = _asked(study.ask(), space, translated)
+            noted = {"trial": study.trials[-1].system_attrs, "study": storage.get_study_system_attrs(number)}
+        return Suggestion(values, memory={"seed": seed, **noted})
 
-    def _seeded(self, seed: int) -> BaseSampler:
+    def _made(self, seed: int) -> BaseSampler:
         if isinstance(self.sampler, BaseSampler):
-            return _reseeded(copy.deepcopy(self.sampler), np.random.default_rng(seed))
+            return copy.deepcopy(self.sampler)
         takes_seed = "seed" in inspect.signature(self.sampler).parameters
         make: Callable[..., BaseSampler] = self.sampler
         return make(seed=seed) if takes_seed else make(seed)
@@ -106,17 +116,18 @@ def _translations(space: Space, trials: Sequence[Trial]) -> dict[str, Translated
     return {p.name: Translated.of(p, [v for v in values[p.name] if p.contains(v)]) for p in space if p.size > 1}
 
 
-def _told(trial: Trial, translated: Mapping[str, Translated]) -> FrozenTrial | None:
-    """A trial as samplers are told of it; None of one that is to be run again, or lies outside the space."""
+def _told(trial: Trial, translated: Mapping[str, Translated]) -> FrozenTrial:
+    """A trial as samplers are told of it. One that is to be run again is failed until then, and keeps its number."""
     known = {name: translated[name] for name in trial.values if name in translated}
-    if trial.state not in _STATES or any(not t.parameter.contains(trial.values[name]) for name, t in known.items()):
-        return None
+    known = {name: t for name, t in known.items() if t.parameter.contains(trial.values[name])}
     is_scored = trial.score is not None and trial.state in (TrialState.COMPLETED, TrialState.STOPPED)
+    state = _STATES.get(trial.state, optuna.trial.TrialState.FAIL)
     return optuna.trial.create_trial(
-        state=_STATES[trial.state] if is_scored or not trial.state.ended else optuna.trial.TrialState.FAIL,
+        state=state if is_scored or trial.state is TrialState.RUNNING else optuna.trial.TrialState.FAIL,
         value=trial.score if is_scored else None,
         params={name: t.to_optuna(trial.values[name]) for name, t in known.items()},
         distributions={name: t.distribution for name, t in known.items()},
+        system_attrs=dict(trial.memory.get("trial", {})),
     )
 
 
