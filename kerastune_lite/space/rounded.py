@@ -67,7 +67,7 @@ class Rounded(Parameter):
     def index_of(self, value: Value) -> int:
         """The index of a multiple, the lowest one's being 0; ValueError where it isn't one of the values."""
         if is_number(value) and math.isfinite(value):
-            index = round(value / self.step) - self._first
+            index: int = round(value / self.step) - self._first
             is_multiple = math.isclose(
                 float(self.value_at(index)), value, rel_tol=1e-9, abs_tol=1e-12 * float(self.step)
             )

@@ -51,7 +51,8 @@ def write_brought(
         if path.exists():
             raise StudyError(f"{directory} holds a study already. Choose another directory, or remove that one.")
         ordered = sorted(events, key=lambda dated: _EARLIEST if dated.time is None else dated.time)
-        begun = [StudyBegun(objective=objective, seed=seed), *(ParameterLearned(parameter=p) for p in parameters)]
+        begun: list[JournaledEvent] = [StudyBegun(objective=objective, seed=seed)]
+        begun += [ParameterLearned(parameter=parameter) for parameter in parameters]
         first = next((dated.time for dated in ordered if dated.time is not None), None)
         with closing(Journal(path)) as journal:
             for dated in [*(Dated(event, first) for event in begun), *ordered]:

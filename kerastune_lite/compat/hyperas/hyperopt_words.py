@@ -105,7 +105,8 @@ class Trials:
 
 def fill(trials: Any, study: Study, templates: Sequence[Template]) -> None:
     """Adds the trials of a study that aren't there yet to hyperopt's Trials, to `Trials`, or to a list."""
-    known = {doc["tid"] for doc in trials}
+    is_of_this_study = getattr(trials, "kerastune_directory", None) == study.directory
+    known = {doc["tid"] for doc in trials} if is_of_this_study else ()
     docs = [_doc(trial, study.space, templates) for trial in study.trials if trial.number not in known]
     if hasattr(trials, "insert_trial_docs"):
         trials.insert_trial_docs(docs)

@@ -46,8 +46,8 @@ def minimize(
         algo: `tpe.suggest` stands for this library's Bayesian optimization, `rand.suggest` for random search; any
             strategy of this library is taken as well.
         max_evals: How many trials there are to be, with those that `trials` holds already.
-        trials: hyperopt's Trials, `Trials` of this package, or a list, which is filled. Given again, its search goes
-            on.
+        trials: hyperopt's Trials, or those of this package, which are filled; given again, their search goes on. A
+            list is filled too, and forgets its search.
         functions: Not needed: functions that the model calls are found where it was written.
         rseed: What every random choice is drawn from; None draws one.
         notebook_name: Not needed: the source of functions in a notebook is found without it.

@@ -73,13 +73,16 @@ def _distribution_of(parameter: Parameter, values: Sequence[Value]) -> BaseDistr
             return CategoricalDistribution(tuple(parameter.grid(2)))
         case Int():
             log = parameter.log and not parameter.is_reversed
-            last = parameter.value_at(parameter.size - 1) if parameter.step is not None else parameter.high
-            return IntDistribution(parameter.low, last, log=log, step=parameter.step or 1)
+            return IntDistribution(parameter.low, _highest(parameter), log=log, step=parameter.step or 1)
         case Float():
             log = parameter.log and not parameter.is_reversed
-            last = parameter.value_at(int(parameter.size) - 1) if parameter.step is not None else parameter.high
-            return FloatDistribution(parameter.low, last, log=log, step=parameter.step)
+            return FloatDistribution(parameter.low, _highest(parameter), log=log, step=parameter.step)
     raise SpaceError(f"{parameter} has no distribution in Optuna.")
+
+
+def _highest(parameter: Int | Float) -> Any:
+    """The highest value: a step that doesn't divide the range ends before its end, of which Optuna would warn."""
+    return parameter.high if parameter.step is None else parameter.value_at(int(parameter.size) - 1)
 
 
 def _of_normal(parameter: Normal, values: Sequence[Value]) -> FloatDistribution:
@@ -152,6 +155,6 @@ def _parameter_of(name: str, distribution: BaseDistribution) -> Parameter:
             step = None if distribution.step == 1 else distribution.step
             return Int(name=name, low=distribution.low, high=distribution.high, step=step, log=distribution.log)
         case FloatDistribution():
-            ends = {"low": float(distribution.low), "high": float(distribution.high)}
-            return Float(name=name, **ends, step=distribution.step, log=distribution.log)
+            low, high = float(distribution.low), float(distribution.high)
+            return Float(name=name, low=low, high=high, step=distribution.step, log=distribution.log)
     raise SpaceError(f"{name!r} has a distribution that isn't known here: {distribution}.")

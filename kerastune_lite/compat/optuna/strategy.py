@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import optuna
@@ -21,7 +21,7 @@ from kerastune_lite.space import Space, Value
 from kerastune_lite.strategies.strategy import Answer, Suggestion
 from kerastune_lite.study.trial import Trial, TrialState
 
-SamplerSource = BaseSampler | type[BaseSampler] | Callable[[int], BaseSampler]
+SamplerSource: TypeAlias = BaseSampler | type[BaseSampler] | Callable[[int], BaseSampler]
 """A sampler, a class of samplers, or a function of a seed that makes one."""
 
 _OF_THE_LIBRARY = {"GridSampler": "GridSearch", "BruteForceSampler": "GridSearch", "PartialFixedSampler": "fixed="}
