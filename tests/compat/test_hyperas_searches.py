@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import linecache
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,7 @@ def test_an_option_is_evaluated_in_the_trial_that_chooses_it():
     assert [doc["result"]["loss"] for doc in trials] == [units + 1 for units in made]
 
 
+@pytest.mark.drill
 def test_a_recurrent_model_sees_the_data_by_name_in_any_order():
     best_run, best_model = optim.minimize(
         model=programs.lstm, data=programs.text_data, algo=tpe.suggest, max_evals=2, trials=Trials(), verbose=False
@@ -192,6 +195,7 @@ def test_a_strategy_of_this_library_is_an_algorithm_too(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.drill
 def test_the_best_models_are_those_of_the_least_losses():
     trials = Trials()
 
@@ -200,6 +204,76 @@ def test_the_best_models_are_those_of_the_least_losses():
     *_, x_test, y_test = programs.data()
     losses = [-model.evaluate(x_test, y_test, verbose=0)[1] for model in models]
     assert losses == pytest.approx(sorted(trials.losses())[:2])
+
+
+@pytest.mark.drill
+def test_an_ensemble_votes_with_the_best_models():
+    model = optim.best_ensemble(
+        2, programs.simple, programs.data, rand.suggest, 3, Trials(), voting="soft", nb_classes=2, verbose=0
+    )
+
+    *_, x_test, _ = programs.data()
+    assert model.predict(x_test).sum(axis=-1) == pytest.approx(np.ones(len(x_test)), abs=1e-5)
+
+
+@pytest.mark.drill
+def test_worker_processes_run_a_model_function():
+    trials = Trials()
+
+    best_run, best_model = optim.minimize(
+        programs.simple, programs.data, rand.suggest, 4, trials, verbose=False, workers=2
+    )
+
+    *_, x_test, y_test = programs.data()
+    assert best_run == trials.argmin
+    assert -best_model.evaluate(x_test, y_test, verbose=0)[1] == pytest.approx(min(trials.losses()))
+
+
+def data_of_many_names():
+    first, second, third = 1, 2, 3
+    unused = "not returned"  # noqa: F841 - the model function mentions it
+
+    def inner():
+        return "another function's"
+
+    if first:
+        return third, first, second
+    return inner()
+
+
+def asks_by_name(first, second):
+    rate = {{uniform(0, 1)}}
+    return {"loss": first + 10 * second + 100 * third + rate, "seen": unused, "model": None}  # noqa: F821
+
+
+def test_the_variables_of_the_data_function_are_seen_by_name():
+    trials = Trials()
+
+    optim.minimize(asks_by_name, data_of_many_names, rand.suggest, 1, trials, verbose=False)
+
+    assert math.floor(trials.losses()[0]) == 321
+    assert trials.results[0]["seen"] == "not returned"
+    with pytest.raises(NameError):
+        asks_by_name_elsewhere()
+
+
+def asks_by_name_elsewhere():
+    return third  # noqa: F821 - the search leaves the module's own names as they are
+
+
+def test_functions_of_a_notebook_are_searched():
+    # A notebook keeps the source of a cell under a name of its own in the lines that tracebacks are made from.
+    source = "def model():\n    x = {{uniform(1, 2)}}\n    return {'loss': x, 'model': None}\n"
+    name = "<ipython-input-1-0123456789ab>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    cell = {"__name__": "__main__"}
+    exec(compile(source, name, "exec"), cell)
+
+    best_run, _ = optim.minimize(
+        cell["model"], nothing, rand.suggest, 2, Trials(), verbose=False, notebook_name="Search"
+    )
+
+    assert 1 <= best_run["x"] <= 2
 
 
 class Fixed:

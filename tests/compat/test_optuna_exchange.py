@@ -139,6 +139,7 @@ def test_a_round_trip_keeps_every_trial_and_the_space(study, exported, tmp_path)
     assert again.best.number == study.best.number
 
 
+@pytest.mark.drill
 def test_a_round_trip_by_a_database_is_the_same(study, tmp_path):
     storage = f"sqlite:///{tmp_path / 'optuna.db'}"
     study.to_optuna(storage=storage, study_name="exported")

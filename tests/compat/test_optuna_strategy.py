@@ -94,6 +94,7 @@ def test_a_sampler_that_counts_goes_through_its_sequence():
         assert sorted(int(16 * trial.values[name]) for trial in search.trials[1:]) == list(range(16))
 
 
+@pytest.mark.drill
 def test_a_sampler_that_notes_its_generations_is_better_than_chance():
     evolved, chance = (
         simulated_search(OptunaStrategy(sampler), SPACE, bowl, epochs=1, max_trials=120)
