@@ -266,11 +266,11 @@ class Trial:
 
     @property
     def epochs_saved(self) -> int:
-        """How many epochs of the runs that were begun were not trained, once the trial has ended with a score."""
+        """How many epochs of the runs that were begun, and of folds, were not trained, once it ended with a score."""
         if self.state not in (TrialState.COMPLETED, TrialState.STOPPED):
             return 0
         until = (self.plan.pause_at if self.plan.continues_as_new_trial else None) or self.epochs or 0
-        return sum(max(until - len(curve), 0) for curve in self.curves)
+        return sum(max(until - len(curve), 0) for curve in self.curves) + until * max(self.folds - len(self.curves), 0)
 
     @property
     def fold_scores(self) -> tuple[float, ...]:

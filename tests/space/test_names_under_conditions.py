@@ -13,7 +13,7 @@ def ask(hp):
         hp.float("rate", 0.1, 1.0, step=0.9)
     with hp.when("optimizer", "adam"):
         hp.float("rate", 0.001, 0.01, step=0.009)
-    return hp["rate"] if "rate" in hp else 0.0
+    return 0.0 if hp["optimizer"] == "lamb" else hp["rate"]
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ def test_a_name_has_the_range_of_the_condition_that_holds(optimizer, rate, value
 
     assert ask(hp) == rate
     assert hp.values == values
+    assert ("rate" in hp) == (optimizer != "lamb")
 
 
 def test_both_ranges_are_in_the_space_each_with_its_condition():
