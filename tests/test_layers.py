@@ -75,7 +75,15 @@ MAY_KNOW = {
     ),
     "testing": ("errors", "space", "study", "strategies", "stopping", "running", "training", "execution"),
     "cli": ("errors", "study", "views"),
-    "compat": ("errors", "space", "study", "strategies", "search"),
+    "compat": (
+        "errors",
+        "space",
+        "study",
+        "strategies",
+        "running",
+        "training",
+        "search",
+    ),
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
 ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "compat", "importances", "plots")}

@@ -1,1 +1,1 @@
-"""Layers for code that was written for another tuner: it runs here with its imports changed."""
+"""Other libraries' words for this one: code that was written for them runs with its import changed."""
