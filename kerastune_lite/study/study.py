@@ -459,7 +459,6 @@ class Study:
             ImportError: optuna isn't installed.
             StudyError: No trial has told the objective's direction yet.
         """
-        _check_optuna("study.to_optuna()")
         from kerastune_lite.compat.optuna.exported import to_optuna
 
         return to_optuna(self, storage, study_name)
@@ -482,7 +481,6 @@ class Study:
             SpaceError: A name has distributions that can't be one parameter.
             StudyError: The directory holds a study already.
         """
-        _check_optuna("Study.from_optuna()")
         from kerastune_lite.compat.optuna.brought import from_optuna
 
         return from_optuna(study, expanded(directory), objective)
@@ -550,13 +548,6 @@ def _dataframe(table: Table, method: str) -> pandas.DataFrame:
             "Without it, study.trials holds the same records."
         ) from error
     return pandas.DataFrame(table.rows, columns=list(table.columns))
-
-
-def _check_optuna(call: str) -> None:
-    try:
-        import optuna  # noqa: F401 - whether it is installed
-    except ImportError as error:
-        raise ImportError(f"{call} needs optuna: pip install 'kerastune_lite[optuna]'.") from error
 
 
 def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,10 @@ own file.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
-import functools
 import inspect
 import io
-import operator
 import tokenize
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,9 +19,6 @@ from typing import Any
 from kerastune_lite.errors import BuildError
 
 _FACTORY = "_made"
-_FUTURE_FLAGS = functools.reduce(
-    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
-)
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ class FunctionSource:
         tree = parsed.body[0] if is_indented and isinstance(parsed, ast.If) else parsed
         if not isinstance(tree, ast.FunctionDef):
             raise BuildError(f"{unwrapped.__qualname__} has to be written with def, since its source is looked at.")
-        text_begins = first - is_indented
+        text_begins = first - 1 if is_indented else first
         ast.increment_lineno(tree, text_begins - 1)
         return cls(unwrapped, text, tree, text_begins)
 
@@ -103,7 +97,8 @@ class FunctionSource:
         ast.fix_missing_locations(module)
         code = self.function.__code__
         made: dict[str, Any] = {}
-        flags = code.co_flags & _FUTURE_FLAGS
+        # Whether annotations are evaluated is decided by the function's own module, not by this one.
+        flags = code.co_flags & annotations.compiler_flag
         exec(compile(module, code.co_filename, "exec", flags, dont_inherit=True), self.function.__globals__, made)
         return lambda values: made[_FACTORY](**{**around, **values})
 

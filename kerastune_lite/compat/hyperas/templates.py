@@ -148,15 +148,18 @@ def _as_weighted_option(pair: ast.expr) -> ast.expr:
 
 def _as_option(node: ast.expr) -> ast.expr:
     """The node of a plain value as it is, and of anything else an `Option`."""
-    try:
-        if is_data(ast.literal_eval(node)):
-            return node
-    except ValueError:
-        pass
-    if isinstance(node, ast.Starred):
+    if isinstance(node, ast.Starred) or _is_plain(node):
         return node
     made = ast.parse("lambda: None", mode="eval").body
     assert isinstance(made, ast.Lambda)
     source, made.body = ast.unparse(node), node
     call = ast.Call(ast.Name(OPTION, ast.Load()), [ast.Constant(source), made], [])
     return ast.copy_location(call, node)
+
+
+def _is_plain(node: ast.expr) -> bool:
+    """Whether a node is a number, a text, None, or a list, tuple or dict of them."""
+    try:
+        return is_data(ast.literal_eval(node))
+    except (ValueError, TypeError):
+        return False

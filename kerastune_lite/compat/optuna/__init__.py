@@ -4,6 +4,9 @@
 strategy=OptunaStrategy(TPESampler))` searches.
 """
 
-from kerastune_lite.compat.optuna.strategy import OptunaStrategy
+try:
+    from kerastune_lite.compat.optuna.strategy import OptunaStrategy
+except ImportError as error:
+    raise ImportError("This needs optuna: pip install 'kerastune_lite[optuna]'.") from error
 
 __all__ = ["OptunaStrategy"]
