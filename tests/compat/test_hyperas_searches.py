@@ -321,6 +321,7 @@ class MongoTrials(Trials):
         ),
         (no_template, nothing, tpe.suggest, [], BuildError, "no_template has no template, so there is nothing to sear"),
         (scored, nothing, "tpe", [], TypeError, "algo has to be hyperopt's tpe.suggest or rand.suggest .*'tpe'"),
+        (scored, nothing, tpe, [], TypeError, "algo has to be hyperopt's tpe.suggest or rand.suggest"),
         (scored, nothing, tpe.suggest, MongoTrials(), StudyError, r"Pass Trials\(\) and workers=4"),
     ],
 )

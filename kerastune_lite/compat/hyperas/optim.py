@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from kerastune_lite.compat.hyperas.ensemble import VotingModel
@@ -13,6 +14,7 @@ from kerastune_lite.errors import StudyError
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy, StrategySource
+from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.objective import Objective
 
 FIRST_RANDOM = 8
@@ -128,11 +130,11 @@ class _Search:
         self._function = function
 
     def best_model(self) -> Any:
-        """The best trial's model: the object itself where this process made it, else what was kept of it."""
-        best = self._function.best
-        if best.loss == self.tuner.study.best.score:
+        """The best trial's model: the object itself where this process made it, else what was kept of it, or None."""
+        best, study = self._function.best, self.tuner.study
+        if best.loss == study.best.score:
             return best.model
-        return self.tuner.best_model()
+        return self.tuner.best_model() if StudyFiles(study.directory).has_model(study.best.number) else None
 
 
 def _searched(
@@ -173,7 +175,7 @@ def strategy_of_algo(algo: Any) -> tuple[StrategySource, str]:
     Raises:
         TypeError: It is neither one of hyperopt's nor a strategy.
     """
-    if isinstance(algo, Strategy):
+    if isinstance(algo, Strategy) and not isinstance(algo, (ModuleType, SimpleNamespace)):
         return algo, ""
     inner = algo
     while isinstance(inner, functools.partial):
