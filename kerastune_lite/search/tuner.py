@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from kerastune_lite.errors import DataError, ProcessTerminated, SearchTerminated, StudyError
+from kerastune_lite.other_tuners import TUNER_ARGUMENTS, TUNER_NAMES, told_arguments, told_names
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.failures import check_has_score, failed_numbers
@@ -113,6 +114,7 @@ class Tuner:
         ValueError: An argument is impossible.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -183,6 +185,9 @@ class Tuner:
         self._enqueued: list[dict[str, Value]] = []
         self._latest_plan: SearchPlan | None = None
         self._study_as_read: tuple[tuple[int, ...], Study] | None = None
+
+    if not TYPE_CHECKING:
+        __getattr__ = told_names("tuner", TUNER_NAMES)
 
     def search(
         self,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from kerastune_lite.other_tuners import TUNER_ARGUMENTS, told_arguments
 from kerastune_lite.search.settings import TunerSettings, check_count, check_strategy
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.strategies.grid_search import GridStrategy
@@ -38,6 +39,7 @@ class GridSearch(Tuner):
         **settings: As in `Tuner`; `max_trials` is None by default: the whole grid.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -59,6 +61,7 @@ class RandomSearch(Tuner):
         **settings: As in `Tuner`.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -81,6 +84,7 @@ class BayesianOptimization(Tuner):
         **settings: As in `Tuner`.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -123,6 +127,7 @@ class Hyperband(Tuner):
         **settings: As in `Tuner`; `max_trials` is None by default: as many settings as the brackets ask for.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -181,6 +186,7 @@ class PopulationBasedTraining(Tuner):
         **settings: As in `Tuner`, but for `max_trials`: the population and the epochs tell how many there are.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,

@@ -246,6 +246,13 @@ class HyperParameters:
         answer: T = self._ask(Fixed(name=self._full_name(name), options=(plain(value),)))
         return answer
 
+    def ask(self, parameter: Parameter) -> Value:
+        """Asks for a parameter that was made by hand, such as `space.Rounded`: for layers in other tuners' words.
+
+        Inside `hp.scope` its name is prefixed, and inside `hp.when` it has these conditions.
+        """
+        return self._ask(dataclasses.replace(parameter, name=self._full_name(parameter.name)))
+
     @explained
     def uniform(self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET) -> builtins.float:
         """Asks for a float from `low` to `high`, under Hyperas's name."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
+from kerastune_lite.other_tuners import STUDY_NAMES, told_names
 from kerastune_lite.space import OptionLabel, Space, Value
 from kerastune_lite.space.seeds import run_seed
 from kerastune_lite.study.best_so_far import BestSoFar
@@ -37,6 +38,7 @@ from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.trials import Trials
 
 if TYPE_CHECKING:
+    import optuna
     import pandas
 
     from kerastune_lite.importances import Importances
@@ -149,6 +151,9 @@ class Study:
         records: Mapping[int, Trial] = self.records
         if not isinstance(records, SortedMap):  # made by hand
             object.__setattr__(self, "records", SortedMap(records))
+
+    if not TYPE_CHECKING:
+        __getattr__ = told_names("study", STUDY_NAMES)
 
     def after(self, event: JournaledEvent) -> Study:
         """The study as it stands after one more event."""
@@ -283,6 +288,23 @@ class Study:
             f"No trial of the study in {self.directory} has a score ({counts})."
             + (f" The first error was {failure.summary}" if failure else "")
         )
+
+    @property
+    def best_trial(self) -> Trial:
+        """The trial with the best score, under Optuna's name for `best`."""
+        return self.best
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The best trial's values as a dict, under Optuna's name; NoResultError where no trial has a score."""
+        return dict(self.best.values)
+
+    @property
+    def best_value(self) -> float:
+        """The best trial's score, under Optuna's name; NoResultError where no trial has one."""
+        score = self.best.score
+        assert score is not None
+        return score
 
     def leaderboard(self, n: int | None = None) -> Leaderboard:
         """The best `n` trials (all by default), best first; printed, it is a table."""
@@ -423,6 +445,45 @@ class Study:
         from kerastune_lite.importances import importances
 
         return importances(self)
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
+        """The study as a new one of Optuna's, for its figures, importances and dashboard.
+
+        Stopped trials are its pruned ones, and the objective after each epoch is its intermediate values.
+
+        Args:
+            storage: As in `optuna.create_study`; None keeps it in memory.
+            study_name: As there; by default the name of the study's directory.
+
+        Raises:
+            ImportError: optuna isn't installed.
+            StudyError: No trial has told the objective's direction yet.
+        """
+        from kerastune_lite.compat.optuna.exported import to_optuna
+
+        return to_optuna(self, storage, study_name)
+
+    @classmethod
+    def from_optuna(cls, study: optuna.Study, directory: str | Path, objective: str | None = None) -> Study:
+        """Writes a study of Optuna's into a directory, and gives it back as one of this library's.
+
+        A search with that directory learns from its trials.
+
+        Args:
+            study: The study.
+            directory: Where it is to be kept; it may not hold a study yet.
+            objective: The objective's name, which Optuna doesn't know; by default the name of the study's metric where
+                it has one, else "value". A search that goes on has to have the same.
+
+        Raises:
+            ImportError: optuna isn't installed.
+            ObjectiveError: The study has several objectives.
+            SpaceError: A name has distributions that can't be one parameter.
+            StudyError: The directory holds a study already.
+        """
+        from kerastune_lite.compat.optuna.brought import from_optuna
+
+        return from_optuna(study, expanded(directory), objective)
 
     @property
     def plot(self) -> Plots:

@@ -210,12 +210,12 @@ class _Simulation:
     def _begin(self, answer: Suggestion | GoOn) -> None:
         if isinstance(answer, GoOn):
             paused = self._paused(answer.number)
-            number, values, total = paused.number, paused.values, paused.plan.epochs
+            number, values, total, memory = paused.number, paused.values, paused.plan.epochs, paused.memory
             plan = dataclasses.replace(
                 paused.plan, pause_at=answer.pause_at, resumed_from=number, resumed_at=len(paused.curve)
             )
         else:
-            number, total = self._number, answer.epochs
+            number, total, memory = self._number, answer.epochs, answer.memory
             values = self._asked_for(answer.values, answer.fill, number)
             plan = TrialPlan(
                 epochs=answer.epochs,
@@ -232,7 +232,7 @@ class _Simulation:
         begun = made_up_trial(number, scores, values=values, epochs=total)
         if isinstance(answer, GoOn) and source is not None:
             begun = dataclasses.replace(begun, score=source.score, scores=source.scores, best_epoch=source.best_epoch)
-        self._trials[number] = dataclasses.replace(begun, plan=plan)
+        self._trials[number] = dataclasses.replace(begun, plan=plan, memory=memory)
         self._running.append(number)
 
     def _asked_for(self, given: Mapping[str, Value], fill: Fill, number: int) -> dict[str, Value]:
