@@ -16,6 +16,7 @@ KerastuneError
 │   └── JournalError       its journal can't be read or written; the search ends, the journal stays readable
 ├── WorkerError            workers can't be started, reached, or given what they need; the search ends
 ├── TooManyFailuresError   too many trials failed in a row; the search ends
+├── FatalError             raised by the user's code to end the search at once, as it is
 ├── NoResultError          there is no finished trial to give back
 │   └── NoScoreError       a search has ended, and no trial of its study has a score (a TooManyFailuresError too)
 ├── Diverged               the loss or the objective stopped being a finite number; fails its trial
@@ -93,6 +94,14 @@ class TooManyFailuresError(KerastuneError):
     """Too many trials failed in a row; the search ends and shows the first failure."""
 
 
+class FatalError(KerastuneError):
+    """Raise it in build_fn, a fit or a callback to end the search at once: it comes out of `search` as it is.
+
+    For what no other setting would mend. The trial that runs is interrupted, and is run again when the search is
+    resumed.
+    """
+
+
 class NoResultError(KerastuneError, LookupError):
     """There is no finished trial to give back."""
 
@@ -126,5 +135,14 @@ class ProcessTerminated(SearchTerminated):
     """The process was told to end (SIGTERM). Left alone, it ends the process with status 143."""
 
 
-MISTAKES_IN_THE_CALL = (SpaceError, ObjectiveError, DataError, CallbackError, StoppingError, BuildError, StudyError)
+MISTAKES_IN_THE_CALL = (
+    SpaceError,
+    ObjectiveError,
+    DataError,
+    CallbackError,
+    StoppingError,
+    BuildError,
+    StudyError,
+    FatalError,
+)
 """Errors that no other setting would mend: they end the search instead of failing a trial."""
