@@ -37,7 +37,7 @@ class Axis:
     @property
     def is_log(self) -> bool:
         """Whether it has a logarithmic scale."""
-        return bool(getattr(self.parameter, "log", False))
+        return bool(getattr(self.parameter, "log", False)) and not getattr(self.parameter, "is_reversed", False)
 
     def position(self, value: Value) -> float | None:
         """Where a value lies; None where the parameter no longer takes it."""
@@ -82,7 +82,9 @@ class Axis:
         """Values along the axis: every option, or at most about `points` numbers that lie evenly on its scale."""
         if self.is_category:
             return list(self.parameter.grid(2))
-        values = [self.parameter.decode(float(position)) for position in np.linspace(0.0, 1.0, points)]
+        values = [
+            self.parameter.decode(float(position)) for position in np.linspace(*self.parameter.shown_part, points)
+        ]
         return list(dict.fromkeys(values))
 
     def dimension(self, values: list[Value | None]) -> dict[str, Any]:

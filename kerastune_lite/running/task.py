@@ -129,7 +129,7 @@ class Request:
         space: The parameters known so far.
         objective: What is optimised; its direction may still be unknown.
         study_seed: What the seeds of the runs are derived from.
-        runs: How many times to train.
+        runs: How many times to train; with cross-validation, on one fold after the other.
         first_run: How many times the trial was trained before; each run of a trial has a seed of its own.
         seconds_left: The time that is left for the whole search, or None.
         model_path: Where to keep the model, or None.
@@ -223,6 +223,7 @@ class Outcome:
 
     Attributes:
         scores: One a run.
+        best_epochs: The best epoch of each run, or None where the score is of no recorded epoch.
         best_run: Which run had the best score.
         best_epoch: Its best epoch.
         stop_reason: Why it ended early, or None.
@@ -237,6 +238,7 @@ class Outcome:
     """
 
     scores: tuple[float, ...] = ()
+    best_epochs: tuple[int | None, ...] = ()
     best_run: int = 0
     best_epoch: int | None = None
     stop_reason: str | None = None

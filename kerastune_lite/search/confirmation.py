@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -36,13 +37,16 @@ def _run_again(plan: SearchPlan, writer: StudyWriter, engine: Engine, trial: Tri
     assert study.objective is not None
     assert study.seed is not None
     # It is trained in one go from its first epoch, whatever pauses the trial had.
+    folds = plan.shared.data.fold_count
+    executions = max(math.ceil(len(trial.scores) / folds), 1)
     from_the_start = TrialPlan(epochs=trial.plan.epochs, fill=trial.plan.fill)
     request = Request(
         trial=dataclasses.replace(trial, plan=from_the_start, curves=()),
         space=study.space,
         objective=study.objective,
         study_seed=study.seed,
-        first_run=max(len(trial.scores), 1) + len(trial.confirmations),
+        runs=folds,
+        first_run=folds * (executions + len(trial.confirmations)),
     )
     report, started = _EpochCount(), time.monotonic()
     outcome = run_here(plan.shared, request, report, engine)

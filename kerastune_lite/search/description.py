@@ -31,7 +31,7 @@ def description_of(tuner: str, plan: SearchPlan) -> dict[str, Any]:
 
     strategy, shared = plan.strategy, plan.shared
     planned = strategy.plan if isinstance(strategy, PlannedStrategy) else {}
-    arguments = dict(shared.data.fit_arguments)
+    arguments, folds = dict(shared.data.fit_arguments), shared.data.folds
     for name in ("verbose", "callbacks"):
         arguments.pop(name, None)
     return {
@@ -40,6 +40,7 @@ def description_of(tuner: str, plan: SearchPlan) -> dict[str, Any]:
         "training": {"executions_per_trial": plan.runs, **{name: _as_json(value) for name, value in arguments.items()}},
         "callbacks": [name[:LONGEST_TEXT] for name in names_of(shared.callbacks)],
         **({"fixed": {name: _as_json(value) for name, value in shared.fixed.items()}} if shared.fixed else {}),
+        **({"cv": {"splitter": folds.name, "folds": len(folds)}} if folds is not None else {}),
         "data": summary_of(shared.data),
         "versions": {"kerastune_lite": __version__, "python": platform.python_version(), **keras_versions()},
     }
@@ -64,9 +65,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """
     return [
         *_of_values(before.get("training", {}), now.get("training", {})),
+        *_of_values(_splitter_in(before), _splitter_in(now)),
         *_of_data(before.get("data", {}), now.get("data", {})),
         *_of_values(*_versions_of_both(before.get("versions", {}), now.get("versions", {}))),
     ]
+
+
+def _splitter_in(description: Mapping[str, Any]) -> dict[str, Any]:
+    cv = description.get("cv")
+    return {"cv": cv.get("splitter")} if isinstance(cv, Mapping) else {}
 
 
 def remark_on(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from kerastune_lite.running.task import AskedParameters, Outcome, Request
 from kerastune_lite.search.decide import STOPPED, Done, GiveUp, Running, Situation, Start, Wait, decide, epochs_left
 from kerastune_lite.search.enqueued import Queue
 from kerastune_lite.search.failures import Failures, failed_numbers
+from kerastune_lite.search.fold_view import FoldView
 from kerastune_lite.search.housekeeping import Housekeeping
 from kerastune_lite.search.plan import SearchPlan
 from kerastune_lite.search.resumption import Reviewer, check_same_build_fn
@@ -82,6 +83,7 @@ class SearchLoop:
         self._queue = queue
         self._reviewer = reviewer
         self._must_review = False
+        self._fold_view: FoldView | None = None
         self._clock = clock
         self._started = clock()
         self._first_number = writer.study.next_number
@@ -165,7 +167,8 @@ class SearchLoop:
 
     def _start(self, begun: TrialBegun) -> None:
         """Journals a trial's beginning and gives it to a worker."""
-        begun = dataclasses.replace(begun, notes=(*begun.notes, *self._failures.note_on(begun.trial, begun.attempt)))
+        notes = (*begun.notes, *self._failures.note_on(begun.trial, begun.attempt))
+        begun = dataclasses.replace(begun, notes=notes, folds=self._plan.folds)
         self._to_retry -= {begun.trial}
         self._writer.append(self._housekeeping.readable(begun))
         trial = self._study.trial(begun.trial)
@@ -174,7 +177,7 @@ class SearchLoop:
             space=self._study.space,
             objective=_known(self._study.objective),
             study_seed=_known(self._study.seed),
-            runs=self._plan.runs,
+            runs=self._plan.trainings,
             seconds_left=self._seconds_left(),
             model_path=self._housekeeping.model_path(trial),
             weights_path=self._housekeeping.weights_path(trial),
@@ -222,20 +225,32 @@ class SearchLoop:
         """Journals an epoch, and tells why the trial is to end with it, or None."""
         self._writer.append(EpochEnded(trial=trial.number, run=run, epoch=epoch, logs=logs))
         known = self._study.trial(trial.number)
-        if known.epochs is not None and epoch + 1 >= known.epochs:
+        is_last = known.epochs is not None and epoch + 1 >= known.epochs
+        if is_last and (not self._plan.folds or run + 1 >= self._plan.trainings):
             return None
         if self._is_stopped():
             # A trial that pauses with this epoch is kept, and goes on in a later search.
             return None if epoch + 1 == known.plan.pause_at else STOPPED
         if epochs_left(self._study, self._plan) == 0:
             return f"max_epochs_total: {self._plan.max_epochs_total} epochs were trained"
-        if self._plan.stopping is None or run > 0:
+        return self._asked_rule(known, run, epoch, is_last=is_last)
+
+    def _asked_rule(self, trial: Trial, run: int, epoch: int, *, is_last: bool) -> str | None:
+        """What the stopping rule answers after an epoch of a trial's first run, or of its first run on each fold."""
+        rule, folds = self._plan.stopping, self._plan.folds
+        if rule is None or run >= max(folds, 1) or (is_last and run + 1 >= folds):
             return None
         # A run that is done again, because its program failed, has the old run's later epochs still.
-        known = dataclasses.replace(
-            known, curves=(known.curves[0][: epoch + 1],), best_so_far=known.best_so_far[: epoch + 1]
-        )
-        return self._plan.stopping.should_stop(known, self._study.in_space, _known(self._study.objective))
+        if not folds:
+            known = dataclasses.replace(
+                trial, curves=(trial.curves[0][: epoch + 1],), best_so_far=trial.best_so_far[: epoch + 1]
+            )
+            return rule.should_stop(known, self._study.in_space, _known(self._study.objective))
+        objective = _known(self._study.objective)
+        self._fold_view = self._fold_view or FoldView(objective)
+        known, others = self._fold_view.running(trial, run, epoch), self._fold_view.others(self._study.in_space, run)
+        reason = rule.should_stop(known, others, objective)
+        return reason and f"fold {run + 1} of {folds}: {reason}"
 
     # Ending trials
 
@@ -299,6 +314,7 @@ class SearchLoop:
                 best_epoch=outcome.best_epoch,
                 best_run=outcome.best_run,
                 scores=outcome.scores,
+                best_epochs=outcome.best_epochs,
                 seconds=round((known.seconds or 0.0) + seconds, 3),
                 started=known.started,
                 stop_reason=outcome.stop_reason,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kerastune_lite.running.task import Shared
 from kerastune_lite.stopping import StoppingRule
-from kerastune_lite.strategies.strategy import StrategySource
+from kerastune_lite.strategies.strategy import PausingStrategy, StrategySource, strategy_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class SearchPlan:
         max_trials: How many trials the study is to hold; None for no bound.
         max_seconds: How long this search may take; None for no bound.
         max_epochs_total: How many epochs the study's trials may train in all; None for no bound.
-        runs: How many times to train each setting.
+        runs: How many times to train each setting, each time on all folds where there are any.
         keep_models: How many of the best models stay on disk.
         max_failures_in_a_row: After how many failures the search is given up.
         retry_failed: Whether to begin trials again that failed in earlier searches.
@@ -40,6 +40,35 @@ class SearchPlan:
     max_attempts: int = 2
 
     @property
+    def folds(self) -> int:
+        """How many folds trials are cross-validated on; 0 without cross-validation."""
+        folds = self.shared.data.folds
+        return 0 if folds is None else len(folds)
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings a trial has that nothing stops."""
+        return self.runs * self.shared.data.fold_count
+
+    @property
     def may_end_trials(self) -> bool:
         """Whether the search may decide that an epoch is a trial's last."""
         return self.stopping is not None or self.max_epochs_total is not None
+
+
+def check_trainings(plan: SearchPlan, seed: int) -> None:
+    """Refuses several trainings a trial where trials pause: which of the trainings would pause and go on?
+
+    Raises:
+        ValueError: The strategy pauses trials, and each has several folds or repeats.
+    """
+    if plan.trainings == 1:
+        return
+    strategy = strategy_of(plan.strategy, seed)
+    if isinstance(strategy, PausingStrategy):
+        what = f"cv= of {plan.folds} folds" if plan.folds else f"executions_per_trial={plan.runs}"
+        raise ValueError(
+            f"{type(strategy).__name__} pauses trials and goes on with them, one training a trial, so it takes no "
+            f"{what}. Use RandomSearch or BayesianOptimization with stopping='median' or 'asha', which end bad trials "
+            "early; or search without it, and let tuner.confirm() train the best settings again."
+        )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from rich.console import Console
 
-from kerastune_lite.errors import ProcessTerminated, SearchTerminated, StudyError
+from kerastune_lite.errors import DataError, ProcessTerminated, SearchTerminated, StudyError
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.failures import check_has_score, failed_numbers
@@ -187,6 +187,9 @@ class Tuner:
         *,
         validation_data: Any = None,
         validation_split: float = 0.0,
+        cv: Any = None,
+        groups: Any = None,
+        refit: bool = False,
         epochs: int = 1,
         batch_size: int | None = None,
         callbacks: keras.callbacks.Callback | CallbackSource = (),
@@ -205,6 +208,16 @@ class Tuner:
             y: Targets.
             validation_data: As `model.fit` takes it, or a function that makes it.
             validation_split: The share of the samples, the last ones, to validate on; split once for all trials.
+            cv: Cross-validation: each setting is trained on several folds, one after the other, and its score is the
+                mean of theirs. A number of folds, a splitter of scikit-learn (`TimeSeriesSplit(4)`), or a list of
+                (train, validation) indices. A number means what it means in scikit-learn, without shuffling:
+                `StratifiedKFold` where the targets are classes (integers, texts, truth values or one-hot rows, each
+                class with at least as many samples as there are folds), else `KFold`; with `groups` their grouped
+                counterparts. A splitter that shuffles without a `random_state` is given 0, so that a resumed search has
+                the same folds.
+            groups: The group of each sample; those of a group are never on both sides of a fold.
+            refit: Train the best setting again on all samples when the search ends, for as many epochs as were best in
+                the median fold, and keep that model as the best one. Otherwise the best model is that of its best fold.
             epochs: How long to train each setting.
             batch_size: As in `model.fit`.
             callbacks: Keras callbacks or a single one, copied afresh for each trial, or a function of the trial that
@@ -222,7 +235,7 @@ class Tuner:
         from kerastune_lite.running.task import Shared
         from kerastune_lite.search import enqueued, fixed_values
         from kerastune_lite.search.loop import SearchLoop
-        from kerastune_lite.search.plan import SearchPlan
+        from kerastune_lite.search.plan import SearchPlan, check_trainings
         from kerastune_lite.training import callback_copies
         from kerastune_lite.training.data import prepare
         from kerastune_lite.training.devices import visible_gpus
@@ -236,7 +249,9 @@ class Tuner:
             max_trials = None  # nobody gave it, and there is another bound
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
         callbacks = callback_copies.checked(callbacks)
-        data = prepare(x, y, validation_data, validation_split, fit_arguments)
+        data = prepare(x, y, validation_data, validation_split, fit_arguments, cv, groups)
+        if refit and data.folds is None:
+            raise DataError("refit=True trains the best setting on the samples of all folds: pass cv= too.")
         check_own_fit_on(self.build_fn, data)
         objective = self.objective or Objective("val_loss" if data.has_validation else "loss")
         shared = Shared(
@@ -260,6 +275,7 @@ class Tuner:
             retry_failed=self.retry_failed,
             max_attempts=self.max_attempts,
         )
+        check_trainings(plan, self.seed or 0)
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
             if not self._places.is_here:
@@ -282,11 +298,13 @@ class Tuner:
                 with closing(self._places.workers_for(plan, writer)) as workers:
                     loop = SearchLoop(plan, writer, workers, queue, reviewer, is_stopped=lambda: self._is_stopped)
                     reason = loop.run()
+                is_refit = refit and not self._is_stopped and bool(writer.study.leaderboard(1))
                 ended = SearchEnded(
                     reason=reason,
                     seconds_saved=loop.seconds_saved,
                     remarks=(
                         *self._closing_remarks(writer.study),
+                        *([self._refit(shared, writer.study)] if is_refit else []),
                         *fixed_values.never_asked_for(self.fixed, writer.study),
                     ),
                 )
@@ -299,6 +317,16 @@ class Tuner:
             if reason is not None and not self._is_stopped:
                 check_has_score(writer.study, reason)
         return self.study
+
+    def _refit(self, shared: Shared, study: Study) -> str:
+        """Trains the best setting on the samples of all folds, and keeps that model in the place of its best fold's.
+
+        Returns what a person is told of it.
+        """
+        from kerastune_lite.training import finished_models
+
+        files, best = StudyFiles(study.directory), study.best
+        return finished_models.refitted(best, shared, files.model(best.number), files.weights(best.number))
 
     def stop(self) -> None:
         """Ends the search that runs now, in good order: no trial begins, and those that run end after their epoch.
@@ -366,6 +394,8 @@ class Tuner:
             remarks.append(
                 f"objective {name!r} is measured on the training data; 'val_{name}' would be on the validation data"
             )
+        if data.folds is not None:
+            remarks.append(f"cross-validation on {len(data.folds)} folds by {data.folds.name}")
         failed = failed_numbers(study) if self.retry_failed else ()
         if failed:
             remarks.append(f"{len(failed)} failed trials are tried again")

@@ -1,6 +1,8 @@
 """What may be chosen: values, parameters, the space of them, and `hp`, which build_fn asks."""
 
+from kerastune_lite.space.described import parameter_from_json
 from kerastune_lite.space.hyperparameters import HyperParameters
+from kerastune_lite.space.normal import Normal
 from kerastune_lite.space.parameters import (
     Boolean,
     Choice,
@@ -10,7 +12,6 @@ from kerastune_lite.space.parameters import (
     Int,
     Parameter,
     moved_label,
-    parameter_from_json,
 )
 from kerastune_lite.space.space import Space
 from kerastune_lite.space.values import (
@@ -36,6 +37,7 @@ __all__ = [
     "Float",
     "HyperParameters",
     "Int",
+    "Normal",
     "OptionLabel",
     "Parameter",
     "Space",

@@ -10,10 +10,11 @@ import builtins
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from kerastune_lite.errors import SpaceError
 from kerastune_lite.space.misuse import checked_options, explained, unknown_name
+from kerastune_lite.space.normal import Normal
 from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, moved_label
 from kerastune_lite.space.space import Space
 from kerastune_lite.space.values import UNSET, OptionLabel, Value, as_float, as_integer, plain
@@ -82,21 +83,32 @@ class HyperParameters:
         raise unknown_name(name, (known for known in dir(type(self)) if not known.startswith("_")))
 
     @explained
-    def choice(self, name: str, values: Sequence[T], *, default: Any = UNSET) -> T:
+    def choice(
+        self,
+        name: str,
+        values: Sequence[T],
+        *,
+        weights: Sequence[builtins.float] | None = None,
+        default: Any = UNSET,
+    ) -> T:
         """Asks for one of `values`, which may be any objects: numbers, strings, None, tuples, functions, mixed types.
 
         Args:
             name: The parameter's name, unique in a build.
             values: The options, a list or another sequence. NumPy scalars come back as plain Python values; lists,
                 tuples and dicts as copies, which a build may change.
+            weights: How often each option is drawn at random, relative to the others; None draws all alike. Grids and
+                models of the score pay no attention to them.
             default: The option to try first.
 
         Raises:
-            SpaceError: The options aren't a sequence, are none, or hold a value twice.
+            SpaceError: The options aren't a sequence, are none, or hold a value twice; or there is not one weight above
+                0 for each.
         """
         name = self._full_name(name)
         options = tuple(plain(value) for value in checked_options(name, values))
-        answer: T = self._ask(Choice(name=name, options=options, default=plain(default)))
+        shares = None if weights is None else tuple(as_float(weight) for weight in weights)
+        answer: T = self._ask(Choice(name=name, options=options, weights=shares, default=plain(default)))
         return answer
 
     @explained
@@ -106,7 +118,7 @@ class HyperParameters:
         low: builtins.int,
         high: builtins.int,
         step: builtins.int | None = None,
-        log: bool = False,
+        log: bool | Literal["reverse"] = False,
         *,
         default: Any = UNSET,
     ) -> builtins.int:
@@ -118,13 +130,14 @@ class HyperParameters:
             high: The largest value. A step that doesn't reach it ends at the last point inside the range.
             step: The distance between values; with `log`, their ratio: `int("batch", 16, 256, step=2, log=True)`
                 is 16, 32, … 256.
-            log: Give equal shares to equal ratios rather than to equal differences.
+            log: Give equal shares to equal ratios rather than to equal differences. "reverse" does so seen from the
+                other end: fine near high and coarse near low, as for a momentum from 0.5 to 0.999.
             default: The value to try first.
         """
         name = self._full_name(name)
         low, high, step = as_integer(low), as_integer(high), as_integer(step)
-        parameter = Int(name=name, low=low, high=high, step=step, log=log, default=as_integer(default))
-        return int(self._ask(parameter))
+        scale = _scale(name, log)
+        return int(self._ask(Int(name=name, low=low, high=high, step=step, **scale, default=as_integer(default))))
 
     @explained
     def float(
@@ -133,7 +146,7 @@ class HyperParameters:
         low: builtins.float,
         high: builtins.float,
         step: builtins.float | None = None,
-        log: bool = False,
+        log: bool | Literal["reverse"] = False,
         *,
         default: Any = UNSET,
     ) -> builtins.float:
@@ -144,13 +157,63 @@ class HyperParameters:
             low: The smallest value.
             high: The largest value. A step that doesn't reach it ends at the last point inside the range.
             step: The distance between values; with `log`, their ratio.
-            log: Give equal shares to equal ratios rather than to equal differences.
+            log: Give equal shares to equal ratios rather than to equal differences. "reverse" does so seen from the
+                other end: fine near high and coarse near low, as for a momentum from 0.5 to 0.999.
             default: The value to try first.
         """
         name = self._full_name(name)
         low, high, step = as_float(low), as_float(high), as_float(step)
-        parameter = Float(name=name, low=low, high=high, step=step, log=log, default=as_float(default))
-        return float(self._ask(parameter))
+        scale = _scale(name, log)
+        return float(self._ask(Float(name=name, low=low, high=high, step=step, **scale, default=as_float(default))))
+
+    @explained
+    def normal(
+        self,
+        name: str,
+        mean: builtins.float,
+        sd: builtins.float,
+        step: builtins.float | None = None,
+        *,
+        default: Any = UNSET,
+    ) -> builtins.float:
+        """Asks for a float that has no bounds, and that random draws take from a normal distribution.
+
+        A search looks most where the density is highest, without ruling out what is far away.
+
+        Args:
+            name: The parameter's name, unique in a build.
+            mean: The mean.
+            sd: The standard deviation. Draws lie within 8 of them, which is as far as a random number reaches.
+            step: Round to multiples of it.
+            default: The value to try first.
+        """
+        return self._ask_normal(name, mean, sd, step, log=False, default=default)
+
+    @explained
+    def lognormal(
+        self,
+        name: str,
+        mean: builtins.float,
+        sd: builtins.float,
+        step: builtins.float | None = None,
+        *,
+        default: Any = UNSET,
+    ) -> builtins.float:
+        """Asks for a float above 0 whose natural logarithm is drawn from a normal distribution.
+
+        Args:
+            name: The parameter's name, unique in a build.
+            mean: The mean of the logarithm, so that exp(mean) is the median of the values.
+            sd: The standard deviation of the logarithm.
+            step: Round to multiples of it; a value may be 0 then.
+            default: The value to try first.
+        """
+        return self._ask_normal(name, mean, sd, step, log=True, default=default)
+
+    def _ask_normal(self, name: str, mean: Any, sd: Any, step: Any, *, log: bool, default: Any) -> builtins.float:
+        name = self._full_name(name)
+        mean, sd, step = as_float(mean), as_float(sd), as_float(step)
+        return float(self._ask(Normal(name=name, mean=mean, sd=sd, step=step, log=log, default=as_float(default))))
 
     @explained
     def boolean(self, name: str, *, default: Any = UNSET) -> bool:
@@ -285,6 +348,15 @@ class HyperParameters:
         return value if parameter.contains(value) else self._fill(parameter)
 
 
+def _scale(name: str, log: Any) -> dict[str, bool]:
+    log = plain(log)
+    if not isinstance(log, bool) and log != "reverse":
+        raise SpaceError(
+            f'The scale of {name!r} has to be log=True, log=False or log="reverse". Received: log={log!r}.'
+        )
+    return {"log": log is not False, "is_reversed": log == "reverse"}
+
+
 def first_value(parameter: Parameter) -> Value:
     """A parameter's default where it has one, else the first value of its range."""
     return parameter.grid(2)[0] if parameter.default is UNSET else parameter.default
@@ -294,7 +366,8 @@ def settled(parameter: Parameter, value: Value) -> Value:
     """A value that a parameter takes, as the parameter's own: the option itself, an int, or the point of the grid."""
     if isinstance(parameter, Choice):
         return parameter.options[parameter.index_of(value)]
-    return as_integer(value) if isinstance(parameter, Int) else snapped(parameter, value)
+    # A float moves to the nearest point of the parameter's grid, such as 0.3 for a computed 0.30000000000000004.
+    return as_integer(value) if isinstance(parameter, Int) else parameter.nearest(value)
 
 
 def held(parameter: Parameter, value: Value) -> Fixed:
@@ -306,10 +379,3 @@ def held(parameter: Parameter, value: Value) -> Fixed:
             "Give one of them, or widen the range in build_fn."
         )
     return Fixed(name=parameter.name, options=(settled(parameter, value),), conditions=parameter.conditions)
-
-
-def snapped(parameter: Parameter, value: Value) -> Value:
-    """A float moved to the nearest point of the parameter's grid, such as 0.3 for a computed 0.30000000000000004."""
-    if parameter.size < float("inf"):
-        return parameter.decode(parameter.encode(value))
-    return as_float(value)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from kerastune_lite.errors import SpaceError
@@ -20,8 +22,8 @@ from kerastune_lite.space.values import (
     UNSET,
     OptionLabel,
     Value,
+    as_float,
     as_json_would,
-    from_json,
     is_data,
     is_number,
     is_scalar,
@@ -54,6 +56,8 @@ class Parameter(ABC):
     """One open choice: its name, the values that it may take, and perhaps a default and conditions."""
 
     kind: ClassVar[str]
+    shown_part: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """The positions between which a figure shows the parameter."""
 
     name: str
     default: Value = UNSET
@@ -77,6 +81,11 @@ class Parameter(ABC):
     def size(self) -> float:
         """How many different values the parameter takes; infinity for a float without a step."""
 
+    @property
+    def never_repeats(self) -> bool:
+        """Whether no two draws are the same."""
+        return self.size == math.inf
+
     @abstractmethod
     def contains(self, value: Value) -> bool:
         """Whether the parameter can take a value."""
@@ -92,6 +101,14 @@ class Parameter(ABC):
     @abstractmethod
     def index_of(self, value: Value) -> int:
         """The index of a value among those of a discrete parameter; ValueError where it isn't one of them."""
+
+    @abstractmethod
+    def value_at(self, index: int) -> Value:
+        """The value of an index among those of a discrete parameter: the inverse of `index_of`."""
+
+    def nearest(self, number: float) -> Value:
+        """The value of a parameter of numbers that is nearest to a number inside the range."""
+        return self.decode(self.encode(number)) if self.size < math.inf else as_float(number)
 
     @abstractmethod
     def grid(self, points: int) -> Sequence[Value]:
@@ -123,14 +140,21 @@ class Parameter(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Parameter):
-    """A parameter that takes one of several options, which may be any objects."""
+    """A parameter that takes one of several options, which may be any objects.
+
+    Attributes:
+        options: The options.
+        weights: How often each is drawn, relative to the others; None for all alike.
+    """
 
     kind: ClassVar[str] = "choice"
     options: tuple[Value, ...]
+    weights: tuple[float, ...] | None = None
 
     def _check(self) -> None:
         if not self.options:
             raise SpaceError(f"hp.choice({self.name!r}, []): there is nothing to choose from. Give at least one value.")
+        self._check_weights()
         for index, option in enumerate(self.options):
             if is_data(option) and any(same_value(option, other) for other in self.options[:index]):
                 raise SpaceError(
@@ -138,10 +162,31 @@ class Choice(Parameter):
                     "a search never tries the same setting twice."
                 )
 
+    def _check_weights(self) -> None:
+        if self.weights is None:
+            return
+        if len(self.weights) != len(self.options):
+            raise SpaceError(
+                f"hp.choice({self.name!r}, …): there are {len(self.options)} options and {len(self.weights)} weights. "
+                "Give one weight for each option."
+            )
+        for weight in self.weights:
+            if not is_number(weight) or not 0 < weight < math.inf:
+                raise SpaceError(
+                    f"hp.choice({self.name!r}, …): a weight has to be a finite number above 0. Received: {weight!r}. "
+                    "Leave out an option that is never to be drawn."
+                )
+
     @property
     def size(self) -> int:
         """How many options there are."""
         return len(self.options)
+
+    @cached_property
+    def _ends(self) -> tuple[float, ...]:
+        """The end of each option's share of [0, 1], in their order."""
+        ends = tuple(accumulate(self.weights or (1.0,) * self.size))
+        return tuple(end / ends[-1] for end in ends)
 
     def contains(self, value: Value) -> bool:
         """Whether the value is one of the options."""
@@ -172,12 +217,21 @@ class Choice(Parameter):
         return None
 
     def decode(self, position: float) -> Value:
-        """The option in whose equal share the position lies."""
-        return self.options[_share(position, self.size)]
+        """The option in whose share the position lies."""
+        if self.weights is None:
+            return self.options[_share(position, self.size)]
+        return self.options[min(bisect_right(self._ends, position), self.size - 1)]
 
     def encode(self, value: Value) -> float:
         """The middle of an option's share of [0, 1]."""
-        return (self.index_of(value) + 0.5) / self.size
+        index = self.index_of(value)
+        if self.weights is None:
+            return (index + 0.5) / self.size
+        return 0.5 * (self._ends[index] + (self._ends[index - 1] if index else 0.0))
+
+    def value_at(self, index: int) -> Value:
+        """The option at an index."""
+        return self.options[index]
 
     def grid(self, points: int) -> Sequence[Value]:
         """The options in the order given."""
@@ -195,8 +249,12 @@ class Choice(Parameter):
         return {"options": [to_json(option) for option in self.options]}
 
     def describe(self) -> dict[str, Any]:
-        """The parameter as JSON, with what options hold that are lists or dicts."""
-        return {**super().describe(), **self._full_range()}
+        """The parameter as JSON, with what options hold that are lists or dicts, and with the weights if there are any.
+
+        Weights are no part of the range: they say how often a value is drawn, not which values there are.
+        """
+        weights = {} if self.weights is None else {"weights": list(self.weights)}
+        return {**super().describe(), **self._full_range(), **weights}
 
     def _full_range(self) -> dict[str, Any]:
         return {"options": [to_full_json(option) for option in self.options]}
@@ -236,15 +294,27 @@ class Fixed(Choice):
 
 @dataclass(frozen=True, kw_only=True)
 class _Number(Parameter):
+    """A parameter that takes numbers from `low` to `high`.
+
+    Attributes:
+        low: The lowest number.
+        high: The highest number.
+        step: The distance between values, or with `log` their ratio; None for all numbers of the type.
+        log: Whether the scale is logarithmic.
+        is_reversed: Whether the logarithmic scale is turned around, so that it is fine near `high` and coarse near
+            `low`: a value x stands where low + high - x would.
+    """
+
     low: Any
     high: Any
     step: Any = None
     log: bool = False
+    is_reversed: bool = False
 
     def _check(self) -> None:
         call = f"hp.{self.kind}({self.name!r}, {self.low!r}, {self.high!r}"
         call += f", step={self.step!r}" if self.step is not None else ""
-        call += ", log=True)" if self.log else ")"
+        call += ', log="reverse")' if self.is_reversed else ", log=True)" if self.log else ")"
         self._check_types(call)
         if self.low > self.high:
             raise SpaceError(f"{call}: low is greater than high. Give low <= high; both are included.")
@@ -261,7 +331,7 @@ class _Number(Parameter):
     @cached_property
     def _levels(self) -> int:
         """The number of values of a range with a step; a step that doesn't divide it ends at the last point inside."""
-        low, high, step = _decimal(self.low), _decimal(self.high), _decimal(self.step)
+        low, high, step = decimal_of(self.low), decimal_of(self.high), decimal_of(self.step)
         if not self.log:
             return int((high - low) / step) + 1
         # The logarithm tells the count up to a rounding error, which the exact products decide.
@@ -273,19 +343,28 @@ class _Number(Parameter):
         return count
 
     def _level(self, index: int) -> Decimal:
-        low, step = _decimal(self.low), _decimal(self.step)
+        low, step = decimal_of(self.low), decimal_of(self.step)
+        if self.is_reversed:
+            return low + decimal_of(self.high) - low * step ** (self._levels - 1 - index)
         return low * step**index if self.log else low + index * step
 
     def _nearest_level(self, value: float) -> int:
         if self.log:
+            value = self._mirrored(value)
             position = math.log(value / self.low) / math.log(self.step) if value > 0 else 0.0
         else:
             position = (value - self.low) / self.step
-        return min(max(round(position), 0), self._levels - 1)
+        level = min(max(round(position), 0), self._levels - 1)
+        return self._levels - 1 - level if self.is_reversed else level
+
+    def _mirrored(self, value: Any) -> Any:
+        """The number at whose place on the logarithmic scale a value stands, and the other way round."""
+        return self.low + self.high - value if self.is_reversed else value
 
     def range(self) -> dict[str, Any]:
         """The bounds, the step and the scale as JSON."""
-        return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
+        told = {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
+        return told | {"reversed": True} if self.is_reversed else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,14 +385,15 @@ class Int(_Number):
         """How many different integers the parameter takes."""
         return self._levels if self.step is not None else self.high - self.low + 1
 
-    def _value(self, index: int) -> int:
+    def value_at(self, index: int) -> int:
+        """The integer of an index."""
         return int(self._level(index)) if self.step is not None else int(self.low + index)
 
     def index_of(self, value: Value) -> int:
         """The index of an integer among the parameter's values; ValueError where it isn't one of them."""
         if is_number(value) and math.isfinite(value) and value == int(value):
             index = self._nearest_level(float(value)) if self.step is not None else int(value) - self.low
-            if 0 <= index < self.size and self._value(index) == value:
+            if 0 <= index < self.size and self.value_at(index) == value:
                 return index
         raise ValueError(f"{value!r} is not one of the values of {self}")
 
@@ -328,10 +408,11 @@ class Int(_Number):
     def decode(self, position: float) -> int:
         """The integer in whose share the position lies."""
         if self.step is not None or not self.log:
-            return self._value(_share(position, self.size))
+            return self.value_at(_share(position, self.size))
         lowest, highest = math.log(self.low - 0.5), math.log(self.high + 0.5)
+        position = 1.0 - position if self.is_reversed else position
         value = math.floor(math.exp(lowest + position * (highest - lowest)) + 0.5)
-        return int(min(max(value, self.low), self.high))
+        return int(self._mirrored(min(max(value, self.low), self.high)))
 
     def encode(self, value: Value) -> float:
         """The middle of an integer's share of [0, 1]."""
@@ -339,14 +420,16 @@ class Int(_Number):
         if self.step is not None or not self.log:
             return (index + 0.5) / self.size
         lowest, highest = math.log(self.low - 0.5), math.log(self.high + 0.5)
+        value = self._mirrored(value)
         middle = 0.5 * (math.log(value - 0.5) + math.log(value + 0.5))
-        return (middle - lowest) / (highest - lowest)
+        position = (middle - lowest) / (highest - lowest)
+        return 1.0 - position if self.is_reversed else position
 
     def grid(self, points: int) -> Sequence[int]:
         """Every integer of the range, in order."""
         if self.step is None or not self.log:
             return range(self.low, self.low + (self.step or 1) * self.size, self.step or 1)
-        return [self._value(index) for index in range(self.size)]
+        return [self.value_at(index) for index in range(self.size)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -401,7 +484,8 @@ class Float(_Number):
             return float(self._level(_share(position, self._levels)))
         if self.log:
             lowest, highest = math.log(self.low), math.log(self.high)
-            value = math.exp(lowest + position * (highest - lowest))
+            position = 1.0 - position if self.is_reversed else position
+            value = self._mirrored(math.exp(lowest + position * (highest - lowest)))
         else:
             value = self.low + position * (self.high - self.low)
         return float(min(max(value, self.low), self.high))
@@ -413,8 +497,13 @@ class Float(_Number):
         if self.low == self.high:
             return 0.5
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            position = math.log(self._mirrored(value) / self.low) / math.log(self.high / self.low)
+            return 1.0 - position if self.is_reversed else position
         return float((value - self.low) / (self.high - self.low))
+
+    def value_at(self, index: int) -> float:
+        """The float of an index, of a range with a step or with one value."""
+        return float(self._level(index)) if self.step is not None else float(self.low)
 
     def grid(self, points: int) -> Sequence[float]:
         """Every point of a range with a step, else `points` even values, as the decimals that a person would type."""
@@ -422,9 +511,11 @@ class Float(_Number):
             return [float(self._level(index)) for index in range(self._levels)]
         if self.low == self.high or points == 1:
             return [self.low]
-        low, high = _decimal(self.low), _decimal(self.high)
+        low, high = decimal_of(self.low), decimal_of(self.high)
         shares = [Decimal(index) / (points - 1) for index in range(1, points - 1)]
-        if self.log:
+        if self.is_reversed:
+            between = [float(low + high - low * (high / low) ** (1 - share)) for share in shares]
+        elif self.log:
             between = [float(low * (high / low) ** share) for share in shares]
         else:
             between = [float(low + (high - low) * share) for share in shares]
@@ -448,45 +539,8 @@ def moved_label(label: OptionLabel, before: Parameter, now: Parameter) -> Option
     return OptionLabel(label, new_places[0] if new_places else ABSENT_PLACE)
 
 
-def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
-    """The parameter that `describe` wrote; KeyError, TypeError or ValueError where the data don't describe one."""
-    name, kind = data["name"], data["kind"]
-    conditions = tuple(_condition_from_json(parent, values) for parent, values in data.get("when", ()))
-    default = from_json(data["default"]) if "default" in data else UNSET
-    common: dict[str, Any] = {"name": name, "default": default, "conditions": conditions}
-    match kind:
-        case "choice":
-            options = tuple(from_json(option, index) for index, option in enumerate(_list_of("options", data)))
-            if isinstance(default, OptionLabel):
-                common["default"] = options[default.place]
-            return Choice(options=options, **common)
-        case "boolean":
-            return Boolean(**common)
-        case "fixed":
-            return Fixed(options=(from_json(data["value"]),), **common)
-        case "int" | "float":
-            number = Int if kind == "int" else Float
-            if not isinstance(data["log"], bool):
-                raise TypeError(f"log has to be true or false, and is {data['log']!r}")
-            return number(low=data["low"], high=data["high"], step=data["step"], log=data["log"], **common)
-    raise ValueError(f"unknown kind of parameter {kind!r}")
-
-
-def _condition_from_json(parent: Any, values: Any) -> Condition:
-    if not isinstance(parent, str) or not isinstance(values, list):
-        raise TypeError(f"a condition has to be a name and a list of values, and is {[parent, values]!r}")
-    return Condition(parent, tuple(from_json(value) for value in values))
-
-
-def _list_of(name: str, data: Mapping[str, Any]) -> list[Any]:
-    value = data[name]
-    if not isinstance(value, list):
-        raise TypeError(f"{name} has to be a list, and is {value!r}")
-    return value
-
-
-def _decimal(number: float) -> Decimal:
-    # By way of repr a float is the decimal that a person typed, so that 3 * 0.1 is 0.3.
+def decimal_of(number: float) -> Decimal:
+    """A number as the decimal that a person typed, so that 3 * 0.1 is 0.3."""
     return Decimal(repr(number))
 
 

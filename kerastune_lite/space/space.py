@@ -69,11 +69,7 @@ class Space:
                 shared = tuple(condition for condition in known.conditions if condition in parameter.conditions)
                 default = known.default if parameter.default is UNSET else parameter.default
                 is_news = shared != known.conditions or not same_value(default, known.default)
-                if (
-                    not is_news
-                    and known.name not in self.remembered
-                    and _option_types(known) == _option_types(parameter)
-                ):
+                if not is_news and known.name not in self.remembered and _options(known) == _options(parameter):
                     return self
                 parameter = dataclasses.replace(parameter, conditions=shared, default=default)
         return self.replacing(parameter)
@@ -142,9 +138,12 @@ class Space:
         return np.array([p.encode(values[p.name]) if p.name in values else 0.5 for p in self], dtype=float)
 
 
-def _option_types(parameter: Parameter) -> list[type]:
-    """The types of a choice's options, which tell labels from the options that they stand for."""
-    return [type(option) for option in parameter.options] if isinstance(parameter, Choice) else []
+def _options(parameter: Parameter) -> tuple[object, ...]:
+    """What may differ between choices of the same range: the types of their options, which tell labels from the options
+    that they stand for, and the weights."""
+    if not isinstance(parameter, Choice):
+        return ()
+    return [type(option) for option in parameter.options], parameter.weights
 
 
 def another_kind(known: Parameter, asked: Parameter) -> str:

@@ -164,7 +164,7 @@ def _changed(parameter: Parameter, value: Value, rng: np.random.Generator) -> Va
         points = parameter.grid(2)
         nearest = points[int(np.abs(np.asarray(points) - multiplied).argmin())]
         return _neighbour(parameter, value, is_up=is_up) if same_value(nearest, value) else nearest
-    return min(max(multiplied, parameter.decode(0.0)), parameter.decode(math.nextafter(1.0, 0.0)))
+    return parameter.nearest(min(max(multiplied, parameter.decode(0.0)), parameter.decode(math.nextafter(1.0, 0.0))))
 
 
 def _neighbour(parameter: Parameter, value: Value, *, is_up: bool) -> Value:

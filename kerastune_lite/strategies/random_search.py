@@ -28,7 +28,7 @@ class RandomStrategy:
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
         """A setting that no trial has tried."""
-        if any(p.size == math.inf and all_have(trials, p.name) for p in space):
+        if any(p.never_repeats and all_have(trials, p.name) for p in space):
             # A continuous parameter that every trial has never repeats, so the tree isn't needed, whose cost grows with
             # the trials.
             return Suggestion(space.decode(rng.random(len(space))))

@@ -158,6 +158,7 @@ def _trial_begun(line: Line) -> TrialBegun:
         seed=_seed(line),
         notes=_notes(line) or (),
         plan=plan,
+        folds=_number(line, "folds", 0) or 0,
         time=_time(line["time"]),
     )
 
@@ -197,6 +198,9 @@ def _trial_ended(line: Line) -> TrialEnded:
         best_epoch=_count(line, "best_epoch"),
         best_run=_number(line, "best_run", 0) or 0,
         scores=tuple(_real(score, "scores") for score in _list(line, "scores")),
+        best_epochs=tuple(
+            None if epoch is None else _whole(epoch, "best_epochs", MOST_EPOCHS) for epoch in _list(line, "best_epochs")
+        ),
         seconds=None if seconds is None else _finite(seconds, "seconds"),
         started=_time(started) if started else None,
         stop_reason=_text(line, "stop_reason", or_none=True),

@@ -113,6 +113,7 @@ class TrialBegun:
         seed: What its first run is seeded with.
         notes: Remarks on where its setting comes from and on earlier attempts.
         plan: How it is to be trained.
+        folds: How many folds its trainings take turns in; 0 without cross-validation.
         time: When it was written down; None before.
     """
 
@@ -125,6 +126,7 @@ class TrialBegun:
     seed: int | None = None
     notes: tuple[Note, ...] = ()
     plan: TrialPlan = field(default_factory=TrialPlan)
+    folds: int = 0
     time: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -136,6 +138,7 @@ class TrialBegun:
             "is_turn": plan.continues_as_new_trial or None,
             "resumed_from": plan.resumed_from,
             "resumed_at": None if plan.resumed_from is None else plan.resumed_at,
+            "folds": self.folds or None,
         }
         return {
             "trial": self.trial,
@@ -250,6 +253,7 @@ class TrialEnded:
         score: The mean over runs, or None.
         best_epoch: The best run's best epoch.
         best_run: Which run was the best.
+        best_epochs: The best epoch of each run, where there were several.
         scores: One score a run.
         seconds: How long it took.
         started: When it began.
@@ -275,6 +279,7 @@ class TrialEnded:
     best_epoch: int | None = None
     best_run: int = 0
     scores: tuple[float, ...] = ()
+    best_epochs: tuple[int | None, ...] = ()
     seconds: float | None = None
     started: datetime | None = None
     stop_reason: str | None = None
@@ -299,6 +304,7 @@ class TrialEnded:
             "best_epoch": self.best_epoch,
             "best_run": self.best_run,
             "scores": list(self.scores),
+            **({"best_epochs": list(self.best_epochs)} if len(self.best_epochs) > 1 else {}),
             "seconds": self.seconds,
             "started": None if self.started is None else self.started.isoformat(),
             "stop_reason": None if self.stop_reason is None else bounded(str(self.stop_reason), LONGEST_MESSAGE),

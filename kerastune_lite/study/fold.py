@@ -186,6 +186,7 @@ def _begun(event: TrialBegun, source: Trial | None) -> Trial:
         notes=event.notes,
         epochs=plan.epochs,
         plan=plan,
+        folds=event.folds,
         curves=tuple(curve[: plan.resumed_at] for curve in source.curves) if source else (),
     )
     if source is None or source.number != trial.number:
@@ -226,6 +227,7 @@ def _after_end(trial: Trial, event: TrialEnded) -> Trial:
         best_epoch=event.best_epoch,
         best_run=event.best_run,
         scores=event.scores,
+        best_epochs=event.best_epochs,
         seconds=event.seconds,
         started=event.started or trial.started,
         ended=event.time,

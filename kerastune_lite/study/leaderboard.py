@@ -28,6 +28,8 @@ class Leaderboard(tuple[Trial, ...]):
         columns: dict[str, Callable[[Trial], str]] = {"trial": lambda trial: str(trial.number), name: score_text}
         if any(trial.confirmations for trial in self):
             columns["confirmed"] = confirmed_text
+        if any(trial.folds for trial in self):
+            columns["folds"] = folds_text
         columns |= {"epoch": epoch_text, "seconds": seconds_text, "values": lambda trial: values_text(trial.values)}
         body = [[str(rank), *(text(trial) for text in columns.values())] for rank, trial in enumerate(self, start=1)]
         return [["rank", *columns], *body]
@@ -56,6 +58,11 @@ def confirmed_text(trial: Trial) -> str:
     if trial.confirmed is None:
         return "-"
     return f"{_mean_text(trial.confirmed, trial.confirmed_spread)} of {len(trial.confirmations)}"
+
+
+def folds_text(trial: Trial) -> str:
+    """How many of its folds a trial was trained on, as text."""
+    return f"{len(trial.fold_scores)}/{trial.folds}" if trial.folds else "-"
 
 
 def epoch_text(trial: Trial) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
 from kerastune_lite.space import OptionLabel, Space, Value
+from kerastune_lite.space.seeds import run_seed
 from kerastune_lite.study.best_so_far import BestSoFar
 from kerastune_lite.study.event_lines import contradiction, event_of
 from kerastune_lite.study.events import JournaledEvent, TrialBegun, TrialEnded
@@ -227,6 +228,17 @@ class Study:
         numbers = sorted(number for number in self.differing | self.outranged if number in self.records)
         return tuple(self.trial(number) for number in numbers)
 
+    def seed_of(self, number: int, run: int = 0) -> int:
+        """What a training of a trial was seeded with: `keras.utils.set_random_seed(study.seed_of(7, run=2))`.
+
+        Args:
+            number: The trial's number.
+            run: Which of its trainings, from 0: a fold, or a repeat.
+        """
+        if self.seed is None:
+            raise StudyError(f"The journal of the study in {self.directory} doesn't tell its seed.")
+        return run_seed(self.seed, number, run)
+
     def trial(self, number: int) -> Trial:
         """The trial of a number, with the options themselves in place of their labels where the space has them."""
         return self._derived_from(number).trial
@@ -341,10 +353,11 @@ class Study:
         """A table with a row for each trial, which needs pandas.
 
         Its columns are number, state and score; the parameters; every metric at the best epoch (of the best run); what
-        build_fn returned besides, such as the batch size; then spread, confirmations, epochs and seconds (those spent
-        count confirmations), times, and why the training ended. NaN or None stand for inactive parameters and whatever
-        a trial doesn't have. A name that is another column's too is "values.<name>" for a parameter, "metrics.<name>"
-        for a metric, and "returned.<name>" for what was returned.
+        build_fn returned besides, such as the batch size; then the score of each fold ("fold_0", …) where there are
+        any, spread, confirmations, epochs and seconds (those spent count confirmations), times, and why the training
+        ended. NaN or None stand for inactive parameters and whatever a trial doesn't have. A name that is another
+        column's too is "values.<name>" for a parameter, "metrics.<name>" for a metric, and "returned.<name>" for what
+        was returned.
 
         Raises:
             ImportError: pandas isn't installed.
@@ -449,7 +462,7 @@ class Study:
     def _ranked(self, n: int | None = None) -> list[Trial]:
         """The best `n` trials, or all, best first."""
         return [
-            self.trial(number) for _, number in itertools.islice(self.tally.ranked, None if n is None else max(n, 0))
+            self.trial(number) for *_, number in itertools.islice(self.tally.ranked, None if n is None else max(n, 0))
         ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.study.trial import Trial, state_now
@@ -59,7 +60,9 @@ _GROUPS: Mapping[str, Callable[[Trial], Mapping[str, Any]]] = {
 
 
 def trials_table(study: Study, *, is_running: bool = True) -> Table:
-    """A row a trial: number, state, score, parameters, metrics at the best epoch, record, and what build_fn returned.
+    """A row a trial: number, state, score, parameters, metrics at the best epoch, what build_fn returned, and record.
+
+    With cross-validation the record begins with the score of each fold: "fold_0", "fold_1" and so on.
 
     A parameter, a metric or something returned whose name is another column's too is "values.<name>",
     "metrics.<name>" or "returned.<name>".
@@ -74,7 +77,7 @@ def trials_table(study: Study, *, is_running: bool = True) -> Table:
         "state": lambda trial: state_now(trial, is_running=is_running).value,
         "score": lambda trial: trial.score,
     }
-    taken = {*columns, *_RECORD}
+    taken = {*columns, *_folds_of(trials), *_RECORD}
     for group, read in _GROUPS.items():
         names = list(dict.fromkeys(name for trial in trials for name in read(trial)))
         if group == "values":
@@ -84,8 +87,18 @@ def trials_table(study: Study, *, is_running: bool = True) -> Table:
             column = _free_name(name, group, taken)
             taken.add(column)
             columns[column] = _cell_of(read, name)
-    columns |= _RECORD
+    columns |= _folds_of(trials) | _RECORD
     return Table(list(columns), [[cell(trial) for cell in columns.values()] for trial in trials])
+
+
+def _folds_of(trials: Sequence[Trial]) -> dict[str, Callable[[Trial], Any]]:
+    """A column for the score of each fold, as many as the trials have."""
+    count = max((trial.folds for trial in trials), default=0)
+    return {f"fold_{fold}": partial(_score_of_fold, fold) for fold in range(count)}
+
+
+def _score_of_fold(fold: int, trial: Trial) -> float | None:
+    return trial.fold_scores[fold] if fold < len(trial.fold_scores) else None
 
 
 def curves_table(study: Study) -> Table:

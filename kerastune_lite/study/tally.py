@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kerastune_lite.study.sorted_map import SortedMap
-from kerastune_lite.study.trial import Trial, TrialState, rank_of
+from kerastune_lite.study.trial import Rank, Trial, TrialState, rank_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Tally:
     Attributes:
         sign: The factor that turns scores so that less is better; 0 where that isn't known, and no trial is ranked.
         inside: The records of the trials in the space, by their numbers.
-        ranked: The turned scores and numbers of the trials in the space that have a score, so that the best is first.
+        ranked: The ranks of the trials in the space that have a score, so that the best is first.
         counted: The numbers of the trials in the space whose settings the user's code didn't give up.
         accepted: The numbers of the trials that have ended, outside the space too, whose settings it didn't give up.
         rejected: The numbers of those whose settings it gave up.
@@ -45,7 +45,7 @@ class Tally:
 
     sign: int
     inside: SortedMap[int, Trial] = field(default_factory=SortedMap)
-    ranked: SortedMap[tuple[float, int], None] = field(default_factory=SortedMap)
+    ranked: SortedMap[Rank, None] = field(default_factory=SortedMap)
     counted: SortedMap[int, None] = field(default_factory=SortedMap)
     accepted: SortedMap[int, None] = field(default_factory=SortedMap)
     rejected: SortedMap[int, None] = field(default_factory=SortedMap)
@@ -129,7 +129,7 @@ def _moved(keys: SortedMap[Any, None], before: Any, now: Any) -> SortedMap[Any, 
     return keys if now is None else keys.with_item(now, None)
 
 
-def _rank(each: Counted, sign: int) -> tuple[float, int] | None:
+def _rank(each: Counted, sign: int) -> Rank | None:
     return rank_of(each.record, sign) if sign and not each.is_outside else None
 
 

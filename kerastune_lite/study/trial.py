@@ -66,6 +66,9 @@ class TrialFailure:
         return without_numbers(self.summary) == without_numbers(other.summary)
 
 
+Rank = tuple[bool, float, int]
+"""The sort key of trials, the best first."""
+
 Curve = Sequence[Mapping[str, float]]
 """A learning curve: one mapping of logs an epoch, in order. It is a tuple, or of a trial that runs a `Series`."""
 
@@ -150,7 +153,9 @@ class Trial:
         curve: One mapping of logs an epoch; with several runs, that of the best one.
         curves: One curve a run.
         best_so_far: The best score after each epoch of the first run; infinitely bad before there is one.
-        scores: One score a run.
+        scores: One score a run; with cross-validation a run is a fold, and where the setting is trained several times
+            all folds follow one another again.
+        best_epochs: The best epoch, from 0, of each run, where there were several.
         best_run: Which run had the best score.
         confirmations: Scores of later runs with new seeds (`tuner.confirm`); they don't change the score.
         seconds: Wall-clock time from the beginning of the build to the end of the last run.
@@ -171,6 +176,7 @@ class Trial:
         confirmation_seconds: How long those took.
         returned: What build_fn returned besides the model or the metrics of epochs: the arguments of `fit` that it
             decided (of arrays and other objects their type's name), or the texts among its own results.
+        folds: How many folds it is cross-validated on; 0 without cross-validation.
     """
 
     number: int
@@ -181,6 +187,7 @@ class Trial:
     curves: tuple[Curve, ...] = ()
     best_so_far: Sequence[float] = ()
     scores: tuple[float, ...] = ()
+    best_epochs: tuple[int | None, ...] = ()
     best_run: int = 0
     confirmations: tuple[float, ...] = ()
     seconds: float | None = None
@@ -199,6 +206,7 @@ class Trial:
     confirmation_epochs: int = 0
     confirmation_seconds: float = 0.0
     returned: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
+    folds: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):
@@ -259,6 +267,20 @@ class Trial:
         return sum(max(until - len(curve), 0) for curve in self.curves)
 
     @property
+    def fold_scores(self) -> tuple[float, ...]:
+        """The score of each fold that was trained, the mean where it was trained several times; none without folds."""
+        if not self.folds:
+            return ()
+        return tuple(
+            statistics.fmean(self.scores[fold :: self.folds]) for fold in range(min(self.folds, len(self.scores)))
+        )
+
+    @property
+    def lacks_folds(self) -> bool:
+        """Whether it ended before all of its folds were trained: its score is the mean of others than a whole one's."""
+        return len(self.scores) < self.folds
+
+    @property
     def spread(self) -> float | None:
         """The standard deviation of the scores over runs; None with fewer than two."""
         return statistics.stdev(self.scores) if len(self.scores) > 1 else None
@@ -288,15 +310,18 @@ def inside(trials: Iterable[Trial]) -> tuple[Trial, ...]:
 def best_first(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
     """The trials that have a score, best first; among equals the earlier comes first.
 
-    One that goes on after a pause keeps the score that it had, until it has another or fails.
+    Those that were stopped before all of their folds were trained come after those that have all: some folds are easier
+    than others. One that goes on after a pause keeps the score that it had, until it has another or fails.
     """
     sign = 1 if direction == "min" else -1
     ranked = [(rank, trial) for trial in trials if (rank := rank_of(trial, sign)) is not None]
     return [trial for _, trial in sorted(ranked, key=lambda row: row[0])]
 
 
-def rank_of(trial: Trial, sign: int) -> tuple[float, int] | None:
-    """What trials are sorted by, the best first: the score and the number; None of a trial that has no score.
+def rank_of(trial: Trial, sign: int) -> Rank | None:
+    """What trials are sorted by, the best first: whether folds are missing, the score, and the number.
+
+    None of a trial that has no score.
 
     Args:
         trial: The trial.
@@ -304,7 +329,7 @@ def rank_of(trial: Trial, sign: int) -> tuple[float, int] | None:
     """
     if trial.score is None or not (trial.state in _SCORED or _goes_on(trial)):
         return None
-    return math.inf if math.isnan(trial.score) else sign * trial.score, trial.number
+    return trial.lacks_folds, math.inf if math.isnan(trial.score) else sign * trial.score, trial.number
 
 
 _SCORED = (TrialState.COMPLETED, TrialState.STOPPED)

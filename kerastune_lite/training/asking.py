@@ -15,6 +15,7 @@ from kerastune_lite.errors import MISTAKES_IN_THE_CALL
 from kerastune_lite.running.task import OwnFit, Shared, call_own_fit, own_fit_of
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.training.build import builder_of
+from kerastune_lite.training.folds import data_of_run
 from kerastune_lite.training.keras_internals import reset_layer_names
 
 
@@ -64,7 +65,7 @@ def ask(shared: Shared, hp: HyperParameters, *, may_train: bool = False) -> End:
 def _fitted_by(own_fit: OwnFit, shared: Shared, hp: HyperParameters, returned: Any) -> None:
     """Calls a fit of the user's own, as a trial does, but without callbacks."""
     model, decided = returned if isinstance(returned, tuple) else (returned, {})
-    arguments = {"verbose": 0, **shared.data.arguments(brought=decided), "callbacks": []}
+    arguments = {"verbose": 0, **data_of_run(shared.data, 0).arguments(brought=decided), "callbacks": []}
     call_own_fit(own_fit, hp, model, arguments)
 
 

@@ -16,12 +16,19 @@ import numpy as np
 from kerastune_lite.errors import DataError, ObjectiveError
 from kerastune_lite.running.training_data import TrainingData, is_factory
 from kerastune_lite.study.objective import Objective
+from kerastune_lite.training.folds import folds_of
 
 
 def prepare(
-    x: Any, y: Any, validation_data: Any, validation_split: float, fit_arguments: Mapping[str, Any]
+    x: Any,
+    y: Any,
+    validation_data: Any,
+    validation_split: float,
+    fit_arguments: Mapping[str, Any],
+    cv: Any = None,
+    groups: Any = None,
 ) -> TrainingData:
-    """Checks the data of a search, and splits off the last samples for validation, as Keras does.
+    """Checks the data of a search, and splits off the last samples for validation, as Keras does, or makes folds.
 
     Args:
         x: Inputs, as `fit` takes them, or a function that makes them; None where trials bring their own.
@@ -29,10 +36,13 @@ def prepare(
         validation_data: As `fit` takes it, or a function that makes it.
         validation_split: The share of the samples to validate on; 0 splits nothing.
         fit_arguments: All other arguments of `fit`.
+        cv: How to divide the samples into folds, as `folds_of` takes it; None for no cross-validation.
+        groups: The group of each sample, for cv.
 
     Raises:
         DataError: Lengths differ, an argument is unknown, the split is impossible, a generator can't be repeated, or
             there are targets without inputs.
+        TypeError: cv is nothing that divides samples.
     """
     check_names(fit_arguments)
     fit_arguments = dict(fit_arguments)
@@ -52,6 +62,12 @@ def prepare(
     if isinstance(validation_data, (tuple, list)) and validation_data and _is_arrays(validation_data[0]):
         names = ("validation x", "validation y", "validation sample_weight")
         _check_lengths(**dict(zip(names, validation_data, strict=False)))
+    if cv is not None:
+        _check_alone(x, validation_data, validation_split)
+        folds = folds_of(cv, x, y, groups, int(next(_leaves(x)).shape[0]))
+        return TrainingData(x, y, sample_weight, None, fit_arguments, folds)
+    if groups is not None:
+        raise DataError("groups= tells cv= which samples belong together, and there is no cv. Pass cv=5 or a splitter.")
     if validation_split and validation_data is None:
         if not 0 < validation_split < 1:
             raise DataError(f"validation_split has to lie between 0 and 1. Received: {validation_split!r}.")
@@ -61,6 +77,20 @@ def prepare(
             )
         (x, y, sample_weight), validation_data = _split((x, y, sample_weight), validation_split)
     return TrainingData(x, y, sample_weight, validation_data, fit_arguments)
+
+
+def _check_alone(x: Any, validation_data: Any, validation_split: float) -> None:
+    """Raises DataError where cross-validation meets other data to validate on, or data that can't be divided."""
+    other = "validation_data" if validation_data is not None else "validation_split" if validation_split else None
+    if other is not None:
+        raise DataError(f"cv= validates each fold on the samples that it leaves out. Leave out {other}, or cv.")
+    if x is None:
+        raise DataError("cv= divides the samples of search(x, y, cv=…), and there is no x.")
+    if not _is_arrays(x):
+        raise DataError(
+            f"cv= divides arrays and tables only; x is a {type(x).__name__}. Pass arrays, or train on several datasets "
+            "in a fit of your own and return the list of their scores."
+        )
 
 
 def check_objective(objective: Objective, *, has_validation: bool) -> None:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow
 
-from kerastune_lite.running.training_data import TrainingData
+from kerastune_lite.running.training_data import Folds, TrainingData
 from kerastune_lite.space import label_of
 
 SAMPLES = 32
@@ -27,7 +27,16 @@ def summary_of(data: TrainingData | None) -> dict[str, dict[str, Any]]:
         return {}
     named = {name: getattr(data, name) for name in ("x", "y", "sample_weight", "validation_data")}
     leaves = (leaf for name, value in named.items() for leaf in _named_leaves(name, value))
-    return {name: summary for name, leaf in leaves if (summary := _summary_of_any(leaf))}
+    summaries = {name: summary for name, leaf in leaves if (summary := _summary_of_any(leaf))}
+    return summaries if data.folds is None else summaries | {"folds": _summary_of_folds(data.folds)}
+
+
+def _summary_of_folds(folds: Folds) -> dict[str, Any]:
+    """How many folds there are, and a checksum of their indices."""
+    checksum = 0
+    for rows in (rows for split in folds.splits for rows in split):
+        checksum = zlib.crc32(np.ascontiguousarray(rows, np.int64).tobytes(), checksum)
+    return {"length": len(folds), "checksum": f"{checksum:08x}"}
 
 
 def keras_versions() -> dict[str, str]:

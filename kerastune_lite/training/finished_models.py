@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,6 +24,7 @@ from kerastune_lite.training import callback_copies, model_files
 from kerastune_lite.training.build import Built, built_with
 from kerastune_lite.training.data import prepare
 from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.example import example_of
 from kerastune_lite.training.keras_internals import seeds_put_back
 from kerastune_lite.training.model_files import Loaded, ModelFileError
 from kerastune_lite.training.recorder import Weights
@@ -125,6 +129,26 @@ def retrained(
         return _retrained(trial, shared, data, epochs, fit_arguments)
 
 
+def refitted(trial: Trial, shared: Shared, path: Path, weights_path: Path) -> str:
+    """Trains a trial's setting on the samples of all its folds, and keeps the model in the place of the trial's own.
+
+    Args:
+        trial: The trial.
+        shared: What the trials of its search shared.
+        path: Where its model is kept.
+        weights_path: Where its weights are kept, where the model can't be kept whole.
+
+    Returns:
+        What a person is told.
+    """
+    data = shared.data
+    weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
+    model = retrained(trial, shared, (data.x, data.y), None, weights)
+    note = model_files.save(model, path, weights_path, example_of({"x": data.x, "y": data.y}))
+    told = f"trial {trial.number} was trained again on all samples, for {_epochs_of(trial)} epochs"
+    return told if note is None else f"{told}: {note}"
+
+
 def _retrained(
     trial: Trial, shared: Shared, data: tuple[Any, Any], epochs: int | None, fit_arguments: Mapping[str, Any]
 ) -> keras.Model:
@@ -195,8 +219,14 @@ _OF_THE_SEARCH = ("epochs", "initial_epoch", "validation_split")
 
 
 def _epochs_of(trial: Trial) -> int:
-    """How many epochs a trial took to its best one; all of them where the score is of none of them."""
+    """How many epochs a trial took to its best one, in the median fold where there are folds.
+
+    All of them where the score is of none of them.
+    """
     if trial.best_epoch is None:
         return trial.epochs or 1
+    if trial.folds:
+        of_folds = [epoch for epoch in trial.best_epochs if epoch is not None] or [trial.best_epoch]
+        return math.floor(statistics.median(of_folds)) + 1
     # In a fit of the user's own, which may train several times, the recorded epochs may be more than it was asked for.
     return min(trial.best_epoch + 1, trial.epochs or trial.best_epoch + 1)

@@ -25,6 +25,7 @@ from kerastune_lite.training.checkpoints import Checkpoint
 from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.example import Example, example_of
 from kerastune_lite.training.fit_arguments import fit_arguments, recordable
+from kerastune_lite.training.folds import data_of_run
 from kerastune_lite.training.keras_internals import (
     metric_classes,
     metric_names,
@@ -141,9 +142,9 @@ class Training:
         reset_compiled_metrics(model)
         own_fit = own_fit_of(self.shared.build_fn)
         self._check_default_objective(built)
-        arguments = fit_arguments(
-            built, self.shared.data, trial.plan.epochs, objective, has_own_fit=own_fit is not None
-        )
+        self._check_leaves_data_alone(built)
+        data = data_of_run(self.shared.data, self.number)
+        arguments = fit_arguments(built, data, trial.plan.epochs, objective, has_own_fit=own_fit is not None)
         notes = leak_notes(model)
         if self.number == 0:
             self.report.built(objective, arguments.get("epochs"))
@@ -220,6 +221,17 @@ class Training:
                 "loss. Pass objective='val_loss', or the name of another metric."
             )
 
+    def _check_leaves_data_alone(self, built: Built) -> None:
+        """Refuses data that build_fn brings where the search divides its own into folds."""
+        brought = [
+            name for name in ("x", "y", "sample_weight", "validation_data") if name in (built.fit_arguments or {})
+        ]
+        if brought and self.shared.data.folds is not None:
+            raise BuildError(
+                f"build_fn returned {' and '.join(brought)} among fit's arguments, and cv= divides the data that "
+                "search() was given. Leave it out, or search without cv."
+            )
+
     def _callbacks(self, hp: HyperParameters, decided: CallbackSource, started: float) -> Callbacks:
         """The user's callbacks, fresh: those given to the search and those that build_fn returned."""
         request = self.request
@@ -250,6 +262,11 @@ class Training:
             raise BuildError(
                 "This search decides how long a trial trains, so it has to train by fit: build_fn has to return a "
                 "compiled model, not the result of its own training."
+            )
+        if self.shared.data.folds is not None:
+            raise BuildError(
+                "cv= divides the data that search() was given, and build_fn trains by itself. Return a compiled model, "
+                "or leave cv out and return the list of the folds' scores."
             )
         curve = result.curve(objective)
         if self.number == 0:

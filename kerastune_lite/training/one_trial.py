@@ -66,6 +66,7 @@ def run_trial(shared: Shared, request: Request, report: Report, engine: Engine) 
     except Exception as error:
         return Outcome(
             scores=trainings.scores,
+            best_epochs=trainings.best_epochs,
             trained=trainings.trained,
             error=_failure(error),
             notes=trainings.notes,
@@ -95,6 +96,7 @@ class _Trainings:
         self._result: Returned | None = None
         self.notes: tuple[Note, ...] = ()
         self.scores: tuple[float, ...] = ()
+        self.best_epochs: tuple[int | None, ...] = ()
 
     @property
     def trial(self) -> Trial:
@@ -133,14 +135,14 @@ class _Trainings:
     def restart(self) -> None:
         """Forgets the trainings until now, so that the trial can be tried again."""
         self._latest = self._best = None
-        self.scores = ()
+        self.scores = self.best_epochs = ()
 
     def _run_all(self, shared: Shared) -> list[Run]:
         first = self._request.first_run + len(self.scores)
         runs: list[Run] = []
         for number in range(first, first + self._request.runs):
             runs.append(self.run(number, shared))
-            if runs[-1].is_stopped:
+            if runs[-1].is_stopped or self.is_time_over:
                 break
         return runs
 
@@ -160,6 +162,11 @@ class _Trainings:
     def trained(self) -> Trained | None:
         """How the latest run was trained."""
         return None if self._latest is None else self._latest.trained
+
+    @property
+    def is_time_over(self) -> bool:
+        """Whether the time of the whole search is over, so that another training would be ended at its first batch."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def run(self, number: int, shared: Shared) -> Run:
         """Trains once more."""
@@ -191,6 +198,7 @@ class _Trainings:
         self.notes = tuple(dict.fromkeys((*self.notes, *run.notes)))
         self._seconds_saved += run.seconds_saved
         self.scores = (*self.scores, run.score)
+        self.best_epochs = (*self.best_epochs, run.best_epoch)
         if self._best is None or run.objective.better(run.score, than=self._best.score):
             self._best = run
         return run
@@ -205,9 +213,10 @@ class _Trainings:
         assert latest is not None
         outcome = Outcome(
             scores=self.scores if result is None else _scores_of(result, best.objective),
+            best_epochs=self.best_epochs if result is None else (),
             best_run=best.number,
             best_epoch=best.best_epoch,
-            stop_reason=best.stop_reason,
+            stop_reason=latest.stop_reason if latest.is_stopped else best.stop_reason,
             is_stopped=latest.is_stopped,
             trained=latest.trained,
             seconds_saved=self._seconds_saved,
@@ -244,6 +253,7 @@ def _outcome_of(result: Returned, objective: Objective, notes: tuple[Note, ...])
     best_run = objective.best_epoch([score for _, score in bests]) or 0
     return Outcome(
         scores=tuple(score for _, score in bests),
+        best_epochs=tuple(epoch for epoch, _ in bests),
         best_run=best_run,
         best_epoch=bests[best_run][0],
         notes=notes,

@@ -7,7 +7,14 @@ from typing import Any
 
 from kerastune_lite.space import OptionLabel
 from kerastune_lite.study import Study
-from kerastune_lite.study.leaderboard import confirmed_text, duration_text, epoch_text, score_text, value_text
+from kerastune_lite.study.leaderboard import (
+    confirmed_text,
+    duration_text,
+    epoch_text,
+    folds_text,
+    score_text,
+    value_text,
+)
 from kerastune_lite.study.tables import metrics_at_best_epoch
 from kerastune_lite.study.texts import printable
 from kerastune_lite.study.trial import Trial, state_now
@@ -20,6 +27,7 @@ def details(study: Study, trial: Trial, *, is_running: bool) -> str:
         "trial": f"{trial.number} of {study.directory}",
         "state": state_now(trial, is_running=is_running).value + (", outside the space" if trial.is_outside else ""),
         name: score_text(trial),
+        "folds": _folds(trial) if trial.folds else None,
         "best epoch": epoch_text(trial),
         "confirmed": confirmed_text(trial) if trial.confirmations else None,
         "stopped": trial.stop_reason,
@@ -45,6 +53,11 @@ def details(study: Study, trial: Trial, *, is_running: bool) -> str:
         lines += ["", "error", f"  {trial.error.type}: {trial.error.message.strip()}"]
         lines += [f"  {line}" for line in trial.error.traceback.strip().splitlines()]
     return "\n".join(printable(line) for text in lines for line in (text.splitlines() or [""]))
+
+
+def _folds(trial: Trial) -> str:
+    scores = ", ".join(f"{score:.5g}" for score in trial.fold_scores)
+    return f"{folds_text(trial)}: {scores or '-'}"
 
 
 def best_text(study: Study, best: Trial) -> str:

@@ -141,10 +141,14 @@ class Progress:
         epochs = f"/{trial.epochs}" if trial.epochs else ""
         running = study.tally.running
         parts = [f"{running} trials running"] if running > 1 else []
-        parts += [f"trial {trial.number}{self._of(trial, study)}", f"epoch {len(trial.curve)}{epochs}"]
+        parts.append(f"trial {trial.number}{self._of(trial, study)}")
+        if trial.folds and trial.curves:
+            parts.append(f"fold {(len(trial.curves) - 1) % trial.folds + 1}/{trial.folds}")
+        curve = trial.curves[-1] if trial.curves else ()
+        parts.append(f"epoch {len(curve)}{epochs}")
         name = study.objective.name if study.objective else ""
-        if trial.curve and name in trial.curve[-1]:
-            parts.append(f"{name} {trial.curve[-1][name]:.4g}")
+        if curve and name in curve[-1]:
+            parts.append(f"{name} {curve[-1][name]:.4g}")
         return "  ".join([*parts, *self._outlook(study)])
 
     def _of(self, trial: Trial, study: Study) -> str:

@@ -414,8 +414,7 @@ class BayesianOptimizationOracle(Oracle):
         without_meaning = [name for name, value in (("alpha", alpha), ("beta", beta)) if value is not None]
         if without_meaning:
             warnings.warn(
-                f"{' and '.join(without_meaning)} of BayesianOptimization {'are' if len(without_meaning) > 1 else 'is'} "
-                "not used: the Gaussian process here learns its noise from the trials, and settings are chosen by the "
+                f"BayesianOptimization has no use for {' and '.join(without_meaning)}: the Gaussian process here learns its noise from the trials, and settings are chosen by the "
                 "improvement that is expected of them. Leave them out.",
                 UserWarning,
                 stacklevel=_caller_level(),

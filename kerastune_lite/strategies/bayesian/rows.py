@@ -131,7 +131,8 @@ def _requirements(parameter: Parameter, space: Space) -> list[tuple[str, tuple[V
 
 def _log_low(parameter: Parameter) -> float:
     """The low end of an integer on a log scale, or 0; points that a multiplying step makes are evenly spaced on it."""
-    return float(parameter.low) if isinstance(parameter, Int) and parameter.log and parameter.step is None else 0.0
+    is_log = isinstance(parameter, Int) and parameter.log and not parameter.is_reversed
+    return float(parameter.low) if is_log and parameter.step is None else 0.0
 
 
 def _encoded(
@@ -167,6 +168,4 @@ def _value(parameter: Parameter, columns: Columns, column: int, position: float)
     if columns.levels[column] == 0:
         return parameter.decode(float(position))
     level = int(level_at(columns, np.asarray(position), column))
-    if isinstance(parameter, Int) and parameter.step is None:
-        return min(parameter.low + level, parameter.high)
-    return parameter.decode((level + 0.5) / parameter.size)
+    return parameter.value_at(min(level, int(parameter.size) - 1))
