@@ -73,9 +73,18 @@ MAY_KNOW = {
     ),
     "testing": ("errors", "space", "study", "strategies", "stopping", "running", "training", "execution"),
     "cli": ("errors", "study", "views"),
+    "compat": (
+        "errors",
+        "space",
+        "study",
+        "strategies",
+        "running",
+        "training",
+        "search",
+    ),
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
-ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "importances", "plots")}
+ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "compat", "importances", "plots")}
 """`study.predict`, `study.plot` and their like are the study's by their names, and ask these rooms when called."""
 
 
@@ -126,8 +135,9 @@ def test_keras_is_touched_in_the_training_and_the_callbacks_only():
         if any(name.split(".")[0] in ("keras", "tensorflow") for name in filter(None, imports_of(path)))
     }
 
-    # The contract of a cluster trains a model of two weights. TensorFlow writes TensorBoard's files.
-    others = {user for user in users if not user.startswith("training/")}
+    # The contract of a cluster trains a model of two weights. TensorFlow writes TensorBoard's files. What code for
+    # KerasTuner hands over and gets back are models, callbacks and histories of Keras.
+    others = {user for user in users if not user.startswith(("training/", "compat/keras_tuner/"))}
     assert others <= {"testing/clusters.py", "views/tensorboard.py"}
 
 
@@ -157,10 +167,10 @@ def test_what_decides_and_what_shows_loads_without_keras(module):
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_only_the_searches_and_the_package_itself_know_the_tuner():
+def test_only_the_searches_the_package_itself_and_the_layer_for_kerastuner_know_the_tuner():
     users = {path.name for path in PACKAGE.rglob("*.py") if "kerastune_lite.search.tuner" in set(imports_of(path))}
 
-    assert users == {"__init__.py", "tuners.py"}
+    assert users == {"__init__.py", "tuners.py", "oracles.py"}
 
 
 def test_every_promised_name_is_there():

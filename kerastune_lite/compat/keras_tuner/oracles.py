@@ -413,9 +413,10 @@ class BayesianOptimizationOracle(Oracle):
         self.num_initial_points = num_initial_points
         without_meaning = [name for name, value in (("alpha", alpha), ("beta", beta)) if value is not None]
         if without_meaning:
+            named = " and ".join(without_meaning)
             warnings.warn(
-                f"BayesianOptimization has no use for {' and '.join(without_meaning)}: the Gaussian process here learns its noise from the trials, and settings are chosen by the "
-                "improvement that is expected of them. Leave them out.",
+                f"BayesianOptimization has no use for {named}: the Gaussian process here learns its noise from the "
+                "trials, and settings are chosen by the improvement that is expected of them. Leave this out.",
                 UserWarning,
                 stacklevel=_caller_level(),
             )
