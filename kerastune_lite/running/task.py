@@ -80,7 +80,8 @@ class Trainings(Protocol):
 
 def trial_runner_of(build_fn: BuildFunction | Builder | TrialRunner) -> TrialRunner | None:
     """The build_fn itself, where it is an object that runs whole trials."""
-    return build_fn if hasattr(build_fn, "build") and hasattr(build_fn, "run_trial") else None
+    runner: Any = build_fn if hasattr(build_fn, "build") and hasattr(build_fn, "run_trial") else None
+    return runner  # type: ignore[no-any-return]
 
 
 OwnFit = Callable[..., Any]

@@ -97,7 +97,7 @@ class BaseTuner:
 
     @property
     def _path(self) -> Path:
-        return expanded(self.directory) / self.project_name
+        return expanded(os.fspath(self.directory)) / self.project_name
 
     @property
     def project_dir(self) -> str:

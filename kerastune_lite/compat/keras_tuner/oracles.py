@@ -239,8 +239,8 @@ class Oracle:
     def end_order(self) -> list[str]:
         """The ids of the trials that have ended, in that order."""
         study = self._study()
-        ended = [] if study is None else [trial for trial in study.trials if trial.ended is not None]
-        return [self._trial_id(trial.number) for trial in sorted(ended, key=lambda trial: trial.ended or 0)]  # type: ignore[arg-type, return-value]
+        ended = [] if study is None else [(trial.ended, trial.number) for trial in study.trials if trial.ended]
+        return [self._trial_id(number) for _, number in sorted(ended)]
 
     @property
     def ongoing_trials(self) -> dict[str, Trial]:

@@ -80,6 +80,7 @@ class Tuner(BaseTuner):
         self.optimizer, self.loss, self.metrics = optimizer, loss, metrics
         self.distribution_strategy = distribution_strategy
         self._prepared: tuple[Any, TrainingData] | None = None
+        self._told: set[str] = set()
         if distribution_strategy is not None:
             kwargs.setdefault("engine", "fit")
         super().__init__(
@@ -158,7 +159,7 @@ class Tuner(BaseTuner):
                 "All callbacks used during a search should be deep-copyable, since each training has copies of its "
                 f"own: {error}"
             ) from error
-        added: list[keras.callbacks.Callback] = [ObjectiveInLogs(self.oracle.objective)]
+        added: list[keras.callbacks.Callback] = [ObjectiveInLogs(self.oracle.objective, self._told)]
         return [*added, *given, *self._hooks(trial)]
 
     def _hooks(self, trial: Trial) -> list[keras.callbacks.Callback]:
@@ -189,7 +190,7 @@ class Tuner(BaseTuner):
 
     def _distributed(self) -> AbstractContextManager[Any]:
         strategy = self.distribution_strategy
-        return nullcontext() if strategy is None else strategy.scope()  # type: ignore[no-any-return]
+        return nullcontext() if strategy is None else strategy.scope()
 
     def _recompile(self, model: keras.Model) -> None:
         """Compiles a model with the optimizer, loss and metrics of the tuner, as far as it has any."""
@@ -297,21 +298,26 @@ class ObjectiveInLogs(keras.callbacks.Callback):
 
     Args:
         objective: The objective.
+        told: Names that a person was told of already.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, told: set[str]) -> None:
         super().__init__()
-        self._objective = objective
+        self._objective, self._told = objective, told
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
+        return copy.copy(self)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds it."""
         name = self._objective.name
         if logs is None or name in logs or not self._objective.has_value(logs):
             return
+        known = name_in(logs, name)
+        if known is not None and name not in self._told:
+            self._told.add(name)
+            print(f"The objective {name!r} is taken to be {known!r}, its name in Keras 3.")
         logs[name] = self._objective.get_value(logs)
-        told = name_in(logs, name)
-        if told is not None and told != name and epoch == 0:
-            print(f"The objective {name!r} is taken to be {told!r}, its name in Keras 3.")
 
 
 class Hooks(keras.callbacks.Callback):
