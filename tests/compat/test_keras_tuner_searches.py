@@ -202,7 +202,7 @@ def test_run_trial_chooses_arguments_of_fit_and_trains_as_usual(data, tmp_path):
 class Folds(kt.Tuner):
     """Validates each setting on several folds, and keeps the last model."""
 
-    def run_trial(self, trial, x, y, epochs=1):
+    def run_trial(self, trial, x, y, epochs=1, **kwargs):
         losses = []
         for train, test in KFold(3).split(x):
             model = self.hypermodel.build(trial.hyperparameters)
@@ -282,7 +282,7 @@ def test_hyperband_tells_the_epochs_that_the_best_trial_had(data, tmp_path):
 
 def test_a_grid_begins_with_the_defaults_and_takes_ten_values_of_a_float(tmp_path):
     class Grid(kt.GridSearch):
-        def run_trial(self, trial):
+        def run_trial(self, trial, **kwargs):
             hp = trial.hyperparameters
             return hp.Int("i", 1, 2) + hp.Float("f", 0, 1, default=0.3)
 
@@ -296,7 +296,7 @@ def test_a_grid_begins_with_the_defaults_and_takes_ten_values_of_a_float(tmp_pat
 
 def test_conditions_and_one_name_with_two_ranges_are_searched(tmp_path):
     class Conditional(kt.RandomSearch):
-        def run_trial(self, trial):
+        def run_trial(self, trial, **kwargs):
             hp = trial.hyperparameters
             model = hp.Choice("model", ["small", "deep"])
             with hp.conditional_scope("model", "small"):
@@ -347,7 +347,7 @@ class Failing(kt.GridSearch):
 
     error = ValueError
 
-    def run_trial(self, trial):
+    def run_trial(self, trial, **kwargs):
         value = trial.hyperparameters.Int("value", 1, 5)
         self.begun = getattr(self, "begun", 0) + 1
         if value in (2, 3):
@@ -413,7 +413,7 @@ def test_a_search_is_continued_by_a_tuner_of_its_kind_alone(tmp_path, capsys):
 
 
 def test_models_are_compiled_with_the_tuners_own_optimizer_loss_and_metrics(data, tmp_path):
-    (x, y), validation = data
+    (x, y), _ = data
     tuner = kt.RandomSearch(
         build,
         "val_mae",
@@ -486,7 +486,7 @@ def test_an_oracle_that_chooses_itself_is_a_strategy(tmp_path):
             return {"status": "RUNNING", "values": {"x": 3 - int(trial_id)}}
 
     class Counted(kt.engine.base_tuner.BaseTuner):
-        def run_trial(self, trial):
+        def run_trial(self, trial, **kwargs):
             return trial.hyperparameters.Int("x", 0, 9)
 
     tuner = Counted(Countdown(), directory=tmp_path)
@@ -604,7 +604,7 @@ def test_a_project_of_keras_tuner_is_continued_where_it_lies(tmp_path, capsys):
     write_project(tmp_path / "old", TRIALS)
 
     class Units(kt.RandomSearch):
-        def run_trial(self, trial):
+        def run_trial(self, trial, **kwargs):
             return {"val_loss": float(trial.hyperparameters.Int("units", 4, 12, step=4))}
 
     tuner = Units(objective="val_loss", max_trials=4, directory=tmp_path, project_name="old")

@@ -130,6 +130,11 @@ def name_in(logs: Mapping[str, Any], name: str) -> str | None:
     return numbered[0] if len(numbered) == 1 else None
 
 
+def may_have_other_name(objective: Objective) -> bool:
+    """Whether the logs of a model may tell an objective under other names than its own."""
+    return isinstance(objective, MultiObjective) or objective.name.removeprefix("val_") in _SHORT_NAMES
+
+
 def with_objective(logs: Mapping[str, Any], objective: Objective) -> dict[str, Any]:
     """Logs of an epoch, or their columns over epochs, with the objective under its own name where they tell it."""
     if objective.name in logs or not objective.has_value(logs):

@@ -297,6 +297,20 @@ class _Numerical(HyperParameter):
         """All values of a range with a step; of one without, ten even ones on its scale."""
         return list(self.core.grid(POINTS_WITHOUT_STEP)) if self._is_countable else self._even_values()
 
+    def prob_to_value(self, prob: float) -> Any:
+        """The value whose share of [0, 1] holds a position."""
+        return super().prob_to_value(1.0 - prob if self._is_descending else prob)
+
+    def value_to_prob(self, value: Any) -> float:
+        """The middle of a value's share of [0, 1]."""
+        prob = super().value_to_prob(value)
+        return 1.0 - prob if self._is_descending else prob
+
+    @property
+    def _is_descending(self) -> bool:
+        """Whether positions go from the largest value to the smallest, as KerasTuner's do on this scale with steps."""
+        return self.step is not None and self.sampling == "reverse_log"
+
     @property
     def _is_countable(self) -> bool:
         return self.step is not None

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -18,7 +19,7 @@ from kerastune_lite.compat.keras_tuner.base_tuner import BaseTuner, RunningTrial
 from kerastune_lite.compat.keras_tuner.errors import FailedTrialError, FatalTypeError, FatalValueError
 from kerastune_lite.compat.keras_tuner.hypermodels import own_fit_of
 from kerastune_lite.compat.keras_tuner.hyperparameters import HyperParameters
-from kerastune_lite.compat.keras_tuner.objectives import DefaultObjective, Objective, name_in
+from kerastune_lite.compat.keras_tuner.objectives import DefaultObjective, Objective, may_have_other_name, name_in
 from kerastune_lite.compat.keras_tuner.oracles import Oracle
 from kerastune_lite.compat.keras_tuner.results import checked, history_of
 from kerastune_lite.compat.keras_tuner.trials import Trial
@@ -159,7 +160,8 @@ class Tuner(BaseTuner):
                 "All callbacks used during a search should be deep-copyable, since each training has copies of its "
                 f"own: {error}"
             ) from error
-        added: list[keras.callbacks.Callback] = [ObjectiveInLogs(self.oracle.objective, self._told)]
+        objective = self.oracle.objective
+        added = [ObjectiveInLogs(objective, self._told)] if may_have_other_name(objective) else []
         return [*added, *given, *self._hooks(trial)]
 
     def _hooks(self, trial: Trial) -> list[keras.callbacks.Callback]:
@@ -244,7 +246,9 @@ class Tuner(BaseTuner):
                 "self.save_model(trial.trial_id, model) in it, or override load_model."
             )
         model = self._built(trial.hyperparameters)
-        with self._distributed():
+        with self._distributed(), warnings.catch_warnings():
+            # The state of the optimizer isn't given back, as KerasTuner doesn't.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             model.load_weights(weights)
         return model
 
@@ -308,6 +312,13 @@ class ObjectiveInLogs(keras.callbacks.Callback):
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
         return copy.copy(self)
 
+    def get_state(self) -> dict[str, Any]:
+        """Nothing of it changes over epochs."""
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Nothing of it changes over epochs."""
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds it."""
         name = self._objective.name
@@ -334,6 +345,13 @@ class Hooks(keras.callbacks.Callback):
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
         return copy.copy(self)
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing of it changes over epochs."""
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Nothing of it changes over epochs."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Calls the tuner's."""
