@@ -16,9 +16,9 @@ KerastuneError
 │   └── JournalError       its journal can't be read or written; the search ends, the journal stays readable
 ├── WorkerError            workers can't be started, reached, or given what they need; the search ends
 ├── TooManyFailuresError   too many trials failed in a row; the search ends
-├── FatalError             raised by the user's code to end the search at once, as it is
 ├── NoResultError          there is no finished trial to give back
 │   └── NoScoreError       a search has ended, and no trial of its study has a score (a TooManyFailuresError too)
+├── FatalError             raised by the user to end the search, which raises it as it is
 ├── Diverged               the loss or the objective stopped being a finite number; fails its trial
 └── FailedTrial            raised by the user to give up one setting; the search continues with others
 
@@ -94,14 +94,6 @@ class TooManyFailuresError(KerastuneError):
     """Too many trials failed in a row; the search ends and shows the first failure."""
 
 
-class FatalError(KerastuneError):
-    """Raise it in build_fn, a fit or a callback to end the search at once: it comes out of `search` as it is.
-
-    For what no other setting would mend. The trial that runs is interrupted, and is run again when the search is
-    resumed.
-    """
-
-
 class NoResultError(KerastuneError, LookupError):
     """There is no finished trial to give back."""
 
@@ -112,6 +104,14 @@ class NoScoreError(TooManyFailuresError, NoResultError):
 
 class Diverged(KerastuneError):
     """The loss or the objective stopped being a finite number; fails its trial, and the search continues."""
+
+
+class FatalError(KerastuneError):
+    """Raise it, or an exception of a class derived from it, to end the search, which raises it as it is.
+
+    It may come from build_fn, a fit or a callback, in a worker too. The trial that ran is interrupted, and is run again
+    when the search is resumed. Other exceptions fail their own trial.
+    """
 
 
 class FailedTrial(KerastuneError):
@@ -145,4 +145,4 @@ MISTAKES_IN_THE_CALL = (
     StudyError,
     FatalError,
 )
-"""Errors that no other setting would mend: they end the search instead of failing a trial."""
+"""Errors that no other setting would mend, and what is raised on purpose: they end the search, and fail no trial."""

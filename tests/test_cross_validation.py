@@ -121,7 +121,9 @@ def test_the_best_model_is_that_of_the_best_fold(tmp_path):
     assert tuner.best_model().evaluate(X[held_out], Y[held_out], verbose=0) == pytest.approx(min(trial.scores))
 
 
-@pytest.mark.parametrize("form", ["dict", "list", "table", "tensor"])
+@pytest.mark.parametrize(
+    "form", ["dict", "table", *(pytest.param(form, marks=pytest.mark.drill) for form in ("list", "tensor"))]
+)
 def test_data_of_any_nesting_are_divided_by_sample(tmp_path, form):
     _, expected = searched(tmp_path / "arrays", cv=KFold(3), shuffle=False)
 
@@ -241,7 +243,8 @@ def test_workers_train_the_same_folds(tmp_path):
     _, expected = searched(tmp_path / "here", build_fn)
     _, study = searched(tmp_path / "there", build_fn, settings={"workers": 2})
 
-    assert [trial.scores for trial in study.trials] == pytest.approx([trial.scores for trial in expected.trials])
+    for trial, other in zip(study.trials, expected.trials, strict=True):
+        assert trial.scores == pytest.approx(other.scores)
 
 
 # Trials that aren't trained on all folds
@@ -278,6 +281,7 @@ def test_a_trial_whose_first_folds_are_hopeless_is_not_trained_on_the_others(tmp
     assert [trial.state for trial in study.trials[:1]] == [TrialState.COMPLETED]
     assert hopeless.state is TrialState.STOPPED
     assert (len(hopeless.scores), len(hopeless.curves)) == (1, 1)
+    assert hopeless.epochs_saved == 1 + 2 * 2
     assert hopeless.stop_reason.startswith("fold 1 of 3: MedianRule: after 1 epochs")
 
 
@@ -335,12 +339,25 @@ def test_a_fold_that_fails_fails_its_trial_with_the_scores_before(tmp_path):
 
 
 def test_refit_keeps_a_model_that_was_trained_on_all_samples(tmp_path):
-    tuner, study = searched(tmp_path, refit=True)
+    tuner, _ = searched(tmp_path, refit=True)
     expected = tuner.retrain(X, Y)
 
-    assert [*map(float, np.median([study.best.best_epochs], axis=1))] == [1.0]
     for kept, trained in zip(tuner.best_model().get_weights(), expected.get_weights(), strict=True):
         assert np.allclose(kept, trained, atol=1e-6)
+
+
+def test_a_setting_is_retrained_for_as_long_as_its_median_fold_took_to_its_best_epoch(tmp_path):
+    epochs = []
+
+    class Counts(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            epochs.append(epoch)
+
+    tuner, study = searched(tmp_path)
+    trial = study.best.changed(best_epochs=(5, 0, 2, None), best_epoch=5)
+    tuner.retrain(X, Y, trial, callbacks=[Counts()])
+
+    assert len(epochs) == 3
 
 
 def test_confirm_trains_the_finalists_on_all_folds_again(tmp_path):

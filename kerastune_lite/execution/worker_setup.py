@@ -22,6 +22,7 @@ def parts_of(shared: Shared) -> dict[str, Any]:
         "the engine's name": shared.engine,
         "whether the objective was given": shared.objective_is_given,
         "what is fixed": shared.fixed,
+        "whether defaults are tried first": shared.try_defaults,
     }
 
 

@@ -111,6 +111,7 @@ class Shared:
         engine: What trains.
         objective_is_given: Whether a person named the objective, or the search took the loss.
         fixed: Values that parameters are held at.
+        try_defaults: Whether the first trial has the defaults of those parameters that have one.
     """
 
     build_fn: BuildFunction | Builder
@@ -119,6 +120,7 @@ class Shared:
     engine: EngineName = "auto"
     objective_is_given: bool = True
     fixed: Mapping[str, Value] = field(default_factory=dict)
+    try_defaults: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,10 @@ and answers. It touches no file, no clock and no worker; loop.py carries out wha
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from kerastune_lite.space.seeds import run_seed, suggestion_rng
 from kerastune_lite.strategies.strategy import Answer, GoOn, Pause, PausingStrategy, Strategy, Suggestion
 from kerastune_lite.study.events import TrialBegun
 from kerastune_lite.study.labels import labelled
+from kerastune_lite.study.read_only import ReadOnlyDict
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Note, Trial, TrialPlan, TrialState
 
@@ -142,7 +145,7 @@ def decide(study: Study, plan: SearchPlan, situation: Situation) -> Decision:
     enough = _enough_trials(study, plan, situation)
     if enough is not None:
         return Done(enough)
-    enqueued = _begun_enqueued(study, situation, number, Suggestion())
+    enqueued = _begun_enqueued(study, plan, situation, number, Suggestion())
     if enqueued is not None:
         return enqueued
     answer = _asked(situation.strategy, study, number)
@@ -219,7 +222,7 @@ def _of_pausing_strategy(
             # A trial that runs may pause yet, and be one that the strategy wants to continue.
             return Wait(reason) if situation.running.numbers else Done(reason)
         if answer.resume_from is None:
-            enqueued = _begun_enqueued(study, situation, number, answer)
+            enqueued = _begun_enqueued(study, plan, situation, number, answer)
             if enqueued is not None:
                 return enqueued
     return Start(_begun(study, number, answer))
@@ -235,9 +238,12 @@ def _asked(strategy: Strategy, study: Study, number: int) -> Answer:
     return answer
 
 
-def _begun_enqueued(study: Study, situation: Situation, number: int, suggestion: Suggestion) -> Start | None:
+def _begun_enqueued(
+    study: Study, plan: SearchPlan, situation: Situation, number: int, suggestion: Suggestion
+) -> Start | None:
     """The start of a person's setting, trained as the suggestion says; None where none is enqueued."""
-    enqueued = next_enqueued(situation.queue, study, number, _rng(study, number))
+    has_defaults = plan.shared.try_defaults
+    enqueued = next_enqueued(situation.queue, study, number, _rng(study, number), has_defaults=has_defaults)
     if enqueued is None:
         return None
     suggestion = dataclasses.replace(suggestion, values=enqueued.values, fill="random")
@@ -255,7 +261,7 @@ def _begun(study: Study, number: int, answer: Suggestion | GoOn, notes: Sequence
         plan = dataclasses.replace(
             source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=source.plan.pause_at or 0
         )
-        return _event(study, source.number, source.values, plan, 1, source.notes)
+        return _event(study, source.number, source.values, plan, 1, source.notes, source.memory)
     plan = TrialPlan(
         epochs=answer.epochs,
         pause_at=answer.pause_at,
@@ -264,15 +270,32 @@ def _begun(study: Study, number: int, answer: Suggestion | GoOn, notes: Sequence
         continues_as_new_trial=answer.continues_as_new_trial,
         fill=answer.fill,
     )
-    return _event(study, number, answer.values, plan, 1, notes)
+    return _event(study, number, answer.values, plan, 1, notes, _as_json(answer.memory))
+
+
+def _as_json(memory: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A strategy's memory as it is read from the journal, so that it is the same before and after a resumption."""
+    try:
+        read: Mapping[str, Any] = json.loads(json.dumps(dict(memory), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"Suggestion.memory has to be a dict of what JSON can hold (texts, finite numbers, lists, dicts): {error}."
+        ) from error
+    return ReadOnlyDict(read)
 
 
 def _begun_again(study: Study, trial: Trial, attempt: int) -> TrialBegun:
-    return _event(study, trial.number, trial.values, trial.plan, attempt, trial.notes)
+    return _event(study, trial.number, trial.values, trial.plan, attempt, trial.notes, trial.memory)
 
 
 def _event(
-    study: Study, number: int, values: Mapping[str, Value], plan: TrialPlan, attempt: int, notes: Sequence[Note]
+    study: Study,
+    number: int,
+    values: Mapping[str, Value],
+    plan: TrialPlan,
+    attempt: int,
+    notes: Sequence[Note],
+    memory: Mapping[str, Any],
 ) -> TrialBegun:
     return TrialBegun(
         trial=number,
@@ -281,6 +304,7 @@ def _event(
         seed=run_seed(_seed(study), number),
         notes=tuple(notes),
         plan=plan,
+        memory=memory,
     )
 
 

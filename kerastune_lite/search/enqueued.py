@@ -46,9 +46,20 @@ def checked(queue: Queue, shared: Shared, writer: StudyWriter) -> Queue:
     return new
 
 
-def next_enqueued(queue: Queue, study: Study, number: int, rng: np.random.Generator) -> Enqueued | None:
-    """What is to be tried as the trial of this number before the strategy is asked; None where nothing is."""
-    defaults = {p.name: p.default for p in study.space if p.default is not UNSET} if number == 0 else {}
+def next_enqueued(
+    queue: Queue, study: Study, number: int, rng: np.random.Generator, *, has_defaults: bool = True
+) -> Enqueued | None:
+    """What is to be tried as the trial of this number before the strategy is asked; None where nothing is.
+
+    Args:
+        queue: The settings that a person enqueued.
+        study: The study.
+        number: The trial's number.
+        rng: What draws the values that a setting leaves out.
+        has_defaults: Whether the first trial has the defaults.
+    """
+    is_of_defaults = number == 0 and has_defaults
+    defaults = {p.name: p.default for p in study.space if p.default is not UNSET} if is_of_defaults else {}
     if defaults:
         return Enqueued(defaults, Note("defaults", "setting"), taken=0)
     for place, given in enumerate(queue):

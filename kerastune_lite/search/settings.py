@@ -48,6 +48,7 @@ class TunerSettings(TypedDict, total=False):
     verbose: int
     views: Sequence[View]
     fixed: Mapping[str, Any] | None
+    try_defaults: bool
     tensorboard: bool | str | Path
 
 

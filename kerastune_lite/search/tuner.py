@@ -28,7 +28,7 @@ from kerastune_lite.search.settings import (
     check_views,
     check_workers,
 )
-from kerastune_lite.space import Value
+from kerastune_lite.space import Space, Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
 from kerastune_lite.strategies.strategy import StrategySource, strategy_of
@@ -102,6 +102,8 @@ class Tuner:
             that after the event. An exception out of a view ends the search.
         fixed: Values that parameters are held at, by their full names: `fixed={"learning_rate": 0.01}`. Wherever
             build_fn asks for one of them, it is answered so. Each has to be a value of its parameter's own range.
+        try_defaults: Whether the first trial has the defaults of the parameters that have one (`default=`). False
+            leaves the first setting to the strategy.
         tensorboard: True writes logs for TensorBoard into the folder "tensorboard" of the study's directory; a
             directory says where else, in a folder with the name of the study's directory. Each trial has a log with
             its metrics epoch by epoch, its parameters and its score, which the HParams tab compares.
@@ -136,6 +138,7 @@ class Tuner:
         verbose: int = 1,
         views: Sequence[View] = (),
         fixed: Mapping[str, Any] | None = None,
+        try_defaults: bool = True,
         tensorboard: bool | str | Path = False,
     ) -> None:
         check_build_fn(build_fn)
@@ -174,6 +177,7 @@ class Tuner:
         self.verbose = verbose
         self.views = tuple(views)
         self.fixed = plain_values(fixed)
+        self.try_defaults = try_defaults
         self.tensorboard = check_tensorboard(tensorboard)
         self._is_stopped = self._is_copy = False
         self._enqueued: list[dict[str, Value]] = []
@@ -261,6 +265,7 @@ class Tuner:
             self.engine,
             objective_is_given=self.objective is not None,
             fixed=self.fixed,
+            try_defaults=self.try_defaults,
         )
         plan = SearchPlan(
             shared=shared,
@@ -484,6 +489,24 @@ class Tuner:
         if self._study_as_read is None or not version or self._study_as_read[0] != version:
             self._study_as_read = version, Study.open(self.directory)
         return self._study_as_read[1]
+
+    def space(self, builds: int = 20) -> Space:
+        """The parameters that build_fn asks for, without a search; printed, a line each.
+
+        build_fn is called with its defaults and with random settings, for ten seconds at most, and nothing is trained.
+        A parameter that only few settings lead to by a plain `if` may not be among them; those inside `hp.when` are.
+
+        Args:
+            builds: How many settings build_fn is called with.
+
+        Raises:
+            KerastuneError: build_fn asks for something that is impossible.
+        """
+        from kerastune_lite.running.task import Shared
+        from kerastune_lite.search.preview import asked_space
+
+        with random_state_put_back():
+            return asked_space(Shared(self.build_fn, fixed=self.fixed), check_count("builds", builds, at_least=1))
 
     def enqueue(self, values: Mapping[str, Value]) -> None:
         """Lets the next search try a setting before the strategy's own; what it leaves out is drawn.

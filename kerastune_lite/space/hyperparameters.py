@@ -47,6 +47,7 @@ class HyperParameters:
         self._asked = Space()
         self._written = Space()
         self._values: dict[str, Value] = {}
+        self._namesakes: dict[object, list[str]] = {}
         self._scopes: list[str] = []
         self._conditions: list[Condition] = []
 
@@ -66,15 +67,16 @@ class HyperParameters:
         return self._asked
 
     def __getitem__(self, name: str) -> Value:
-        if name in self._values:
-            return plain(self._values[name])
+        for known in (name, *self._namesakes.get(name, ())):
+            if known in self._values:
+                return plain(self._values[known])
         raise SpaceError(
             f"hp[{name!r}]: build_fn has not asked for it in this build, or its condition doesn't hold. "
             f"Asked for so far: {', '.join(self._values) or 'nothing'}."
         )
 
     def __contains__(self, name: object) -> bool:
-        return name in self._values
+        return any(known in self._values for known in (name, *self._namesakes.get(name, ())))
 
     def __getattr__(self, name: str) -> Any:
         # Python and other libraries look for names with underscores, and have to be told in the usual way.
@@ -257,7 +259,8 @@ class HyperParameters:
 
         The block runs in any case. Where the condition doesn't hold, its parameters answer with their default or
         first value and are left out of the trial's record. It gives whether the condition holds:
-        `with hp.when("optimizer", "sgd") as used: …`.
+        `with hp.when("optimizer", "sgd") as used: …`. A name may be asked for with different ranges under conditions
+        that exclude each other; all but the first are recorded with their condition, as "rate@optimizer=adam".
 
         Args:
             name: A parameter that was asked for before, by its full name.
@@ -307,7 +310,7 @@ class HyperParameters:
         return "/".join([*self._scopes, name]) if self._scopes and isinstance(name, str) else name
 
     def _ask(self, parameter: Parameter) -> Value:
-        parameter = dataclasses.replace(parameter, conditions=tuple(self._conditions))
+        parameter = self._told_apart(dataclasses.replace(parameter, conditions=tuple(self._conditions)))
         name = parameter.name
         # Two ranges for one name are a mistake also where the name is held at one value.
         self._written = self._written.with_parameter(parameter)
@@ -323,6 +326,23 @@ class HyperParameters:
             # Options made afresh by each call are other objects; the answer is the one of this call.
             return plain(parameter.options[parameter.index_of(self._values[name])])
         return plain(self._values[name])
+
+    def _told_apart(self, parameter: Parameter) -> Parameter:
+        """The parameter, under a name of its own where this build has asked for its name in another range.
+
+        That may be where the conditions exclude each other, so that only one of the two is ever active: the later one
+        is recorded as "rate@optimizer=adam". Elsewhere two ranges of one name are a mistake.
+        """
+        known = self._written.get(parameter.name)
+        if known is None or (known.kind == parameter.kind and known.range() == parameter.range()):
+            return parameter
+        if not any(one.excludes(other) for one in known.conditions for other in parameter.conditions):
+            return parameter
+        name = f"{parameter.name}@{','.join(map(str, parameter.conditions))}"
+        namesakes = self._namesakes.setdefault(parameter.name, [])
+        if name not in namesakes:
+            namesakes.append(name)
+        return dataclasses.replace(parameter, name=name)
 
     def _answer(self, parameter: Parameter) -> Value:
         value = self._setting_of(parameter) if parameter.name in self._given else self._fill(parameter)

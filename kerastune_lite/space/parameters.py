@@ -46,6 +46,15 @@ class Condition:
     parent: str
     values: tuple[Value, ...]
 
+    def __str__(self) -> str:
+        return f"{self.parent}={'|'.join(map(label_of, self.values))}"
+
+    def excludes(self, other: Condition) -> bool:
+        """Whether no setting can meet both: they ask for different values of one parameter."""
+        return self.parent == other.parent and not any(
+            same_value(one, another) for one in self.values for another in other.values
+        )
+
     def holds(self, values: Mapping[str, Value]) -> bool:
         """Whether a setting meets the condition; a setting without the parent doesn't."""
         return self.parent in values and any(same_value(values[self.parent], value) for value in self.values)

@@ -50,6 +50,13 @@ class Space:
     def __repr__(self) -> str:
         return f"Space({', '.join(str(parameter) for parameter in self)})"
 
+    def __str__(self) -> str:
+        """A line for each parameter, with the conditions under which it is active."""
+        return "\n".join(
+            " ".join([str(parameter), *(f"when {condition}" for condition in parameter.conditions)])
+            for parameter in self
+        )
+
     def with_parameter(self, parameter: Parameter) -> Space:
         """The space with one more parameter, or with the known one brought up to date; itself where nothing is new.
 

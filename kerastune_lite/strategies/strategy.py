@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Suggestion:
             training.
         continues_as_new_trial: Whether it is another trial that continues the training after a pause, as in the turns
             of a population. The epochs that are left to that trial aren't counted as saved.
+        memory: What the strategy wants to find again in `trial.memory` when it is asked next, of what JSON can hold:
+            the state of an optimiser that can't be computed from the trials. It is kept in the journal.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Suggestion:
     pause_at: int | None = None
     resume_from: int | None = None
     continues_as_new_trial: bool = False
+    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,7 @@ def _trial_begun(line: Line) -> TrialBegun:
         notes=_notes(line) or (),
         plan=plan,
         folds=_number(line, "folds", 0) or 0,
+        memory=ReadOnlyDict(_mapping(line.get("memory", {}), "memory")),
         time=_time(line["time"]),
     )
 

@@ -114,6 +114,7 @@ class TrialBegun:
         notes: Remarks on where its setting comes from and on earlier attempts.
         plan: How it is to be trained.
         folds: How many folds its trainings take turns in; 0 without cross-validation.
+        memory: What the strategy wants to find again.
         time: When it was written down; None before.
     """
 
@@ -127,6 +128,7 @@ class TrialBegun:
     notes: tuple[Note, ...] = ()
     plan: TrialPlan = field(default_factory=TrialPlan)
     folds: int = 0
+    memory: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
     time: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -139,6 +141,7 @@ class TrialBegun:
             "resumed_from": plan.resumed_from,
             "resumed_at": None if plan.resumed_from is None else plan.resumed_at,
             "folds": self.folds or None,
+            "memory": dict(self.memory) or None,
         }
         return {
             "trial": self.trial,

@@ -187,6 +187,7 @@ def _begun(event: TrialBegun, source: Trial | None) -> Trial:
         epochs=plan.epochs,
         plan=plan,
         folds=event.folds,
+        memory=event.memory,
         curves=tuple(curve[: plan.resumed_at] for curve in source.curves) if source else (),
     )
     if source is None or source.number != trial.number:

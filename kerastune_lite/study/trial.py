@@ -177,6 +177,7 @@ class Trial:
         returned: What build_fn returned besides the model or the metrics of epochs: the arguments of `fit` that it
             decided (of arrays and other objects their type's name), or the texts among its own results.
         folds: How many folds it is cross-validated on; 0 without cross-validation.
+        memory: What its strategy noted when it suggested the setting (`Suggestion.memory`), as JSON has it.
     """
 
     number: int
@@ -207,6 +208,7 @@ class Trial:
     confirmation_seconds: float = 0.0
     returned: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
     folds: int = 0
+    memory: Mapping[str, Any] = field(default_factory=ReadOnlyDict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):
@@ -260,11 +262,11 @@ class Trial:
 
     @property
     def epochs_saved(self) -> int:
-        """How many epochs of the runs that were begun were not trained, once the trial has ended with a score."""
+        """How many epochs of the runs that were begun, and of folds, were not trained, once it ended with a score."""
         if self.state not in (TrialState.COMPLETED, TrialState.STOPPED):
             return 0
         until = (self.plan.pause_at if self.plan.continues_as_new_trial else None) or self.epochs or 0
-        return sum(max(until - len(curve), 0) for curve in self.curves)
+        return sum(max(until - len(curve), 0) for curve in self.curves) + until * max(self.folds - len(self.curves), 0)
 
     @property
     def fold_scores(self) -> tuple[float, ...]:

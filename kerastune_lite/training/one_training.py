@@ -290,13 +290,15 @@ def asked_by(request: Request, shared: Shared, values: Mapping[str, Value]) -> H
     """The `hp` of a trial, which answers with some values, and fills in what they don't hold."""
     # A strategy that doesn't look at the space may have chosen something for what is held.
     free = {name: value for name, value in values.items() if name not in shared.fixed}
-    return HyperParameters(free, request.space, partial(_filled, request), shared.fixed)
+    return HyperParameters(
+        free, request.space, partial(_filled, request, try_defaults=shared.try_defaults), shared.fixed
+    )
 
 
-def _filled(request: Request, parameter: Parameter) -> Value:
+def _filled(request: Request, parameter: Parameter, *, try_defaults: bool) -> Value:
     """The value of a parameter that the values to try don't hold."""
     trial = request.trial
-    if trial.number == 0 and parameter.default is not UNSET:
+    if trial.number == 0 and try_defaults and parameter.default is not UNSET:
         return parameter.default
     if trial.plan.fill == "first":
         return parameter.grid(2)[0]

@@ -49,7 +49,7 @@ def test_hp_may_be_asked_what_it_has_and_be_copied_and_pickled():
 
 WRONG_CALLS = {
     "bare options": (lambda hp: hp.choice("u", 32, 64), r"Give the options as one list: hp.choice\('u', \[32, 64\]\)"),
-    "no options": (lambda hp: hp.choice("u"), r"'values'. Call it as hp.choice\(name, values, default=…\)"),
+    "no options": (lambda hp: hp.choice("u"), r"'values'. Call it as hp.choice\(name, values, weights=…, default=…\)"),
     "one bound": (lambda hp: hp.float("rate", 0.1), r"'high'. Call it as hp.float\(name, low, high, step=None, log="),
     "other words": (lambda hp: hp.int("u", min_value=1, max_value=9), "did you mean low.* did you mean high.*hp.int"),
     "another scale": (lambda hp: hp.float("r", 1e-4, 1, sampling="log"), "For sampling did you mean log=True"),

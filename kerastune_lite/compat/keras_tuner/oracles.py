@@ -144,18 +144,18 @@ class Oracle:
     def _core_name(self, parameter: HyperParameter) -> str:
         """The name of a parameter in the study, where one name has one range.
 
-        One that has another range under other conditions is named with these: `units [model=deep]`.
+        One that has another range under other conditions is named with these, as `hp.when` does it: `units@model=deep`.
         """
         first = self.hyperparameters._hps[parameter.name][0]
         if first.core == parameter.core or not parameter.conditions:
             return parameter.name
-        return f"{parameter.name} [{', '.join(map(str, parameter.conditions))}]"
+        return f"{parameter.name}@{','.join(map(str, parameter.conditions))}"
 
     def _parameter_of(self, core_name: str, space: Space) -> HyperParameter | None:
         for parameter in self.hyperparameters.space:
             if self._core_name(parameter) == core_name:
                 return parameter
-        known, name = space.get(core_name), core_name.partition(" [")[0] if core_name.endswith("]") else core_name
+        known, name = space.get(core_name), core_name.partition("@")[0]
         return None if known is None else parameter_of_core(known, name)
 
     # Trials

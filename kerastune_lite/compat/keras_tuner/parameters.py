@@ -44,7 +44,7 @@ class Parent:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return f"{self.name}={' or '.join(map(str, self.values))}"
+        return f"{self.name}={'|'.join(map(str, self.values))}"
 
     def get_config(self) -> Config:
         """The condition as JSON can hold it."""
