@@ -622,3 +622,13 @@ def test_what_is_no_project_is_told(tmp_path):
     write_project(tmp_path / "old", [({"units": 4}, None)])
     with pytest.raises(kerastune_lite.StudyError, match="objective='val_loss'"):
         kerastune_lite.Study.from_keras_tuner(tmp_path / "old")
+
+
+def test_the_result_of_a_trial_is_what_its_best_epochs_have():
+    utils, objective = kt.engine.tuner_utils, kt.Objective("val_loss", "min")
+    histories = [{"val_loss": [3.0, 1.0, 2.0], "loss": [9.0, 8.0, 7.0]}, {"val_loss": [5.0, 4.0], "loss": [6.0, 2.0]}]
+
+    assert utils.convert_to_metrics_dict(histories, objective) == {"val_loss": 2.5, "loss": 5.0}
+    assert utils.get_best_step(histories, objective) == 1
+    with pytest.raises(kt.errors.FatalValueError, match="to have the objective 'val_loss'"):
+        utils.validate_trial_results({"loss": 1.0}, objective, "Tuner.run_trial()")

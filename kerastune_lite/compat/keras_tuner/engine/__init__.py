@@ -10,6 +10,7 @@ from kerastune_lite.compat.keras_tuner.engine import (
     oracle,
     trial,
     tuner,
+    tuner_utils,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "oracle",
     "trial",
     "tuner",
+    "tuner_utils",
 ]
