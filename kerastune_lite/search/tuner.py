@@ -432,11 +432,14 @@ class Tuner:
         Raises:
             StudyMismatchError: The study can't go on with this search.
         """
+        from kerastune_lite.running.task import trial_runner_of
         from kerastune_lite.search import description, resumption
 
         tuner, strategy = type(self).__name__, plan.strategy
         resumption.check_plan(writer.study, strategy, tuner)
-        reviewer = resumption.Reviewer(plan.shared, writer) if writer.is_resumed else None
+        # What runs whole trials itself can't be asked for their parameters without running them.
+        may_ask = writer.is_resumed and trial_runner_of(self.build_fn) is None
+        reviewer = resumption.Reviewer(plan.shared, writer) if may_ask else None
         if reviewer is not None:
             reviewer.begin(lambda study: resumption.check_goes_on(study, strategy, tuner))
         now = description.description_of(tuner, plan)

@@ -121,6 +121,32 @@ class Study:
             return cls.of_events(directory, read_journal(path))
 
     @classmethod
+    def from_keras_tuner(
+        cls,
+        project: str | Path,
+        directory: str | Path | None = None,
+        objective: str | Objective | None = None,
+    ) -> Study:
+        """The study of a project that KerasTuner has written, with its settings, scores and metrics.
+
+        KerasTuner keeps the metrics of each trial's best epoch alone: they stand at that epoch, and those before it
+        are empty.
+
+        Args:
+            project: The project's folder, `directory/project_name`, which holds oracle.json.
+            directory: Where to write the study down, so that a search in this directory goes on from its trials; None
+                writes nothing.
+            objective: What was optimised; None finds the metric that is the score of every trial.
+
+        Raises:
+            StudyError: There is no project, or it can't be read; its objective has to be given; or the directory holds
+                a study already.
+        """
+        from kerastune_lite.compat.keras_tuner import projects
+
+        return projects.imported(expanded(project), None if directory is None else expanded(directory), objective)
+
+    @classmethod
     def of_events(cls, directory: Path, reading: Reading) -> Study:
         """The study that is folded from the lines of a journal."""
         with _without_collections():
