@@ -30,10 +30,9 @@ _ESCAPES_AT_END = re.compile(r"(?:\x1b\[[0-9;?]*[A-Za-z])+$")
 
 
 class LiveArea:
-    """The lines at the end of a terminal, from `start` to `stop`.
+    """The lines at the end of a terminal, from `start` to `stop` and `clear`.
 
-    They are drawn by a thread of their own, which looks eight times a second whether there is something new. An error
-    of the terminal is raised by the next `print`.
+    They are drawn by a thread of their own, which looks eight times a second whether there is something new.
 
     Args:
         console: The terminal.
@@ -79,7 +78,7 @@ class LiveArea:
         self._thread.start()
 
     def stop(self) -> None:
-        """Clears the area for good, and gives the streams back."""
+        """Ends the drawing, and gives the streams back; writes nothing."""
         self._stop.set()
         for name, stream in self._streams:
             if isinstance(getattr(sys, name), _Above):  # somebody else may have put theirs in its place
@@ -87,6 +86,9 @@ class LiveArea:
         self._streams = []
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(LONGEST_PAUSE)
+
+    def clear(self) -> None:
+        """Clears the area, and ends the line that others have left unfinished."""
         with self._writing():
             self._clear()
             if not self._is_at_line_start:

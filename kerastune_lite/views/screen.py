@@ -86,7 +86,8 @@ class Screen:
         """Clears the area."""
         if self._area is not None:
             area, self._area = self._area, None
-            self._attempt(area.stop)
+            area.stop()
+            self._attempt(area.clear)
 
     def _print(self, lines: Sequence[Text]) -> None:
         for line in lines:

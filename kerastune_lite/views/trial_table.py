@@ -23,7 +23,9 @@ from kerastune_lite.views.watched import TrialRow
 
 WIDEST_OPTION = 16
 """Longer options of a choice are cut."""
-LEAST_SCORE, LEAST_EPOCH, LEAST_TIME, LEAST_STATE, LEAST_REASON = 8, 5, 5, 9, 18
+LEAST_SCORE, LEAST_EPOCH, LEAST_TIME, STATE, REASON = 8, 5, 5, 9, 18
+LEAST_REASON = 14
+"""Cells of a reason that stands in the place of the state."""
 MOST_DIGITS = 5
 """Significant digits of a score."""
 SAMPLES = 12
@@ -219,14 +221,15 @@ def _with_columns(needs: Needs, width: int, glyphs: Glyphs, parameters: Sequence
         objective,
         Column("epoch", ["best", "epoch"], needs.epoch),
         Column("time", ["time"], needs.time),
-        Column("state", ["state"], LEAST_STATE, is_left=True),
+        Column("state", ["state"], STATE if style.has_reason else LEAST_REASON, is_left=True),
     ]
     if style.has_reason:
-        columns.append(Column("reason", ["reason"], LEAST_REASON, is_left=True))
+        columns.append(Column("reason", ["reason"], REASON, is_left=True))
     layout = Layout(needs, width, glyphs, columns, style.gap)
     # Nothing stands behind the last column, so it may have what is left.
-    room = width - _cells(layout) + columns[-1].width
-    last = replace(columns[-1], width=min(max(room, columns[-1].width), max(LEAST_REASON, columns[-1].width)))
+    last = columns[-1]
+    room = max(width - _cells(layout), 0)
+    last = replace(last, width=min(last.width + room, REASON))
     return replace(layout, columns=[*columns[:-1], last])
 
 

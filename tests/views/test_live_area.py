@@ -37,8 +37,8 @@ class Terminal(io.StringIO):
         return [line.rstrip() for line in "\n".join(screen.display).rstrip().splitlines()]
 
 
-@pytest.fixture
-def terminal(monkeypatch):
+def terminal_of(monkeypatch):
+    """A terminal in the place of both streams. (A fixture would come too early: pytest captures them for each test.)"""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -59,9 +59,11 @@ class Shown:
 
     def __exit__(self, *error):
         self.area.stop()
+        self.area.clear()
 
 
-def test_the_area_is_drawn_below_what_is_printed_and_is_gone_at_the_end(terminal):
+def test_the_area_is_drawn_below_what_is_printed_and_is_gone_at_the_end(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as shown:
         shown.area.print([Text("row 1")])
         shown.area.print([Text("row 2")])
@@ -70,7 +72,8 @@ def test_the_area_is_drawn_below_what_is_printed_and_is_gone_at_the_end(terminal
     assert terminal.lines == ["row 1", "row 2"]
 
 
-def test_the_area_is_drawn_anew_in_place(terminal):
+def test_the_area_is_drawn_anew_in_place(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as shown:
         wait_until(lambda: terminal.lines == ["", "bar", "running"])
         shown.lines = ["bar 2", "running", "another"]
@@ -79,7 +82,8 @@ def test_the_area_is_drawn_anew_in_place(terminal):
         wait_until(lambda: terminal.lines == ["", "bar 2", "running", "another"])
 
 
-def test_what_the_users_code_prints_is_whole_and_above_the_area(terminal):
+def test_what_the_users_code_prints_is_whole_and_above_the_area(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as shown:
         wait_until(lambda: terminal.lines)
         print("two\nlines")
@@ -90,7 +94,8 @@ def test_what_the_users_code_prints_is_whole_and_above_the_area(terminal):
         assert shown.area.foreign_lines == 3
 
 
-def test_a_line_that_has_not_ended_is_left_alone_until_it_has(terminal):
+def test_a_line_that_has_not_ended_is_left_alone_until_it_has(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as shown:
         wait_until(lambda: terminal.lines)
         for done in range(5):
@@ -103,7 +108,8 @@ def test_a_line_that_has_not_ended_is_left_alone_until_it_has(terminal):
         wait_until(lambda: terminal.lines == ["4/4 of Keras's bar", "", "bar", "running"])
 
 
-def test_a_row_does_not_stand_behind_a_line_that_has_not_ended(terminal):
+def test_a_row_does_not_stand_behind_a_line_that_has_not_ended(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as shown:
         print("loading", end="")
         shown.area.print([Text("row")])
@@ -111,7 +117,8 @@ def test_a_row_does_not_stand_behind_a_line_that_has_not_ended(terminal):
     assert terminal.lines == ["loading", "row"]
 
 
-def test_the_prompt_does_not_stand_behind_a_line_that_has_not_ended(terminal):
+def test_the_prompt_does_not_stand_behind_a_line_that_has_not_ended(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown():
         print("loading", end="")
     print("$")
@@ -119,17 +126,18 @@ def test_the_prompt_does_not_stand_behind_a_line_that_has_not_ended(terminal):
     assert terminal.lines == ["loading", "$"]
 
 
-def test_a_line_that_comes_past_python_stays_whole(terminal):
+def test_a_line_that_comes_past_python_stays_whole(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as shown:
         wait_until(lambda: terminal.lines)
         terminal.write("W0000 a warning of C++ code\n")
         shown.area.refresh()
-        wait_until(lambda: terminal.lines[-1] == "running")
 
-        assert terminal.lines == ["W0000 a warning of C++ code", "", "bar", "running"]
+        wait_until(lambda: terminal.lines == ["W0000 a warning of C++ code", "", "bar", "running"])
 
 
-def test_an_area_at_the_bottom_of_the_terminal_scrolls_what_is_above(terminal):
+def test_an_area_at_the_bottom_of_the_terminal_scrolls_what_is_above(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as shown:
         for number in range(30):
             shown.area.print([Text(f"row {number}")])
@@ -138,7 +146,9 @@ def test_an_area_at_the_bottom_of_the_terminal_scrolls_what_is_above(terminal):
         assert terminal.lines == [*(f"row {number}" for number in range(21, 30)), "", "bar", "running"]
 
 
-def test_prints_of_several_threads_are_not_mixed_with_the_area(terminal):
+def test_prints_of_several_threads_are_not_mixed_with_the_area(monkeypatch):
+    terminal = terminal_of(monkeypatch)
+
     def prints(name):
         for number in range(40):
             print(f"{name} {number}\n", end="")
@@ -157,7 +167,8 @@ def test_prints_of_several_threads_are_not_mixed_with_the_area(terminal):
     assert [row for row in rows if row.startswith("b ")] == [f"b {number}" for number in range(40)]
 
 
-def test_the_streams_are_given_back(terminal):
+def test_the_streams_are_given_back(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown():
         assert sys.stdout is not terminal
         assert sys.stdout.isatty()
@@ -167,14 +178,16 @@ def test_the_streams_are_given_back(terminal):
     assert sys.stderr is terminal
 
 
-def test_a_stream_that_is_no_terminal_is_left_alone(terminal, monkeypatch):
+def test_a_stream_that_is_no_terminal_is_left_alone(monkeypatch):
+    terminal_of(monkeypatch)
     file = io.StringIO()
     monkeypatch.setattr(sys, "stderr", file)
     with Shown():
         assert sys.stderr is file
 
 
-def test_a_search_inside_anothers_trial_draws_no_second_area(terminal):
+def test_a_search_inside_anothers_trial_draws_no_second_area(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with Shown() as outer:
         wait_until(lambda: terminal.lines)
         with Shown() as inner:
@@ -186,7 +199,8 @@ def test_a_search_inside_anothers_trial_draws_no_second_area(terminal):
         assert outer.area.foreign_lines == 1
 
 
-def test_a_forked_process_prints_though_the_area_was_being_drawn(terminal):
+def test_a_forked_process_prints_though_the_area_was_being_drawn(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     read, write = os.pipe()
     with Shown() as shown, shown.area._lock:
         shown.area._process = -1  # what the area's own process is to a forked one
