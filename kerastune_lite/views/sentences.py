@@ -68,7 +68,7 @@ def closing(event: SearchEnded, study: Study, seconds: float) -> Sequence[str]:
         return []
     records = list(study.records.values())
     counts = ", ".join(f"{n} {state}" for state, n in Counter(trial.state.value for trial in records).items())
-    spent = f"{study.epochs_spent} epochs in {duration_text(seconds)}"
+    spent = f"{_counted(study.epochs_spent, 'epoch')} in {duration_text(seconds)}"
     return [
         f"Search ended: {event.reason} ({counts}; {spent})",
         *_saved(study, event),
@@ -98,7 +98,7 @@ def best_sentence(study: Study, best: Trial) -> str:
 def _saved(study: Study, event: SearchEnded) -> Sequence[str]:
     told = []
     if study.epochs_saved:
-        told.append(f"Trials that ended early left out {study.epochs_saved} epochs")
+        told.append(f"Trials that ended early left out {_counted(study.epochs_saved, 'epoch')}")
     if event.seconds_saved >= NOTABLE_SECONDS:
         shared = sum(trial.trained is not None and trial.trained.how == "shared" for trial in study.records.values())
         saved = duration_text(event.seconds_saved)
@@ -120,4 +120,8 @@ def _by_fit(records: Iterable[Trial]) -> Sequence[str]:
 
 
 def _trials(count: int) -> str:
-    return f"{count} trial" if count == 1 else f"{count} trials"
+    return _counted(count, "trial")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

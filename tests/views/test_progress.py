@@ -151,7 +151,7 @@ def test_a_search_ends_with_its_reason_what_it_spared_and_its_best():
     shown.show(SearchEnded(reason="all done", seconds_saved=3.0, remarks=["Trial 7 may be the better choice"]))
 
     assert shown.log()[2:] == [
-        "Search ended: all done (1 completed; 1 epochs in 5.0s)",
+        "Search ended: all done (1 completed; 1 epoch in 5.0s)",
         "1 trial ran programs compiled for earlier ones, which saved about 3.0s",
         "Trial 7 may be the better choice",
         "best: trial 0 with val_loss 0.5 at epoch 1 of 1: units 8",
