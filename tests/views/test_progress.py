@@ -357,3 +357,18 @@ def test_a_whole_search_in_an_emulated_terminal(monkeypatch):
     best = next(number for number, line in enumerate(shows) if "best:" in line)
     assert shows[best : best + 2] == ["★ best: trial 1 with val_loss 0.4 at epoch 1 of 1", "  units 8"]
     assert not any("━" in line for line in shows)
+
+
+def test_a_console_that_records_keeps_the_table_and_not_the_lines_that_are_drawn_in_place():
+    console = Console(record=True, force_terminal=True, width=100, file=io.StringIO())
+    shown = Shown()
+    shown.progress = Progress(1, console)
+    shown.show(SearchBegun(max_trials=1), UNITS, begun(0, units=8), epoch(0), ended(0))
+    wait_until(lambda: "━" in console.file.getvalue())
+    shown.show(SearchEnded(reason="1 trials are done"))
+
+    text = console.export_text(clear=False)
+    assert "★" in text
+    assert "best: trial 0" in text
+    assert "━" not in text
+    assert "<svg" in console.export_svg(title="a search")
