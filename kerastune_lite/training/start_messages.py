@@ -88,7 +88,8 @@ def write_held(directory: Path) -> None:
 
 def parted(lines: Sequence[str]) -> tuple[list[str], list[str]]:
     """The lines of TensorFlow's log that are held back, and those that are shown."""
-    held, shown = [], []
+    held: list[str] = []
+    shown: list[str] = []
     for line in lines:
         (held if _LINE.match(line) and not _OF_CONCERN.search(line) else shown).append(line)
     return held, shown

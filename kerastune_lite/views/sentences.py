@@ -79,13 +79,8 @@ def closing(event: SearchEnded, study: Study, seconds: float) -> Sequence[str]:
 
 def interrupted(study: Study) -> str:
     """What is said when a person has interrupted a search: what is kept, where, and how to go on."""
-    finished, unfinished = len(study.records) - len(study.tally.unfinished), len(study.tally.unfinished)
-    again = f" and run {'it' if unfinished == 1 else 'them'} again" if unfinished else ""
-    cut = f" ({_trials(unfinished)} cut off)" if unfinished else ""
-    return (
-        f"Interrupted: {_trials(finished)} finished{cut}, all kept in {study.directory}. "
-        f"Search again with this directory to go on{again}."
-    )
+    finished = len(study.records) - len(study.tally.unfinished)
+    return f"Interrupted: {_trials(finished)} kept in {study.directory}. Search again to go on."
 
 
 def best_sentence(study: Study, best: Trial) -> str:

@@ -180,10 +180,7 @@ def test_an_interrupted_search_ends_with_what_is_kept_where_and_how_to_go_on(ter
     cut_off = ended(1, None, TrialState.INTERRUPTED, best_epoch=None)
     shown.show(cut_off, SearchEnded(reason=None, is_interrupted=True))
 
-    assert shown.log()[-1] == (
-        "Interrupted: 1 trial finished (1 trial cut off), all kept in runs/one. "
-        "Search again with this directory to go on and run it again."
-    )
+    assert shown.log()[-1] == "Interrupted: 1 trial kept in runs/one. Search again to go on."
 
 
 @pytest.mark.parametrize("terminal", [True, False])
