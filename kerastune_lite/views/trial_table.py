@@ -39,7 +39,7 @@ class Needs:
     Attributes:
         parameters: The parameters known so far, in the order asked for.
         objective: The name of what is optimised.
-        largest_number: The greatest trial number to be expected.
+        digits: How many digits the greatest trial number has.
         score: Cells of the longest score.
         epoch: Cells of the longest "best epoch/epochs trained".
         time: Cells of the longest duration.
@@ -47,7 +47,7 @@ class Needs:
 
     parameters: Sequence[Parameter]
     objective: str
-    largest_number: int = 99
+    digits: int = 2
     score: int = LEAST_SCORE
     epoch: int = LEAST_EPOCH
     time: int = LEAST_TIME
@@ -56,7 +56,7 @@ class Needs:
         """The needs where this row is to fit as well."""
         return replace(
             self,
-            largest_number=max(self.largest_number, row.number),
+            digits=max(self.digits, len(str(row.number))),
             score=max(self.score, cell_len(_spread_text(row, glyphs)) if row.spread is not None else 0),
             epoch=max(self.epoch, cell_len(_epoch_text(row, glyphs))),
             time=max(self.time, cell_len(duration_text(row.seconds))),
@@ -220,7 +220,7 @@ _STYLES = (
 
 
 def _with_columns(needs: Needs, width: int, glyphs: Glyphs, parameters: Sequence[Parameter], style: _Style) -> Layout:
-    number = max(cell_len(glyphs.star) + len(str(needs.largest_number)) + 1, len("trial"))
+    number = max(cell_len(glyphs.star) + needs.digits + 1, len("trial"))
     of_parameters = [_column_of(parameter, style, glyphs) for parameter in parameters]
     objective = _titled("score", glyphs.shown(needs.objective), needs.score, style)
     columns = [

@@ -194,7 +194,7 @@ def test_a_row_that_needs_more_room_gets_it_from_a_new_layout():
 
     made = layout_of(needs.with_row(long, UNICODE), 120, UNICODE)
 
-    assert needs.with_row(row(), UNICODE) == needs
+    assert needs.with_row(row(99), UNICODE) == needs
     shown = cells(made, long)
     assert (shown["trial"], shown["epoch"], shown["time"]) == ("1234", "1500/2000", "10h15m")
     assert shown["score"] == "0.9756 ± 0.001"
