@@ -140,6 +140,10 @@ class _Loader(importlib.abc.Loader):
         with _holding():
             self._loader.exec_module(module)
 
+    def __getattr__(self, name: str) -> Any:
+        # Whoever only looks for the module may ask its loader for more.
+        return getattr(self._loader, name)
+
 
 @contextmanager
 def _holding() -> Iterator[None]:

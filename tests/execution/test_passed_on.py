@@ -53,7 +53,7 @@ def test_a_line_that_does_not_end_is_passed_on_all_the_same(monkeypatch):
     passed_on(stream, monkeypatch, *[b"x" * 4096] * (2 * LONGEST_LINE // 4096))
 
     assert len(stream.texts) >= 2
-    assert "".join(stream.texts) == "x" * 2 * LONGEST_LINE
+    assert "".join(stream.texts).rstrip("\n") == "x" * 2 * LONGEST_LINE
 
 
 def test_a_terminal_that_has_gone_does_not_hold_a_worker_up(monkeypatch):
