@@ -65,4 +65,4 @@ def test_trials_that_were_trained_again_keep_the_table_that_tells_it(study):
 
 
 def test_outside_of_a_terminal_nothing_is_cut(study):
-    assert "a message of many words " * 20 in overview(study, 10, is_running=True) + " "
+    assert ("a message of many words " * 20).strip() in overview(study, 10, is_running=True)
