@@ -28,6 +28,7 @@ from kerastune_lite.search.settings import (
     check_views,
     check_workers,
 )
+from kerastune_lite.search.shown import tuner_html, tuner_text
 from kerastune_lite.space import Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
@@ -312,6 +313,12 @@ class Tuner:
         if self._is_copy:
             raise SearchTerminated("tuner.stop() was called in a worker process")
         self._is_stopped = True
+
+    def __repr__(self) -> str:
+        return tuner_text(self)
+
+    def _repr_html_(self) -> str:
+        return tuner_html(self)
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state, _is_copy=True)

@@ -204,6 +204,18 @@ class Trial:
         if not isinstance(self.values, ReadOnlyDict):
             object.__setattr__(self, "values", ReadOnlyDict(self.values))
 
+    def __repr__(self) -> str:
+        from kerastune_lite.study.leaderboard import brief_values, epoch_text, score_text
+
+        score = "" if self.score is None else f", score {score_text(self)} (epoch {epoch_text(self)})"
+        values = f", {brief_values(self.values)}" if self.values else ""
+        return f"<Trial {self.number}: {self.state.value}{score}{values}>"
+
+    def _repr_html_(self) -> str:
+        from kerastune_lite.study.as_html import trial_html
+
+        return trial_html(self)
+
     def changed(self, **changes: Any) -> Self:
         """The trial with some attributes changed: what `dataclasses.replace` makes, in a fraction of its time.
 
