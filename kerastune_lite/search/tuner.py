@@ -41,7 +41,7 @@ from kerastune_lite.study.objective import Objective, is_of_training
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
-from kerastune_lite.views.progress import Progress
+from kerastune_lite.views.display import display_for
 from kerastune_lite.views.screen import Screen
 from kerastune_lite.views.tensorboard import TensorBoard
 
@@ -293,8 +293,12 @@ class Tuner:
                 )
             except SearchTerminated as error:
                 if isinstance(error, ProcessTerminated):
+                    ended = SearchEnded(reason=None, is_interrupted=True)
                     raise
                 ended = SearchEnded(reason=f"SearchTerminated was raised: {error}".removesuffix(": "))
+            except KeyboardInterrupt:
+                ended = SearchEnded(reason=None, is_interrupted=True)
+                raise
             finally:
                 writer.show(ended)
             if reason is not None and not self._is_stopped:
@@ -428,7 +432,7 @@ class Tuner:
                 self.seed,
                 fresh_seed=int(np.random.SeedSequence().generate_state(1)[0]),
                 overwrite=self.overwrite,
-                views=[Progress(self.verbose), *self._logs(), *self.views],
+                views=[display_for(self.verbose), *self._logs(), *self.views],
             )
             self.overwrite = False
             with closing(writer):
