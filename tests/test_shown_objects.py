@@ -98,6 +98,7 @@ def test_a_study_without_trials_or_objective_tells_that_there_are_none():
 
 def test_a_trial_tells_its_state_its_score_and_its_setting():
     assert repr(trial_of(4)) == "<Trial 4: completed, score 0.5 (epoch 3/3), units=32 rate=0.002>"
+    assert repr(failed(5)) == "<Trial 5: failed (ValueError), units=40 rate=0.001667>"
     assert repr(Trial(number=0)) == "<Trial 0: running>"
 
 
@@ -119,7 +120,7 @@ def test_hp_tells_the_values_that_were_asked_for():
 
 @pytest.mark.parametrize("kind", TUNERS)
 def test_every_tuner_tells_its_kind_and_its_settings_before_and_after_a_search(tmp_path, kind):
-    tuner = TUNERS[kind](build_iris_loss, directory=tmp_path / "study", workers=2, stopping=None, max_trials=4)
+    tuner = TUNERS[kind](build_iris_loss, directory=tmp_path / "study", workers=2)
 
     assert repr(tuner).startswith(f"<{type(tuner).__name__}: build_fn ")
     assert repr(tuner).endswith("study, workers 2>")

@@ -15,6 +15,9 @@ from kerastune_lite.study.texts import beginning_of, end_of
 if TYPE_CHECKING:
     from kerastune_lite.search.tuner import Tuner
 
+LONGEST_ERROR = 500
+"""Characters of what is told of a study that can't be read."""
+
 
 def tuner_text(tuner: Tuner) -> str:
     """The tuner's kind, and its settings that are of most interest, on one line."""
@@ -50,4 +53,4 @@ def _study(tuner: Tuner) -> Html:
     try:
         return study_html(tuner.study)
     except (KerastuneError, OSError) as error:
-        return markup.line(markup.short(error), soft=True)
+        return markup.line(beginning_of(str(error), LONGEST_ERROR), soft=True)

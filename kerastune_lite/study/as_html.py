@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 FEW_TRIALS, MOST_TRIALS = 5, 20
 """How many of the best trials a study shows, and how many a leaderboard."""
-MOST_PARAMETERS, MOST_ROWS = 12, 40
-"""How many parameters have a column in a table of trials, and how many values, metrics or notes of a trial a row."""
+MOST_PARAMETERS, MOST_ROWS, MOST_NOTES = 12, 40, 10
+"""How many parameters have a column in a table, and how many values, metrics or notes of a trial are shown."""
 MOST_DOTS = 300
 """How many trials a curve of the best score so far shows besides."""
 LONGEST_TRACEBACK = 8_000
@@ -123,7 +123,6 @@ def trial_html(trial: Trial) -> Html:
         "seed": trial.seed,
     }
     state = trial.state.value + (", outside the space" if trial.is_outside else "")
-    notes = trial.notes[:MOST_ROWS]
     error = trial.error
     return markup.block(
         markup.line(markup.strong(f"Trial {trial.number} "), state),
@@ -132,10 +131,10 @@ def trial_html(trial: Trial) -> Html:
             pairs_html("Values", [(name, value_text(value)) for name, value in trial.values.items()]),
             _metrics_html(trial),
         ),
-        *(markup.line(markup.short(note), soft=True) for note in notes),
+        *(markup.line(markup.short(note), soft=True) for note in trial.notes[:MOST_NOTES]),
         ""
         if error is None
-        else markup.folded(error.summary, bounded(error.traceback or str(error), LONGEST_TRACEBACK)),
+        else markup.folded(markup.short(error.summary), bounded(error.traceback or str(error), LONGEST_TRACEBACK)),
     )
 
 

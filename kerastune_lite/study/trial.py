@@ -208,8 +208,9 @@ class Trial:
         from kerastune_lite.study.leaderboard import brief_values, epoch_text, score_text
 
         score = "" if self.score is None else f", score {score_text(self)} (epoch {epoch_text(self)})"
+        error = f" ({self.error.type})" if self.error is not None and self.state is TrialState.FAILED else ""
         values = f", {brief_values(self.values)}" if self.values else ""
-        return f"<Trial {self.number}: {self.state.value}{score}{values}>"
+        return f"<Trial {self.number}: {self.state.value}{error}{score}{values}>"
 
     def _repr_html_(self) -> str:
         from kerastune_lite.study.as_html import trial_html
