@@ -128,10 +128,21 @@ def table(
     return block(tag("table", *(part for part in parts if part), style=style), style="overflow-x:auto;max-width:100%")
 
 
-def progress(done: float, of: float, label: str) -> Html:
-    """A bar that is filled as far as something has come."""
-    style = "width:100%;max-width:40em;height:.9em;accent-color:#0072B2"
-    return tag("progress", value=f"{min(done, of):.6g}", max=f"{of:.6g}", aria_label=label, style=style, title=label)
+def progress(share: float, label: str) -> Html:
+    """A bar that is filled by a share from 0 to 1."""
+    percent = round(100 * min(max(share, 0.0), 1.0), 1)
+    shape, track = "border-radius:.3em", "color-mix(in srgb, currentColor 20%, transparent)"
+    filled = block(style=f"width:{percent:g}%;height:100%;{shape};background:{USUAL}")
+    return tag(
+        "div",
+        filled,
+        role="progressbar",
+        aria_label=label,
+        aria_valuemin=0,
+        aria_valuemax=100,
+        aria_valuenow=f"{percent:g}",
+        style=f"max-width:40em;height:.6em;margin:.4em 0;{shape};background:{track}",
+    )
 
 
 @dataclass(frozen=True)

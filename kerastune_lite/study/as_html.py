@@ -21,7 +21,7 @@ from kerastune_lite.study.leaderboard import (
     value_text,
 )
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.texts import bounded, end_of
+from kerastune_lite.study.texts import beginning_of, bounded, end_of
 from kerastune_lite.study.trial import Trial, TrialState, state_now
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ MOST_PARAMETERS, MOST_ROWS, MOST_NOTES = 12, 40, 10
 """How many parameters have a column in a table, and how many values, metrics or notes of a trial are shown."""
 MOST_DOTS = 300
 """How many trials a curve of the best score so far shows besides."""
-LONGEST_TRACEBACK = 8_000
+LONGEST_LINE, LONGEST_TRACEBACK = 300, 8_000
+"""Characters of a note or of what an error says, and of its traceback."""
 FAR = 5.0
 """A curve of scores has room for those up to this many interquartile ranges beyond the worse quartile."""
 
@@ -55,7 +56,7 @@ def study_html(study: Study) -> Html:
         trials_html(study.leaderboard(FEW_TRIALS), objective, caption="Best trials"),
     ]
     if failure is not None:
-        parts.append(markup.line("last failure: ", markup.short(failure.summary), soft=True))
+        parts.append(markup.line("last failure: ", beginning_of(failure.summary, LONGEST_LINE), soft=True))
     if study.damages:
         parts.append(markup.line(f"{len(study.damages)} damages of the journal: see study.damages", soft=True))
     return markup.block(*parts)
@@ -70,12 +71,21 @@ def leaderboard_html(board: Leaderboard) -> Html:
     return markup.block(trials_html(board[:MOST_TRIALS], board.objective, caption="Leaderboard"), rest)
 
 
-def trials_html(trials: Sequence[Trial], objective: Objective | None, caption: str) -> Html:
-    """A table of trials, the best first, in which parameters have columns of their own; nothing without trials."""
+def trials_html(
+    trials: Sequence[Trial], objective: Objective | None, caption: str, parameters: Sequence[str] | None = None
+) -> Html:
+    """A table of trials, the best first, in which parameters have columns of their own; nothing without trials.
+
+    Args:
+        trials: The trials.
+        objective: What they were scored by.
+        caption: What they are.
+        parameters: Which parameters have columns; by default as many as there is room for.
+    """
     if not trials:
         return Html("")
     has_confirmations = any(trial.confirmations for trial in trials)
-    names = parameters_to_show(trials)
+    names = parameters_to_show(trials) if parameters is None else parameters
     header = ["rank", "trial", objective.name if objective else "score", *(["confirmed"] if has_confirmations else [])]
     rows = [
         [
@@ -90,9 +100,13 @@ def trials_html(trials: Sequence[Trial], objective: Objective | None, caption: s
         for rank, trial in enumerate(trials, start=1)
     ]
     made = markup.table([*header, "epoch", "seconds", *names], rows, caption=caption)
-    left_out = len({name for trial in trials for name in trial.values}) - len(names)
-    rest = markup.line(f"and {left_out} more parameters: see trial.values", soft=True) if left_out else ""
-    return markup.block(made, rest)
+    left_out = 0 if parameters is not None else len({name for trial in trials for name in trial.values}) - len(names)
+    return markup.block(made, left_out_html(left_out))
+
+
+def left_out_html(count: int) -> Html:
+    """How many parameters have no column, and where they are; nothing where all have one."""
+    return markup.line(f"and {count} more parameters: see trial.values", soft=True) if count else Html("")
 
 
 def parameters_to_show(trials: Sequence[Trial], most: int = MOST_PARAMETERS) -> list[str]:
@@ -112,8 +126,8 @@ def _told(trial: Trial, name: str) -> str | None:
 def trial_html(trial: Trial) -> Html:
     """A trial: its state and score, its values, its metrics with their learning curves, its notes and its error."""
     facts = {
-        "score": score_text(trial),
-        "best epoch": epoch_text(trial),
+        "score": None if trial.score is None else score_text(trial),
+        "best epoch": None if trial.best_epoch is None else epoch_text(trial),
         "confirmed": confirmed_text(trial) if trial.confirmations else None,
         "seconds": None if trial.seconds is None else seconds_text(trial),
         "stopped": trial.stop_reason,
@@ -127,14 +141,16 @@ def trial_html(trial: Trial) -> Html:
     return markup.block(
         markup.line(markup.strong(f"Trial {trial.number} "), state),
         markup.side_by_side(
-            pairs_html("", [(name, fact) for name, fact in facts.items() if fact is not None]),
+            pairs_html("Result", [(name, fact) for name, fact in facts.items() if fact is not None]),
             pairs_html("Values", [(name, value_text(value)) for name, value in trial.values.items()]),
             _metrics_html(trial),
         ),
-        *(markup.line(markup.short(note), soft=True) for note in trial.notes[:MOST_NOTES]),
+        *(markup.line(beginning_of(note, LONGEST_LINE), soft=True) for note in trial.notes[:MOST_NOTES]),
         ""
         if error is None
-        else markup.folded(markup.short(error.summary), bounded(error.traceback or str(error), LONGEST_TRACEBACK)),
+        else markup.folded(
+            beginning_of(error.summary, LONGEST_LINE), bounded(error.traceback or str(error), LONGEST_TRACEBACK)
+        ),
     )
 
 
@@ -160,7 +176,8 @@ def _metrics_html(trial: Trial) -> Html:
         at_best = "" if best is None or name not in curve[best] else f"{curve[best][name]:.5g}"
         rows.append([name, at_best, markup.sparkline([values], f"{name} over {len(curve)} epochs", best)])
     header = ["metric", "at the best epoch", "over the epochs"]
-    return markup.table(header, rows, texts=(0, 2), is_headed_by_rows=True) if rows else Html("")
+    made = markup.table(header, rows, caption="Metrics", texts=(0, 2), is_headed_by_rows=True)
+    return made if rows else Html("")
 
 
 def history_html(scores: Iterable[tuple[int, float]], objective: Objective | None) -> Html:
@@ -186,27 +203,34 @@ def history_html(scores: Iterable[tuple[int, float]], objective: Objective | Non
     dots = view.dots((float(known[int(place)][0]), score) for place, score in shown)
     label = f"best {objective.name} so far: {bests[-1][1]:.5g}, reached by trial {bests[-1][0]:.0f} of 0 to {last}"
     drawn = markup.picture(
-        markup.stroke(dots, width=3.5, opacity=0.35),
+        markup.stroke(dots, width=4.5, opacity=0.5),
         markup.stroke(view.steps(bests), markup.USUAL, width=2),
         markup.stroke(view.dots([bests[-1]]), markup.BEST, width=7),
         label=label,
         style="display:block;width:100%;height:6em",
     )
-    ends = "display:flex;justify-content:space-between;font-size:.85em;opacity:.7;font-variant-numeric:tabular-nums"
+    return _with_axes(
+        drawn,
+        title=f"{beginning_of(objective.name)} of each trial, and the best so far",
+        heights=(f"{high:.4g}", f"{low:.4g}"),
+        ends=(f"trial {known[0][0]}", f"trial {last}"),
+    )
+
+
+def _with_axes(picture: Html, title: str, heights: tuple[str, str], ends: tuple[str, str]) -> Html:
+    """A picture with what its upper and lower edge, and its left and right one stand for.
+
+    The words are HTML: in a picture that is stretched to the page's width they would be stretched too.
+    """
+    apart = "display:flex;justify-content:space-between"
+    small = "font-size:.85em;opacity:.7;font-variant-numeric:tabular-nums"
+    beside = markup.block(
+        *map(markup.block, heights), style=f"{apart};{small};flex-direction:column;text-align:right;margin:-.6em 0 1em"
+    )
+    below = markup.block(*map(markup.block, ends), style=f"{apart};{small};margin-top:.4em")
     return markup.block(
-        markup.block(f"{objective.name}, and the best so far", style="font-size:.85em;opacity:.7"),
-        markup.block(
-            markup.block(
-                markup.block(f"{high:.4g}"),
-                markup.block(f"{low:.4g}"),
-                style=f"{ends};flex-direction:column;text-align:right;height:6.5em;margin:-.3em 0",
-            ),
-            markup.block(drawn, style="flex:1;min-width:0"),
-            style="display:flex;gap:.8em",
-        ),
-        markup.block(
-            markup.block(f"trial {known[0][0]}"), markup.block(f"trial {last}"), style=f"{ends};padding-left:4em"
-        ),
+        markup.block(title, style=f"{small};margin-bottom:.8em"),
+        markup.block(beside, markup.block(picture, below, style="flex:1;min-width:0"), style="display:flex;gap:.8em"),
         style="max-width:40em;margin:.6em 0;padding-right:.5em",
     )
 

@@ -8,15 +8,13 @@ from kerastune_lite import markup
 from kerastune_lite.markup import Html
 from kerastune_lite.space import Value
 from kerastune_lite.study import Study
-from kerastune_lite.study.as_html import FEW_TRIALS, history_html, trials_html
+from kerastune_lite.study.as_html import FEW_TRIALS, MOST_PARAMETERS, history_html, left_out_html, trials_html
 from kerastune_lite.study.leaderboard import duration_text, score_text, value_text
 from kerastune_lite.study.trial import TrialState
 from kerastune_lite.views.watched import Picture, RunningTrial, TrialRow
 
 MOST_RUNNING = 16
 """How many of the trials that run are shown."""
-MOST_PARAMETERS = 12
-"""How many parameters have a column."""
 
 
 def search_html(picture: Picture, study: Study, said: Sequence[str]) -> Html:
@@ -31,16 +29,18 @@ def search_html(picture: Picture, study: Study, said: Sequence[str]) -> Html:
     left_out = len(picture.parameters) - len(parameters)
     scores = [(number, study.tally.sign * rank) for rank, number in study.tally.ranked]
     is_long = len(study.records) > FEW_TRIALS
-    best = trials_html(study.leaderboard(FEW_TRIALS), study.objective, caption="Best trials") if is_long else ""
+    best = trials_html(study.leaderboard(FEW_TRIALS), study.objective, "Best trials", parameters) if is_long else ""
     return markup.block(
-        "" if picture.share is None or picture.ended else markup.progress(picture.share, 1.0, "done of the search"),
+        ""
+        if picture.share is None or picture.ended
+        else markup.progress(picture.share, "how much of the search is done"),
         markup.line(_spent(picture)),
         markup.line(_best(study)),
         _running(picture, parameters),
         history_html(scores, study.objective),
         _latest(picture, parameters),
         best,
-        markup.line(f"and {left_out} more parameters: see trial.values", soft=True) if left_out > 0 else "",
+        left_out_html(left_out),
         *(markup.line(sentence, soft=True) for sentence in said),
     )
 
@@ -98,7 +98,8 @@ def _running(picture: Picture, parameters: Sequence[str]) -> Html:
 
 
 def _curve(trial: RunningTrial, picture: Picture) -> Html:
-    return markup.sparkline([trial.curve], f"{picture.objective} over {trial.epoch} epochs")
+    label = f"{picture.objective} over {trial.epoch} epochs"
+    return markup.sparkline([trial.curve], label, mark=len(trial.curve) - 1)
 
 
 def _latest(picture: Picture, parameters: Sequence[str]) -> Html:
@@ -106,7 +107,7 @@ def _latest(picture: Picture, parameters: Sequence[str]) -> Html:
     rows = [picture.rows[place] for place in range(len(picture.rows) - 1, -1, -1)[:FEW_TRIALS]]
     if not rows:
         return Html("")
-    header = ["trial", picture.objective, "epoch", "seconds", *parameters, "state"]
+    header = ["trial", picture.objective, "epoch", "seconds", "state", *parameters]
     return markup.table(
         header,
         [
@@ -115,13 +116,13 @@ def _latest(picture: Picture, parameters: Sequence[str]) -> Html:
                 _score(row),
                 f"{row.best_epoch}/{row.epochs}" if row.best_epoch else "",
                 f"{row.seconds:.1f}",
-                *_cells(row.values, parameters),
                 _state(row),
+                *_cells(row.values, parameters),
             ]
             for row in rows
         ],
         caption="Latest trials",
-        texts=(len(header) - 1,),
+        texts=(4,),
     )
 
 
