@@ -42,6 +42,7 @@ from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
 from kerastune_lite.views.display import display_for
+from kerastune_lite.views.progress import WITH_KERAS_OUTPUT
 from kerastune_lite.views.screen import Screen
 from kerastune_lite.views.tensorboard import TensorBoard
 
@@ -96,8 +97,9 @@ class Tuner:
         max_failures_in_a_row: The search ends with an error after so many failures without a success between them.
         retry_failed: Begin trials again that failed in earlier searches of the directory, under their own numbers and
             with their own settings, once in each call of `search`. Not for strategies that pause trials.
-        verbose: 0 prints nothing, 1 a line for each trial. What `fit` prints is `verbose=` of `search`, and 0 by
-            default.
+        verbose: 0 prints nothing; 1 shows a table of the trials and how far the search is, or a line for each trial
+            where the output isn't a terminal; 2 shows the table and what Keras prints. (`search(verbose=…)` is that of
+            `fit`, whatever this one is.)
         views: Functions of (event, study) that are called with every event of a search, after it was journaled: a
             person's own display or tracker. The types of events are in `kerastune_lite.study.events`; the study is
             that after the event. An exception out of a view ends the search.
@@ -222,6 +224,7 @@ class Tuner:
         """
         from kerastune_lite.running.task import Shared
         from kerastune_lite.search import enqueued, fixed_values
+        from kerastune_lite.search.interrupts import without_traceback
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies
@@ -235,6 +238,9 @@ class Tuner:
         max_trials = self.max_trials
         if isinstance(max_trials, DefaultCount) and (max_seconds is not None or max_epochs_total is not None):
             max_trials = None  # nobody gave it, and there is another bound
+        if self.verbose >= WITH_KERAS_OUTPUT:
+            # The bars of several processes would be mixed up; a line for each epoch is whole.
+            fit_arguments.setdefault("verbose", "auto" if self._places.is_here else 2)
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
         callbacks = callback_copies.checked(callbacks)
         data = prepare(x, y, validation_data, validation_split, fit_arguments)
@@ -276,9 +282,9 @@ class Tuner:
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
             )
             ended, reason = SearchEnded(reason=None), None
-            writer.show(begun)
             self._latest_plan = plan
             try:
+                writer.show(begun)
                 queue = enqueued.checked(self._enqueued, shared, writer)
                 with closing(self._places.workers_for(plan, writer)) as workers:
                     loop = SearchLoop(plan, writer, workers, queue, reviewer, is_stopped=lambda: self._is_stopped)
@@ -291,14 +297,13 @@ class Tuner:
                         *fixed_values.never_asked_for(self.fixed, writer.study),
                     ),
                 )
-            except SearchTerminated as error:
-                if isinstance(error, ProcessTerminated):
-                    ended = SearchEnded(reason=None, is_interrupted=True)
-                    raise
-                ended = SearchEnded(reason=f"SearchTerminated was raised: {error}".removesuffix(": "))
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, ProcessTerminated) as error:
                 ended = SearchEnded(reason=None, is_interrupted=True)
+                if self.verbose:
+                    without_traceback(error)
                 raise
+            except SearchTerminated as error:
+                ended = SearchEnded(reason=f"SearchTerminated was raised: {error}".removesuffix(": "))
             finally:
                 writer.show(ended)
             if reason is not None and not self._is_stopped:

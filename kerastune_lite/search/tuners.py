@@ -99,9 +99,10 @@ class BayesianOptimization(Tuner):
         if recommended.number == best.number or not _is_luck(study, best):
             return ()
         return [
-            f"recommended: trial {recommended.number} {score_text(recommended)}  {values_text(recommended.values)}\n"
-            f"  By the neighbours' scores it is the better setting, and trial {best.number}'s score partly luck. "
-            "tuner.confirm(n=5, repeats=3) trains the finalists again and settles it."
+            f"Trial {recommended.number} ({score_text(recommended)}) may be the better choice "
+            f"({values_text(recommended.values)}): "
+            f"by the scores of similar settings, trial {best.number}'s is partly luck. "
+            "tuner.confirm() trains both and other good ones again, and settles it."
         ]
 
 

@@ -51,6 +51,14 @@ def printable(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def encodable(text: str, encoding: str) -> str:
+    """A text on one line, with escapes for what an encoding lacks and for control characters."""
+    try:
+        return printable(text).encode(encoding, "backslashreplace").decode(encoding)
+    except LookupError:  # an encoding that Python doesn't know
+        return ascii(text)[1:-1]
+
+
 def printable_lines(text: str) -> str:
     """A text of several lines, each made printable."""
     return "\n".join(printable(line.expandtabs()) for line in text.split("\n"))

@@ -60,6 +60,7 @@ def _spent(picture: Picture) -> str:
     parts = [
         f"{picture.trials}{_of(picture.max_trials, ' of ')} trials",
         f"{picture.epochs}{_of(picture.max_epochs, ' of ')} epochs",
+        *([] if picture.epochs_left is None or picture.max_epochs else [f"at most {picture.epochs_left} epochs left"]),
         f"{duration_text(picture.seconds)} spent",
         *([] if left is None or picture.ended else [f"about {duration_text(left)} left"]),
     ]

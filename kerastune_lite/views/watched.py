@@ -17,7 +17,7 @@ from pathlib import Path
 from kerastune_lite.errors import ObjectiveError
 from kerastune_lite.space import Value
 from kerastune_lite.study import Study
-from kerastune_lite.study.events import Event, SearchBegun, SearchEnded, TrialBegun, TrialEnded, WorkerLost
+from kerastune_lite.study.events import EpochsKnown, Event, SearchBegun, SearchEnded, TrialBegun, TrialEnded, WorkerLost
 from kerastune_lite.study.series import Series
 from kerastune_lite.study.trial import Trial, TrialState
 
@@ -112,7 +112,8 @@ class Picture:
         trials: How many trials of the study count and have ended, those of earlier searches included.
         max_trials: How many the study is to hold; None without a bound.
         epochs: How many epochs the study's trials have trained.
-        max_epochs: How many they are to train; None where that isn't known.
+        max_epochs: How many they are to train, where that is planned or bounded.
+        epochs_left: How many they will still train at most, as far as can be told; None where it can't.
         running: The trials that run.
         rows: The trials that have ended in this search, in the order of their ends.
         best: The best trial of the study; None before there is one.
@@ -131,6 +132,7 @@ class Picture:
     max_trials: int | None
     epochs: int
     max_epochs: int | None
+    epochs_left: int | None
     running: Sequence[RunningTrial]
     rows: Sequence[TrialRow]
     best: TrialRow | None
@@ -146,6 +148,7 @@ class Watch:
         search: The event of its begin.
         started: When it began, by the display's clock.
         epochs_at_start: How many epochs the study's trials had trained then.
+        epochs_each: How many epochs a trial trains that isn't ended early; None until one has told.
         begun: The numbers of the trials that run. (A study that was killed calls others running too.)
         rows: The trials that have ended since.
         bests: The best score after each of them.
@@ -156,6 +159,7 @@ class Watch:
     search: SearchBegun = dataclasses.field(default_factory=SearchBegun)
     started: float = 0.0
     epochs_at_start: int = 0
+    epochs_each: int | None = None
     begun: frozenset[int] = frozenset()
     rows: Series[TrialRow] = dataclasses.field(default_factory=Series)
     bests: Series[float | None] = dataclasses.field(default_factory=Series)
@@ -177,6 +181,8 @@ class Watch:
                 return dataclasses.replace(self, ended=event)
             case TrialBegun():
                 return dataclasses.replace(self, begun=self.begun | {event.trial})
+            case EpochsKnown():
+                return dataclasses.replace(self, epochs_each=event.epochs)
             case WorkerLost():
                 return dataclasses.replace(self, begun=self.begun - {event.trial})
             case TrialEnded() if event.trial in study.records and event.state is not TrialState.INTERRUPTED:
@@ -211,12 +217,23 @@ class Watch:
             max_trials=self.search.max_trials,
             epochs=study.epochs_spent,
             max_epochs=self.search.max_epochs,
+            epochs_left=None if self.ended else self._epochs_left(study, running),
             running=running,
             rows=self.rows,
             best=None if best is None else row_of(best),
             bests=self.bests,
             ended=self.ended,
         )
+
+    def _epochs_left(self, study: Study, running: Sequence[RunningTrial]) -> int | None:
+        search, bounds = self.search, []
+        if search.max_epochs is not None:
+            bounds.append(search.max_epochs - study.epochs_spent)
+        if search.max_trials is not None and self.epochs_each is not None and not study.tally.paused:
+            runs = len(study.records[self.rows[-1].number].scores) if self.rows else 1
+            trained = sum(trial.epoch + (trial.run - 1) * self.epochs_each for trial in running)
+            bounds.append((search.max_trials - _trials_done(study)) * max(runs, 1) * self.epochs_each - trained)
+        return max(min(bounds), 0) if bounds else None
 
     def _share(self, study: Study, running: Sequence[RunningTrial], passed: float) -> float | None:
         """How much of the search is done, by the bound that it will reach first."""

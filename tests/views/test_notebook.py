@@ -382,7 +382,7 @@ def test_a_search_in_a_notebook_is_one_output_and_leaves_its_study_when_it_is_in
     assert 2 <= len(updates) <= 30
 
     output, error = cut.outputs
-    assert error.ename == "KeyboardInterrupt"
+    assert error.traceback == ["KeyboardInterrupt: the search was interrupted, as is told above"]
     assert "Interrupted: 2 trials finished" in " ".join(fragment(output.data).itertext())
     assert left.outputs[0].text == "['completed', 'completed', 'interrupted']\n"
     assert silent.outputs == []

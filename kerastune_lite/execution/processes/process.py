@@ -18,6 +18,7 @@ from kerastune_lite.execution.messages import EpochLogs, Finished, LastMessage, 
 from kerastune_lite.execution.packing import Packed
 from kerastune_lite.execution.processes.descendants import MARK, end_descendants
 from kerastune_lite.execution.processes.heartbeat import CouldNotStart, Heartbeat, Ready
+from kerastune_lite.execution.processes.passed_on import PassedOn, pipe_for
 from kerastune_lite.execution.workers import Lost, progress_of
 from kerastune_lite.running.task import Report, Request
 
@@ -55,6 +56,10 @@ class ChildProcess:
         self._mark = mark
         self._report: Report | None = None
         self._latest_epoch: int | None = None
+        self._passed_on = [
+            *([PassedOn(process.stdout, "stdout")] if process.stdout is not None else []),
+            *([PassedOn(process.stderr, "stderr")] if process.stderr is not None else []),
+        ]
 
     @classmethod
     def started(
@@ -77,6 +82,8 @@ class ChildProcess:
             process = subprocess.Popen(
                 [sys.executable, *module, *arguments],
                 stdin=subprocess.PIPE,
+                stdout=pipe_for("stdout"),
+                stderr=pipe_for("stderr"),
                 pass_fds=[descriptor],
                 env={**os.environ, **environment, "PYTHONPATH": _module_path(), MARK: mark},
                 start_new_session=True,
@@ -149,6 +156,8 @@ class ChildProcess:
                 self._process.wait(grace)
         end_descendants(self._process.pid, self._mark)
         self._process.wait()
+        for passed_on in self._passed_on:
+            passed_on.finish()
 
     def last_words(self) -> Lost:
         """How the process died, and what is known of its trial. Call it after `end`."""
