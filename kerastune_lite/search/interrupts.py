@@ -37,6 +37,9 @@ def without_traceback(error: BaseException) -> None:
     """
     global _print_exception
     error.__dict__[_TOLD] = True
+    # IPython doesn't ask sys.excepthook, but the error itself.
+    kind = type(error).__name__
+    error.__dict__["_render_traceback_"] = lambda: [f"{kind}: the search was interrupted, as is told above"]
     if sys.excepthook is not _print_unless_told:
         _print_exception, sys.excepthook = sys.excepthook, _print_unless_told
 

@@ -29,6 +29,7 @@ from kerastune_lite.search.settings import (
     check_views,
     check_workers,
 )
+from kerastune_lite.search.shown import tuner_html, tuner_text
 from kerastune_lite.space import Space, Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
@@ -41,7 +42,8 @@ from kerastune_lite.study.objective import Objective, is_of_training
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
-from kerastune_lite.views.progress import WITH_KERAS_OUTPUT, Progress
+from kerastune_lite.views.display import display_for
+from kerastune_lite.views.progress import WITH_KERAS_OUTPUT
 from kerastune_lite.views.screen import Screen
 from kerastune_lite.views.tensorboard import TensorBoard
 
@@ -361,6 +363,12 @@ class Tuner:
             raise SearchTerminated("tuner.stop() was called in a worker process")
         self._is_stopped = True
 
+    def __repr__(self) -> str:
+        return tuner_text(self)
+
+    def _repr_html_(self) -> str:
+        return tuner_html(self)
+
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state, _is_copy=True)
 
@@ -474,7 +482,7 @@ class Tuner:
                 self.seed,
                 fresh_seed=int(np.random.SeedSequence().generate_state(1)[0]),
                 overwrite=self.overwrite,
-                views=[Progress(self.verbose), *self._logs(), *self.views],
+                views=[display_for(self.verbose), *self._logs(), *self.views],
             )
             self.overwrite = False
             with closing(writer):

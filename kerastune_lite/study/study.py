@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,12 +29,13 @@ from kerastune_lite.study.files import expanded
 from kerastune_lite.study.fold import Fold
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
 from kerastune_lite.study.labels import resolved
-from kerastune_lite.study.leaderboard import Leaderboard
+from kerastune_lite.study.leaderboard import Leaderboard, score_text
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.series import Series
 from kerastune_lite.study.sorted_map import SortedMap
 from kerastune_lite.study.tables import Table, curves_table, trials_table
 from kerastune_lite.study.tally import Counted, Tally
+from kerastune_lite.study.texts import end_of
 from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.trials import Trials
 
@@ -180,6 +182,19 @@ class Study:
 
     if not TYPE_CHECKING:
         __getattr__ = told_names("study", STUDY_NAMES)
+
+    def __repr__(self) -> str:
+        states = Counter(record.state.value if record.state.ended else "unfinished" for record in self.records.values())
+        counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+        name = self.objective.name if self.objective else "score"
+        best = "".join(f", best {name} {score_text(trial)} (trial {trial.number})" for trial in self._ranked(1))
+        trials = f"{len(self.records)} trials" + (f" ({counts})" if counts else "")
+        return f"<Study {end_of(str(self.directory))!r}: {trials}{best}>"
+
+    def _repr_html_(self) -> str:
+        from kerastune_lite.study.as_html import study_html
+
+        return study_html(self)
 
     def after(self, event: JournaledEvent) -> Study:
         """The study as it stands after one more event."""

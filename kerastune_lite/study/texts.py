@@ -8,6 +8,9 @@ LONGEST_MESSAGE = 10_000
 LONGEST_TRACEBACK = 40_000
 """Characters of an error that a journal keeps; TensorFlow's tracebacks may have pages, and a message any length."""
 
+LONGEST_PART = 60
+"""Characters of a name, a value or a path where an object tells in one line what it is."""
+
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, marks that turn the direction of writing, ends of lines, and halves of characters."""
 
@@ -31,6 +34,16 @@ def bounded(text: str, longest: int) -> str:
     last = last[last.find("\n") + 1 :] or last
     left_out = len(text) - len(first) - len(last)
     return f"{first.rstrip(chr(10))}\n… {left_out} characters are left out …\n{last}"
+
+
+def beginning_of(text: str, longest: int = LONGEST_PART) -> str:
+    """A text whose end is left out where it is long."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def end_of(text: str, longest: int = LONGEST_PART) -> str:
+    """A text whose beginning is left out where it is long: of a path the end tells more."""
+    return text if len(text) <= longest else "…" + text[-longest + 1 :]
 
 
 def printable(text: str) -> str:

@@ -218,6 +218,19 @@ class Trial:
     if not TYPE_CHECKING:
         __getattr__ = told_names("trial", TRIAL_NAMES)
 
+    def __repr__(self) -> str:
+        from kerastune_lite.study.leaderboard import brief_values, epoch_text, score_text
+
+        score = "" if self.score is None else f", score {score_text(self)} (epoch {epoch_text(self)})"
+        error = f" ({self.error.type})" if self.error is not None and self.state is TrialState.FAILED else ""
+        values = f", {brief_values(self.values)}" if self.values else ""
+        return f"<Trial {self.number}: {self.state.value}{error}{score}{values}>"
+
+    def _repr_html_(self) -> str:
+        from kerastune_lite.study.as_html import trial_html
+
+        return trial_html(self)
+
     def changed(self, **changes: Any) -> Self:
         """The trial with some attributes changed: what `dataclasses.replace` makes, in a fraction of its time.
 
