@@ -45,6 +45,7 @@ from kerastune_lite.errors import (
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
     BayesianOptimization,
+    FreezeThaw,
     GridSearch,
     Hyperband,
     PopulationBasedTraining,
@@ -63,6 +64,7 @@ __all__ = [
     "DataError",
     "Diverged",
     "FailedTrial",
+    "FreezeThaw",
     "GoOn",
     "GridSearch",
     "HyperParameters",

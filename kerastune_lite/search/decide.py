@@ -252,10 +252,15 @@ def _begun(study: Study, number: int, answer: Suggestion | GoOn, notes: Sequence
                 f"The strategy wants to continue trial {source.number}, whose setting lies outside the space as "
                 "build_fn asks for it now. A strategy that pauses trials leaves out those whose is_outside is true."
             )
+        resumed_at = source.plan.pause_at or 0
         plan = dataclasses.replace(
-            source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=source.plan.pause_at or 0
+            source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=resumed_at
         )
-        return _event(study, source.number, source.values, plan, 1, source.notes)
+        if not answer.begins_again:
+            return _event(study, source.number, source.values, plan, 1, source.notes)
+        text = f"trained again from the first epoch, since its state after {resumed_at} epochs wasn't kept"
+        plan = dataclasses.replace(plan, resumed_from=None, resumed_at=0)
+        return _event(study, source.number, source.values, plan, 1, (*source.notes, Note(text, "checkpoint")))
     plan = TrialPlan(
         epochs=answer.epochs,
         pause_at=answer.pause_at,

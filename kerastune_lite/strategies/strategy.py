@@ -50,10 +50,13 @@ class GoOn:
     Attributes:
         number: The paused trial.
         pause_at: After how many epochs, counted from the trial's first one, to pause again; None trains to the end.
+        begins_again: Whether it is trained from its first epoch again, by the same seed, as it has to be where
+            `resumable` has left it out since it paused.
     """
 
     number: int
     pause_at: int | None = None
+    begins_again: bool = False
 
 
 class Pause(Enum):
@@ -125,6 +128,7 @@ class PausingStrategy(Strategy, Protocol):
     def resumable(self, trials: Sequence[Trial]) -> Collection[int]:
         """The numbers of the paused trials that a later answer may continue or take over.
 
-        The training state of all other trials is deleted.
+        The training state of all other trials is deleted. They can only be trained again, by `GoOn(…,
+        begins_again=True)`.
         """
         ...
