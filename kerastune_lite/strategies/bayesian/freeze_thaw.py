@@ -155,72 +155,73 @@ class FreezeThawStrategy:
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
         """The paused trial to train further, the new setting to begin, or the reason why there is nothing to do now."""
-        trials = inside(trials)
+        question = self._question(space, inside(trials), rng)
+        for trial in question.trials:
+            if trial.is_paused and not math.isfinite(trial.best_so_far[-1]):
+                # It paused before its first validation, and says nothing yet.
+                return self._further(trial, question)
+        answer = None
+        if len(question.trials) >= self.design or not question.may_begin:
+            answer = self._by_model(question)
+        return self._without_model(question) if answer is None else answer
+
+    def _question(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> _Question:
         table = table_of(space, trials)
-        number, running = len(trials), any(not trial.state.ended for trial in trials)
+        running = any(not trial.state.ended for trial in trials)
         # Until a trial has ended, it is unknown whether build_fn asks for more than the known parameters. Those are
         # taken for all that there are, and running trials aren't in the tree.
         is_first_round = running and not table.tried and table.columns.count > 0
         tree = self._memory.tree(space, () if is_first_round else trials)
-        may_begin = not tree.is_exhausted and (self.max_trials is None or number < self.max_trials)
-        unscored = [trial for trial in trials if trial.is_paused and not math.isfinite(trial.best_so_far[-1])]
-        if unscored:
-            # It paused before its first validation, and says nothing yet.
-            return self._further(unscored[0], trials)
-        if number >= self.design or not may_begin:
-            answer = self._by_model(space, table, tree if may_begin else None, trials, rng)
-            if answer is not None:
-                return answer
-        if may_begin:
-            even = self._even_rows(table, number)
-            chance = random_candidates(table.columns, rng) if table.columns.count else even
-            rows = unknown(table.columns, np.concatenate([even, chance]), known_keys(table))
-            for row in rows:
-                values = setting_of(table, row)
-                if not tree.holds(values):
-                    return self._beginning(tree.asked(values))
-            return Pause.WAIT if is_first_round else self._beginning(untried(space, tree, rng))
-        paused = [trial for trial in trials if trial.is_paused]
-        if paused:
-            return self._further(min(paused, key=lambda trial: (trial.best_so_far[-1], trial.number)), trials)
-        return Pause.WAIT if running else Pause.DONE
+        return _Question(
+            space=space,
+            trials=trials,
+            table=table,
+            tree=tree,
+            may_begin=not tree.is_exhausted and (self.max_trials is None or len(trials) < self.max_trials),
+            is_first_round=is_first_round,
+            pause=Pause.WAIT if running else Pause.DONE,
+            resumable=self.resumable(trials),
+            rng=rng,
+        )
 
-    def _by_model(
-        self, space: Space, table: Table, tree: ChoiceTree | None, trials: Sequence[Trial], rng: np.random.Generator
-    ) -> Answer | None:
-        """What the model decides; None while there is none.
+    def _without_model(self, question: _Question) -> Answer:
+        """The next evenly spread setting, or a random one; where none may begin, the best paused trial goes on."""
+        table = question.table
+        if not question.may_begin:
+            paused = [trial for trial in question.trials if trial.is_paused]
+            best = min(paused, key=lambda trial: (trial.best_so_far[-1], trial.number), default=None)
+            return question.pause if best is None else self._further(best, question)
+        rows = self._even_row(question)
+        if table.columns.count:
+            rows = np.concatenate([rows, random_candidates(table.columns, question.rng)])
+        for row in rows:
+            if len(question.untried_rows(row[None])):
+                return self._beginning(question.setting_of(row))
+        if question.is_first_round:
+            return Pause.WAIT
+        return self._beginning(untried(question.space, question.tree, question.rng))
 
-        Args:
-            space: The space.
-            table: The trials as arrays.
-            tree: The settings that were tried; None where no new setting may begin.
-            trials: The trials in the space.
-            rng: The generator to draw settings with.
-        """
+    def _by_model(self, question: _Question) -> Answer | None:
+        """What the model decides; None while there is none."""
+        table = question.table
         points, scores = observed_points(table, self._steps, self.max_epochs)
         t = logarithmic(scores) if table.columns.count else None
         if t is None:
             return None
-        model = self._model(table, points, t)
-        best = float(t.min())
-        new = (
-            np.empty((0, table.columns.count)) if tree is None else self._new_rows(space, table, tree, model, best, rng)
-        )
-        arms = self._arms(table, new, self.resumable(trials))
+        model, best = self._model(table, points, t), float(t.min())
+        new = self._new_rows(question, model, best)
+        arms = self._arms(question, new)
         worth, chance = self._worth(model, arms, best)
-        may_go = self._may_go(arms, trials)
+        may_go = self._may_go(arms, question.trials)
         if not may_go.any() or (not len(new) and chance[may_go].max() < LEAST_CHANCE):
-            return Pause.WAIT if any(not trial.state.ended for trial in trials) else Pause.DONE
+            return question.pause
         chosen = int(np.argmax(np.where(may_go, worth, -np.inf)))
         place = int(arms.training[chosen])
         if place >= 0:
-            return self._further(table.tried[place], trials)
-        assert tree is not None
-        row = new[chosen - (len(arms) - len(new))]
-        for even in unknown(table.columns, self._even_rows(table, len(trials)), known_keys(table)):
-            if not tree.holds(setting_of(table, even)):
-                row = even
-        return self._beginning(tree.asked(setting_of(table, row)))
+            return self._further(table.tried[place], question)
+        even = question.untried_rows(self._even_row(question))
+        row = even[0] if len(even) else new[chosen - (len(arms) - len(new))]
+        return self._beginning(question.setting_of(row))
 
     def _model(self, table: Table, points: CurvePoints, t: Floats) -> CurvePosterior:
         """The process given outputs t, (n,), at points; what runs now is believed to turn out as predicted."""
@@ -236,47 +237,38 @@ class FreezeThawStrategy:
         believed, _ = predict(model, ahead)
         return posterior(p, columns.group, points.with_others(ahead), np.concatenate([t, believed]))
 
-    def _new_rows(
-        self,
-        space: Space,
-        table: Table,
-        tree: ChoiceTree,
-        model: CurvePosterior,
-        best: float,
-        rng: np.random.Generator,
-    ) -> Floats:
-        """Rows of new settings, (k, d), from whose whole training most is expected; at least one if any is left."""
-        columns = table.columns
+    def _new_rows(self, question: _Question, model: CurvePosterior, best: float) -> Floats:
+        """Rows of new settings, (k, d), from whose whole training most is expected; at least one if any may begin."""
+        table, columns, rng = question.table, question.table.columns, question.rng
+        if not question.may_begin:
+            return np.empty((0, columns.count))
         z = random_candidates(columns, rng)
         if not is_enumerable(columns):
-            ends, _ = predict(model, self._ends(features(columns, table.z, table.on), np.arange(len(table.z))))
+            ends, _ = predict(model, _ends(features(columns, table.z, table.on), np.arange(len(table.z))))
             base = table.z[np.argsort(ends, kind="stable")[:BASES]]
             z = np.concatenate([z[:RANDOM], perturbed(columns, base, PERTURBED, rng)])
         z = unknown(columns, z, known_keys(table))
         if len(z) > SHORTLIST:
-            mean, deviation = predict(model, self._ends(features_of(columns, z), np.full(len(z), -1)))
+            mean, deviation = predict(model, _ends(features_of(columns, z), np.full(len(z), -1)))
             worth, _, _ = log_expected_improvement(mean, deviation, best)
             z = z[np.argsort(-worth, kind="stable")[:SHORTLIST]]
-        left = np.array([not tree.holds(setting_of(table, row)) for row in z], dtype=np.bool_)
-        return z[left] if left.any() else rows_of(table, [untried(space, tree, rng)])[0]
+        left = question.untried_rows(z)
+        return left if len(left) else rows_of(table, [untried(question.space, question.tree, rng)])[0]
 
-    def _ends(self, x: Floats, training: Integers) -> CurvePoints:
-        """The points of whole trainings."""
-        return CurvePoints(x, np.ones(len(x)), training)
-
-    def _arms(self, table: Table, new: Floats, resumable: set[int]) -> Arms:
+    def _arms(self, question: _Question, new: Floats) -> Arms:
         """The paused trials of the table, and new rows (k, d)."""
+        table = question.table
         paused = [place for place, trial in enumerate(table.tried) if trial.is_paused]
-        reached = [len(table.tried[place].best_so_far) for place in paused]
-        is_kept = [table.tried[place].number in resumable for place in paused]
+        reached = np.array([len(table.tried[place].best_so_far) for place in paused], dtype=np.intp)
+        is_kept = np.array([table.tried[place].number in question.resumable for place in paused], dtype=np.bool_)
         nothing = np.zeros(len(new), dtype=np.intp)
-        places, at = np.array(paused, dtype=np.intp), np.array(reached, dtype=np.intp)
+        places = np.array(paused, dtype=np.intp)
         x = features(table.columns, table.z, table.on)[places]
         return Arms(
             features=np.concatenate([x, features_of(table.columns, new)]),
             training=np.concatenate([places, nothing - 1]),
-            reached=np.concatenate([at, nothing]),
-            kept=np.concatenate([at * np.array(is_kept, dtype=np.intp), nothing]),
+            reached=np.concatenate([reached, nothing]),
+            kept=np.concatenate([np.where(is_kept, reached, 0), nothing]),
         )
 
     def _worth(self, model: CurvePosterior, arms: Arms, best: float) -> tuple[Floats, Floats]:
@@ -314,9 +306,9 @@ class FreezeThawStrategy:
     def _steps(self) -> tuple[int, ...]:
         return pause_steps(self.max_epochs)
 
-    def _even_rows(self, table: Table, number: int) -> Floats:
-        """The row, (1, d), of the evenly spread setting for a trial of that number; (0, d) where there is none."""
-        columns, count = table.columns, max(self.spread, self.design)
+    def _even_row(self, question: _Question) -> Floats:
+        """The row, (1, d), that the next new trial has in the even spread; (0, d) where it has none."""
+        columns, number, count = question.table.columns, len(question.trials), max(self.spread, self.design)
         if not columns.count or number >= count:
             return np.empty((0, columns.count))
         return even_rows(columns, count, self.seed)[number : number + 1]
@@ -328,6 +320,48 @@ class FreezeThawStrategy:
     def _beginning(self, values: Mapping[str, Value]) -> Suggestion:
         return Suggestion(values, epochs=self.max_epochs, pause_at=self._pause_after(0))
 
-    def _further(self, trial: Trial, trials: Sequence[Trial]) -> GoOn:
-        is_kept = trial.number in self.resumable(trials)
-        return GoOn(trial.number, self._pause_after(len(trial.best_so_far)), begins_again=not is_kept)
+    def _further(self, trial: Trial, question: _Question) -> GoOn:
+        pause_at = self._pause_after(len(trial.best_so_far))
+        return GoOn(trial.number, pause_at, begins_again=trial.number not in question.resumable)
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What an answer is made from.
+
+    Attributes:
+        space: The space.
+        trials: The trials in it.
+        table: Both as arrays.
+        tree: The settings that were tried.
+        may_begin: Whether a new setting may begin.
+        is_first_round: Whether no trial has shown yet what build_fn asks for.
+        pause: The answer where nothing may be trained.
+        resumable: The paused trials whose training state is kept.
+        rng: The generator for the answer.
+    """
+
+    space: Space
+    trials: Sequence[Trial]
+    table: Table
+    tree: ChoiceTree
+    may_begin: bool
+    is_first_round: bool
+    pause: Pause
+    resumable: set[int]
+    rng: np.random.Generator
+
+    def untried_rows(self, z: Floats) -> Floats:
+        """Those of rows, (n, d), whose settings no trial has or had, without repeats."""
+        rows = unknown(self.table.columns, z, known_keys(self.table))
+        left = [not self.tree.holds(setting_of(self.table, row)) for row in rows]
+        return rows[np.array(left, dtype=np.bool_)]
+
+    def setting_of(self, row: Floats) -> dict[str, Value]:
+        """The setting of an untried row, with the values that build_fn will ask for as far as that is known."""
+        return self.tree.asked(setting_of(self.table, row))
+
+
+def _ends(x: Floats, training: Integers) -> CurvePoints:
+    """The last points, (n,), of trainings with features (n, f)."""
+    return CurvePoints(x, np.ones(len(x)), training)
