@@ -222,7 +222,22 @@ def _of_pausing_strategy(
             enqueued = _begun_enqueued(study, situation, number, answer)
             if enqueued is not None:
                 return enqueued
+    if getattr(strategy, "pauses_anywhere", False):
+        answer = _until_the_bound(answer, study, epochs_left(study, plan))
     return Start(_begun(study, number, answer))
+
+
+def _until_the_bound(answer: Suggestion | GoOn, study: Study, left: int | None) -> Suggestion | GoOn:
+    """The answer with an earlier pause, where `max_epochs_total` ends its trial before, so that it may go on later."""
+    # A trial that begins again has to get further than it was.
+    if left is None or (isinstance(answer, GoOn) and answer.begins_again):
+        return answer
+    plan = _paused(study, answer.number).plan if isinstance(answer, GoOn) else TrialPlan(epochs=answer.epochs)
+    begun = plan.pause_at or 0
+    until = answer.pause_at or plan.epochs
+    if until is None or begun + left >= until:
+        return answer
+    return dataclasses.replace(answer, pause_at=begun + left)
 
 
 def _asked(strategy: Strategy, study: Study, number: int) -> Answer:

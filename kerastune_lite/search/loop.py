@@ -224,10 +224,11 @@ class SearchLoop:
         known = self._study.trial(trial.number)
         if known.epochs is not None and epoch + 1 >= known.epochs:
             return None
+        pauses = epoch + 1 == known.plan.pause_at
         if self._is_stopped():
             # A trial that pauses with this epoch is kept, and goes on in a later search.
-            return None if epoch + 1 == known.plan.pause_at else STOPPED
-        if epochs_left(self._study, self._plan) == 0:
+            return None if pauses else STOPPED
+        if epochs_left(self._study, self._plan) == 0 and not pauses:
             return f"max_epochs_total: {self._plan.max_epochs_total} epochs were trained"
         if self._plan.stopping is None or run > 0:
             return None

@@ -177,8 +177,9 @@ class FreezeThaw(Tuner):
         build_fn: As in `Tuner`; it has to return a model, and leave the epochs to the search.
         objective: As in `Tuner`.
         max_epochs: How many epochs a whole training has.
-        keep_paused: The training states of how many paused trials stay on disk at most, those with the best chances.
-            Where models are large, keep fewer: another paused trial begins again if it is ever to go on.
+        keep_paused: The training states of how many paused trials stay on disk at most, those with the best chances;
+            seldom a third of them are there. Where models are large, keep fewer: a paused trial whose state wasn't kept
+            begins again if it is ever to go on.
         **settings: As in `Tuner`. With `max_trials`, only so many settings are tried, and the search ends once none of
             them is likely to improve on the best; it is None by default.
     """
@@ -189,7 +190,7 @@ class FreezeThaw(Tuner):
         objective: str | Objective | None = None,
         *,
         max_epochs: int,
-        keep_paused: int = 64,
+        keep_paused: int = 200,
         **settings: Unpack[TunerSettings],
     ) -> None:
         max_epochs = check_count("max_epochs", max_epochs, at_least=2)

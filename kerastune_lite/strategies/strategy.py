@@ -118,7 +118,11 @@ class PlannedStrategy(Strategy, Protocol):
 
 @runtime_checkable
 class PausingStrategy(Strategy, Protocol):
-    """A strategy that pauses trials and continues them later, and that decides itself when the search is over."""
+    """A strategy that pauses trials and continues them later, and that decides itself when the search is over.
+
+    One whose `pauses_anywhere` is true goes on with a trial from any epoch: where `max_epochs_total` is over before a
+    trial would pause, it pauses there instead of ending.
+    """
 
     @property
     def ending(self) -> str:

@@ -12,9 +12,11 @@ fixed number of arms. An expected improvement per epoch, at the best of several 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -98,8 +100,9 @@ class FreezeThawStrategy:
             past max_epochs / factor, so that the model knows what becomes of slow beginners.
         max_trials: How many settings are tried at most; None for any number.
         keep_paused: The training states of how many paused trials are kept at most. Each step has an equal share, for
-            the trials that were best after as many epochs. A trial that isn't among them doesn't come back: more trials
-            can only push it further down. If it is trained further, it begins again.
+            those that were best after as many epochs among all trials that got there. Since most of the best go on,
+            seldom more than a third are really kept. A trial that isn't among them doesn't come back, for more trials
+            can only push it further down; if it is trained further, it begins again.
     """
 
     max_epochs: int
@@ -108,7 +111,7 @@ class FreezeThawStrategy:
     spread: int = 16
     factor: int = 3
     max_trials: int | None = None
-    keep_paused: int = 64
+    keep_paused: int = 200
     _memory: TreeMemory = field(default_factory=tree_memory, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +126,8 @@ class FreezeThawStrategy:
                 f"A trial of {self.max_epochs} epochs pauses at {pauses} steps, and a paused trial has to be kept for "
                 f"each of them: keep_paused has to be at least {pauses}. Received: {self.keep_paused!r}."
             )
+
+    pauses_anywhere: ClassVar[bool] = True
 
     @property
     def ending(self) -> str:
@@ -147,10 +152,11 @@ class FreezeThawStrategy:
         trials = inside(trials)
         share = self.keep_paused // (len(self._steps) - 1)
         numbers: set[int] = set()
-        for step in self._steps[:-1]:
+        for step, after in itertools.pairwise(self._steps):
             ranked = sorted((t.best_so_far[step - 1], t.number) for t in trials if len(t.best_so_far) >= step)
             best = {number for _, number in ranked[:share]}
-            numbers |= {t.number for t in trials if t.is_paused and len(t.best_so_far) == step and t.number in best}
+            here = (t for t in trials if t.is_paused and step <= len(t.best_so_far) < after)
+            numbers |= {trial.number for trial in here if trial.number in best}
         return numbers
 
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:

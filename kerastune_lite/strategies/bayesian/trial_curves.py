@@ -23,14 +23,14 @@ def observed_points(table: Table, steps: Sequence[int], max_epochs: int) -> tupl
     """The points of the trials' curves, n of them, and their scores, (n,).
 
     A curve has a point at each step that it has passed, and at its last epoch; the score there is the best so far. A
-    failed trial has one, at the first epoch and with a score that is NaN. The training c of a point is the trial's
-    place in the table.
+    failed trial has one at the end of a whole training, with a score that is NaN: as bad as the worst is at the first
+    epoch, it would look like any slow beginner. The training c of a point is the trial's place in the table.
     """
     places, epochs, scores = [], [], []
     for place, trial in enumerate(table.tried):
         curve = trial.best_so_far
         if trial.state is TrialState.FAILED:
-            at, reached = [1], [math.nan]
+            at, reached = [max_epochs], [math.nan]
         else:
             at = [*(step for step in steps if step < len(curve)), *([len(curve)] if curve else [])]
             at = [epoch for epoch in at if math.isfinite(curve[epoch - 1])]
