@@ -4,20 +4,21 @@ Settings resemble each other in where their curves begin and in how they go on, 
 The process has a part for each. Arrays of float64 only, without trials and spaces. Symbols:
 
     n, m    observed points of curves, candidate points      E      (n, f) features of the points' settings
-    d       columns; each has a lengthscale                  group  (f,) the column of each feature
+    d       columns; each has two lengthscales               group  (f,) the column of each feature
     τ       (n,) log(epoch) / log(epochs of a whole training), in [0, 1]
     c       (n,) which training a point belongs to; points of no known training have -1
     t       (n,) standardised outputs
     D       (d, n, n) column_differences(E, group, d)
-    p       (d + 5,) log hyperparameters: log l₁ … log l_d, log s₁, log s₂, log s₃, log s₄, log n²
+    p       (2d + 5,) log hyperparameters: log l₁ … log l_d, log h₁ … log h_d, log s₁, log s₂, log s₃, log s₄, log n²
     w, v    min(τ, τ'), the covariance of Brownian motion; ½(w + ττ')
-    K       Matérn(Σ D/l²) (s₁ + s₂ v) + TREND_VARIANCE w + [c = c'] (s₃ + s₄ w) + n² I
+    K       s₁ Matérn(Σ D/l²) + s₂ v Matérn(Σ D/h²) + TREND_VARIANCE w + [c = c'] (s₃ + s₄ w) + n² I
     mean    μ - TREND τ, with μ by generalised least squares: 1ᵀK⁻¹(t + TREND τ) / 1ᵀK⁻¹1
 
-s₁ and s₂ are the variances of what settings have in common at the first epoch, and of how they go on from there;
-TREND_VARIANCE is that of the trend that all curves share. s₃ and s₄ are a training's own: its luck at the first epoch,
-and a random walk from there, so that the latest epoch says most about the next. The walk runs over the logarithm of the
-epochs, since curves flatten.
+s₁ and s₂ are the variances of what settings have in common at the first epoch, and of how they go on from there. Each
+has lengthscales of its own, l and h: a learning rate may decide how fast a training begins, and its schedule where it
+ends. TREND_VARIANCE is the variance of the trend that all curves share. s₃ and s₄ are a training's own: its luck at the
+first epoch, and a random walk from there, so that the latest epoch says most about the next. The walk runs over the
+logarithm of the epochs, since curves flatten.
 
 Sources: Swersky, Snoek & Adams 2014, arXiv:1406.3896, for a joint process of settings and curves (their curves decay
 exponentially; ours are Brownian motion with a drift, which assumes less of their shape); Rasmussen & Williams 2006
@@ -48,6 +49,8 @@ PRIOR_MEANS = np.log([1.0, 1.0, 0.02, 0.1, 1e-3])
 PRIOR_DEVIATIONS = np.array([1.0, 0.5, 1.0, 0.5, 1.5])
 """The normal priors of log s₁, log s₂, log s₃, log s₄ and log n². Lengthscales have the prior of gaussian_process.py,
 with deviation 1."""
+APART = 0.5
+"""The deviation of the normal prior of log h - log l of a column: what matters in one part mostly does in the other."""
 VARIANCE_BOUNDS = ((-4.0, 4.0), (-6.0, 3.0), (-9.0, 2.0), (-9.0, 2.0), (-12.0, 0.0))
 JITTER = 1e-8
 """Added to n², so that points that repeat each other don't make K singular."""
@@ -86,18 +89,17 @@ class CurvePoints:
 
 
 def start(d: int) -> Floats:
-    """The start of a fit, (d + 5,): the prior's mean."""
-    return np.concatenate([np.full(d, length_mean(d)), PRIOR_MEANS])
+    """The start of a fit, (2d + 5,): the prior's mean."""
+    return np.concatenate([np.full(2 * d, length_mean(d)), PRIOR_MEANS])
 
 
 def negative_log_posterior(p: Floats, differences: Floats, points: CurvePoints, t: Floats) -> tuple[float, Floats]:
-    """-log p(t | p) p(p) up to a constant, and its gradient in p, (d + 5,). RW Eqs. 5.8 and 5.9, as for settings."""
+    """-log p(t | p) p(p) up to a constant, and its gradient in p, (2d + 5,). RW Eqs. 5.8 and 5.9, as for settings."""
     d, n = len(differences), len(t)
-    inverse_squares, (s1, s2, s3, s4, noise) = np.exp(-2.0 * p[:d]), np.exp(p[d:])
+    inverse_squares, (s1, s2, s3, s4, noise) = np.exp(-2.0 * p[: 2 * d]).reshape(2, d), np.exp(p[2 * d :])
     walk, drift, same = _over_time(points, points)
-    correlation, slope = matern52(np.tensordot(inverse_squares, differences, 1))
-    over_time = s1 + s2 * drift
-    covariance = correlation * over_time + TREND_VARIANCE * walk + same * (s3 + s4 * walk)
+    (level, trend), slopes = matern52(np.tensordot(inverse_squares, differences, 1))
+    covariance = s1 * level + s2 * drift * trend + TREND_VARIANCE * walk + same * (s3 + s4 * walk)
     covariance.flat[:: n + 1] += noise + JITTER
     try:
         factor = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
@@ -109,17 +111,19 @@ def negative_log_posterior(p: Floats, differences: Floats, points: CurvePoints, 
     centred = untrended - float(sums @ untrended) / float(sums.sum())
     alpha = inverse @ centred
     weights = 0.5 * (inverse - np.outer(alpha, alpha))
-    away = p - start(d)
-    scaled = np.concatenate([away[:d], away[d:] / PRIOR_DEVIATIONS**2])
+    away, apart = p - start(d), (p[d : 2 * d] - p[:d]) / APART**2
+    # The gradient of the prior, which is quadratic in `away`: its value is half of their product.
+    gradient = np.concatenate([away[:d] - apart, apart, away[2 * d :] / PRIOR_DEVIATIONS**2])
 
-    value = 0.5 * float(centred @ alpha) + float(np.log(np.diag(factor)).sum()) + 0.5 * float(away @ scaled)
-    of_settings, of_trainings = weights * correlation, weights * same
-    gradient = scaled.copy()
-    gradient[:d] -= 2.0 * inverse_squares * (differences.reshape(d, -1) @ (weights * over_time * slope).ravel())
-    gradient[d:] += np.array(
+    value = 0.5 * float(centred @ alpha) + float(np.log(np.diag(factor)).sum()) + 0.5 * float(away @ gradient)
+    of_parts = np.stack([s1 * weights, s2 * drift * weights])
+    of_lengths = np.einsum("dm,km->kd", differences.reshape(d, -1), (of_parts * slopes).reshape(2, -1))
+    gradient[: 2 * d] -= 2.0 * (inverse_squares * of_lengths).ravel()
+    of_trainings = weights * same
+    gradient[2 * d :] += np.array(
         [
-            s1 * of_settings.sum(),
-            s2 * (of_settings * drift).sum(),
+            (of_parts[0] * level).sum(),
+            (of_parts[1] * trend).sum(),
             s3 * of_trainings.sum(),
             s4 * (of_trainings * walk).sum(),
             noise * np.trace(weights),
@@ -129,9 +133,9 @@ def negative_log_posterior(p: Floats, differences: Floats, points: CurvePoints, 
 
 
 def fit_map(points: CurvePoints, t: Floats, group: Integers, d: int) -> Floats:
-    """The p, (d + 5,), of the highest posterior density that L-BFGS-B reaches from the prior's mean."""
+    """The p, (2d + 5,), of the highest posterior density that L-BFGS-B reaches from the prior's mean."""
     differences = column_differences(points.features, group, d)
-    box = [*[LENGTH_BOUNDS] * d, *VARIANCE_BOUNDS]
+    box = [*[LENGTH_BOUNDS] * (2 * d), *VARIANCE_BOUNDS]
     best, _, _ = fmin_l_bfgs_b(
         negative_log_posterior, start(d), args=(differences, points, t), bounds=box, maxiter=ITERATIONS, factr=1e10
     )
@@ -143,7 +147,7 @@ class CurvePosterior:
     """The posterior process given outputs at points, for one hyperparameter vector.
 
     Attributes:
-        weights: (f,) 1/l of each feature's lengthscale l.
+        weights: (2, f) 1/l and 1/h of each feature's lengthscales.
         variances: (4,) s₁, s₂, s₃ and s₄.
         points: The n points.
         factor: (n, n) the lower Cholesky factor of K.
@@ -161,8 +165,8 @@ class CurvePosterior:
 
 def posterior(p: Floats, group: Integers, points: CurvePoints, t: Floats) -> CurvePosterior:
     """The posterior under p given outputs t, (n,), at points. RW Algorithm 2.1, lines 2 and 3."""
-    d = len(p) - len(PRIOR_MEANS)
-    weights, variances = np.exp(-p[:d])[group], np.exp(p[d:-1])
+    d = (len(p) - len(PRIOR_MEANS)) // 2
+    weights, variances = np.exp(-p[: 2 * d]).reshape(2, d)[:, group], np.exp(p[2 * d : -1])
     factor = noisy_cholesky(_covariance(weights, variances, points, points), float(np.exp(p[-1])) + JITTER)
     ones, untrended = _white(factor, np.ones(len(t))), _white(factor, t + TREND * points.tau)
     mean = float(ones @ untrended) / float(ones @ ones)
@@ -191,8 +195,8 @@ def _covariance(weights: Floats, variances: Floats, one: CurvePoints, other: Cur
     """K without noise, (m, n), between points."""
     s1, s2, s3, s4 = variances
     walk, drift, same = _over_time(one, other)
-    correlation, _ = matern52(squared_distances(one.features * weights, other.features * weights))
-    shared = correlation * (s1 + s2 * drift) + TREND_VARIANCE * walk
+    level, trend = (matern52(squared_distances(one.features * w, other.features * w))[0] for w in weights)
+    shared = s1 * level + s2 * drift * trend + TREND_VARIANCE * walk
     return np.asarray(shared + same * (s3 + s4 * walk))
 
 

@@ -11,6 +11,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from kerastune_lite.strategies.bayesian.curve_process import (
+    APART,
     JITTER,
     PRIOR_DEVIATIONS,
     PRIOR_MEANS,
@@ -27,9 +28,9 @@ from kerastune_lite.strategies.bayesian.curve_process import (
 from kerastune_lite.strategies.bayesian.gaussian_process import LENGTH_BOUNDS, length_mean
 from kerastune_lite.strategies.bayesian.kernel import column_differences
 
-LENGTHS = np.array([0.4, 0.9])
+LEVEL, TREND_LENGTHS = np.array([0.4, 0.9]), np.array([0.7, 0.5])
 S1, S2, S3, S4, NOISE = 1.3, 0.7, 0.05, 0.2, 0.01
-P = np.log([*LENGTHS, S1, S2, S3, S4, NOISE])
+P = np.log([*LEVEL, *TREND_LENGTHS, S1, S2, S3, S4, NOISE])
 GROUP = np.arange(2)
 
 
@@ -50,12 +51,13 @@ def curves(count=6, length=4, seed=0):
 
 def covariance_of(one, other):
     """The covariance without noise, point by point, with scikit-learn's Matérn kernel."""
-    matern = Matern(length_scale=LENGTHS, nu=2.5)(one.features, other.features)
-    covariance = np.empty(matern.shape)
+    level = Matern(length_scale=LEVEL, nu=2.5)(one.features, other.features)
+    trend = Matern(length_scale=TREND_LENGTHS, nu=2.5)(one.features, other.features)
+    covariance = np.empty(level.shape)
     for i, (a, c) in enumerate(zip(one.tau, one.training, strict=True)):
         for j, (b, e) in enumerate(zip(other.tau, other.training, strict=True)):
             walk = min(a, b)
-            covariance[i, j] = matern[i, j] * (S1 + S2 * (walk + a * b) / 2) + TREND_VARIANCE * walk
+            covariance[i, j] = S1 * level[i, j] + S2 * trend[i, j] * (walk + a * b) / 2 + TREND_VARIANCE * walk
             covariance[i, j] += (S3 + S4 * walk) * (c == e)
     return covariance
 
@@ -90,7 +92,7 @@ def test_at_the_first_epoch_it_is_sklearns_process_of_settings():
     rng = np.random.default_rng(2)
     features, candidates = rng.random((20, 2)), rng.random((15, 2))
     t = np.sin(4.0 * features[:, 0]) + features[:, 1]
-    kernel, noise = ConstantKernel(S1) * Matern(LENGTHS, nu=2.5), S3 + NOISE + JITTER
+    kernel, noise = ConstantKernel(S1) * Matern(LEVEL, nu=2.5), S3 + NOISE + JITTER
     weights = np.linalg.solve(kernel(features) + noise * np.eye(20), np.ones(20))
     constant = weights @ t / weights.sum()
     regressor = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None).fit(features, t - constant)
@@ -109,7 +111,8 @@ def test_the_loss_is_scipys_likelihood_and_the_prior():
     noisy = covariance_of(points, points) + (NOISE + JITTER) * np.eye(len(t))
     likelihood = multivariate_normal(mean_of(points, t, noisy), noisy).logpdf(t)
     prior = -0.5 * np.sum((P[:2] - length_mean(2)) ** 2)
-    prior -= 0.5 * np.sum(((P[2:] - PRIOR_MEANS) / PRIOR_DEVIATIONS) ** 2)
+    prior -= 0.5 * np.sum(((P[2:4] - P[:2]) / APART) ** 2)
+    prior -= 0.5 * np.sum(((P[4:] - PRIOR_MEANS) / PRIOR_DEVIATIONS) ** 2)
 
     loss, _ = negative_log_posterior(P, column_differences(points.features, GROUP, 2), points, t)
 
@@ -131,7 +134,7 @@ def test_the_losss_gradient_is_a_finite_difference():
 def test_a_fit_is_no_worse_than_any_of_many_random_hyperparameters():
     points, t = curves(count=12)
     differences = column_differences(points.features, GROUP, 2)
-    low, high = np.array([LENGTH_BOUNDS, LENGTH_BOUNDS, *VARIANCE_BOUNDS]).T
+    low, high = np.array([*[LENGTH_BOUNDS] * 4, *VARIANCE_BOUNDS]).T
     others = [start(2), *np.random.default_rng(0).uniform(low, high, (300, len(low)))]
 
     best = fit_map(points, t, GROUP, 2)
