@@ -46,6 +46,7 @@ from kerastune_lite.errors import (
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
     BayesianOptimization,
+    FreezeThaw,
     GridSearch,
     Hyperband,
     PopulationBasedTraining,
@@ -68,6 +69,7 @@ __all__ = [
     "Diverged",
     "FailedTrial",
     "FatalError",
+    "FreezeThaw",
     "GoOn",
     "GridSearch",
     "HyperParameters",
