@@ -63,8 +63,8 @@ class Housekeeping:
 
         A trial that lacks folds gives way to every one that has them all, whatever its score.
         """
-        ranked = study.leaderboard(self._keep_models) if self._keep_models else ()
-        is_full = bool(ranked) and len(ranked) == self._keep_models and not ranked[-1].lacks_folds
+        ranked = study.leaderboard(self._keep_models)
+        is_full = len(ranked) > 0 and len(ranked) == self._keep_models and not ranked[-1].lacks_folds
         return ranked[-1].score if is_full else None
 
     def readable(self, begun: TrialBegun) -> TrialBegun:

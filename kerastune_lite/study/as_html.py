@@ -52,7 +52,7 @@ def study_html(study: Study) -> Html:
         markup.line(markup.strong("Study "), end_of(str(study.directory))),
         markup.line(f"objective {goal} · {len(study.records)} trials", f": {counts}" if counts else "", soft=True),
         markup.line(f"{study.epochs_spent} epochs and {duration_text(study.seconds_spent)} of training", soft=True),
-        history_html([(number, study.tally.sign * rank) for rank, number in study.tally.ranked], objective),
+        history_html([(number, study.tally.sign * rank) for _, rank, number in study.tally.ranked], objective),
         trials_html(study.leaderboard(FEW_TRIALS), objective, caption="Best trials"),
     ]
     if failure is not None:

@@ -27,7 +27,7 @@ def search_html(picture: Picture, study: Study, said: Sequence[str]) -> Html:
     """
     parameters = picture.parameters[:MOST_PARAMETERS]
     left_out = len(picture.parameters) - len(parameters)
-    scores = [(number, study.tally.sign * rank) for rank, number in study.tally.ranked]
+    scores = [(number, study.tally.sign * rank) for _, rank, number in study.tally.ranked]
     is_long = len(study.records) > FEW_TRIALS
     best = trials_html(study.leaderboard(FEW_TRIALS), study.objective, "Best trials", parameters) if is_long else ""
     return markup.block(

@@ -313,7 +313,7 @@ def _told(record: Trial) -> str:
 
 
 def _best_of(study: Study) -> tuple[int, float] | None:
-    for _, number in study.tally.ranked:
+    for _, _, number in study.tally.ranked:
         score = study.records[number].score
         return None if score is None else (number, score)
     return None
