@@ -59,6 +59,10 @@ HP_NAMES = {
     "get": "values",
     "integer": "int",
     "name_scope": "scope",
+    "pchoice": "choice",
+    "qlognormal": "lognormal",
+    "qloguniform": "loguniform",
+    "qnormal": "normal",
     "real": "float",
     "suggest_categorical": "choice",
     "suggest_discrete_uniform": "quniform",
@@ -92,7 +96,9 @@ HP_CALLS = {
     "fixed": "hp.fixed('classes', 10)",
     "float": "hp.float('learning_rate', 1e-4, 1e-1, log=True)",
     "int": "hp.int('units', 32, 512, step=32)",
+    "lognormal": "hp.lognormal('scale', 0.0, 1.0)",
     "loguniform": "hp.loguniform('learning_rate', 1e-4, 1e-1)",
+    "normal": "hp.normal('shift', 0.0, 1.0)",
     "quniform": "hp.quniform('units', 32, 512, 32)",
     "scope": "with hp.scope('block1'): …",
     "uniform": "hp.uniform('dropout', 0.0, 0.5)",
@@ -102,12 +108,17 @@ HP_CALLS = {
 """How the methods of hp are written, by their names."""
 
 
+_HP_GUIDES = {
+    "KerasTuner": ("Boolean", "Choice", "Fixed", "Float", "Int", "conditional_scope", "get", "name_scope"),
+    "Hyperas": ("pchoice", "qlognormal", "qloguniform", "qnormal", "uniformint"),
+}
+
+
 def guide_of_hp(name: str) -> str:
-    """The page that has the names of the library that calls a method of hp so; empty where no library is known to."""
-    if name.startswith("suggest_"):
-        return GUIDES["Optuna"]
-    is_keras_tuners = name in ("Boolean", "Choice", "Fixed", "Float", "Int", "conditional_scope", "get", "name_scope")
-    return GUIDES["KerasTuner"] if is_keras_tuners else ""
+    """The page for people of the library that calls a method of hp so; empty where no library is known to."""
+    library = "Optuna" if name.startswith("suggest_") else ""
+    library = library or next((library for library, names in _HP_GUIDES.items() if name in names), "")
+    return GUIDES.get(library, "")
 
 
 # Tuners

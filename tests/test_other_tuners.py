@@ -48,6 +48,7 @@ def a_tuner(tmp_path, **settings):
         ("Int", r"did you mean hp\.int\?.* Write hp\.int\('units', 32, 512, step=32\)\. See docs/from_keras_tuner\.md"),
         ("suggest_float", r"Write hp\.float\('learning_rate', 1e-4, 1e-1, log=True\)\. See docs/from_optuna\.md"),
         ("get", r"did you mean hp\.values\?.* Write hp\['units'\], or hp\.values"),
+        ("pchoice", r"Write hp\.choice\('activation', \['relu', 'gelu'\]\)\. See docs/from_hyperas\.md"),
         ("conditional_scope", r"Write with hp\.when\('optimizer', 'sgd'\): …\. See docs/from_keras_tuner\.md"),
     ],
 )
