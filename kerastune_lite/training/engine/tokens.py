@@ -23,9 +23,14 @@ class Counting(Protocol):
     """The data that an iterator belongs to."""
 
     taken: int
+    asked: int
 
-    def left(self) -> int:
-        """How many steps a plain `fit` would run before the end of this epoch."""
+    @property
+    def is_limited(self) -> bool:
+        """Whether it is known how many batches an epoch takes at most."""
+
+    def left(self, asked: int = ...) -> int:
+        """How many of the steps that Keras asks for a plain `fit` would run before the end of this epoch."""
 
 
 class StreamToken:
