@@ -99,8 +99,9 @@ class BayesianOptimization(Tuner):
         if recommended.number == best.number or not _is_luck(study, best):
             return ()
         return [
-            f"Trial {recommended.number} ({score_text(recommended)}) may be the better choice: by the scores of similar "
-            f"settings, trial {best.number}'s score is partly luck. tuner.confirm() trains the best ones again and tells."
+            f"Trial {recommended.number} ({score_text(recommended)}) may be the better choice: by the scores of "
+            f"similar settings, trial {best.number}'s is partly luck. "
+            "tuner.confirm() trains the best ones again and tells."
         ]
 
 
