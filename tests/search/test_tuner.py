@@ -196,7 +196,7 @@ def test_views_are_told_the_end_of_a_search_that_an_exception_ends(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tuner.search()
 
-    assert seen[-1] == SearchEnded(reason=None)
+    assert seen[-1] == SearchEnded(reason=None, is_interrupted=True)
 
 
 @pytest.mark.parametrize("epochs", [0, -1, 1.5])
