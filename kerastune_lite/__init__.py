@@ -55,6 +55,9 @@ from kerastune_lite.strategies.strategy import GoOn, Pause, Suggestion
 from kerastune_lite.study import Study
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.training.start_messages import hold_back as _hold_back
+
+_hold_back()
 
 __all__ = [
     "BayesianOptimization",

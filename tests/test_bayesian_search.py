@@ -157,7 +157,7 @@ def test_the_end_of_a_search_tells_where_the_best_score_was_luck(tmp_path, capsy
     printed = capsys.readouterr().out
 
     assert study.recommended.number != study.best.number
-    assert f"recommended: trial {study.recommended.number}" in printed
+    assert f"Trial {study.recommended.number} (" in printed
     assert "tuner.confirm(n=5, repeats=3)" in printed
 
 

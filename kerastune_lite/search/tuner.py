@@ -227,7 +227,7 @@ class Tuner:
         from kerastune_lite.search.interrupts import without_traceback
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan
-        from kerastune_lite.training import callback_copies
+        from kerastune_lite.training import callback_copies, start_messages
         from kerastune_lite.training.data import prepare
         from kerastune_lite.training.devices import visible_gpus
 
@@ -269,9 +269,11 @@ class Tuner:
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
-            if not self._places.is_here:
+            if not self._places.is_here or self.workers == "auto":
                 # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
                 visible_gpus()
+            start_messages.look_for_devices()
+            start_messages.write_held(writer.study.directory)
             fixed_values.check(shared, writer.study)
             plan = replace(plan, strategy=strategy_of(plan.strategy, writer.study.seed or 0))
             reviewer, remarks = self._resumed(plan, writer)

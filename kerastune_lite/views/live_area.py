@@ -68,6 +68,8 @@ class LiveArea:
         """Begins to draw, and lets what Python code prints to the terminal go through the area."""
         if any(isinstance(stream, _Above) for stream in (sys.stdout, sys.stderr)):
             return  # a search inside another one's trial leaves the place to that one
+        # Without a file of its own a console writes to whatever is sys.stdout then, also to what others put there.
+        self._console.file = self._console.file
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if self._console.file is sys.stdout and _is_terminal(stream):

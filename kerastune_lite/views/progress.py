@@ -193,7 +193,7 @@ class _Table:
         needs = Needs(
             parameters=tuple(study.space),
             objective=study.objective.name if study.objective else "score",
-            largest_number=known.largest_number,
+            digits=known.digits,
             score=known.score,
             epoch=max(known.epoch, 2 * len(str(study.records[row.number].epochs or 1)) + 1),
             time=known.time,

@@ -68,7 +68,7 @@ def closing(event: SearchEnded, study: Study, seconds: float) -> Sequence[str]:
         return []
     records = list(study.records.values())
     counts = ", ".join(f"{n} {state}" for state, n in Counter(trial.state.value for trial in records).items())
-    spent = f"{study.epochs_spent} epochs in {duration_text(seconds)}"
+    spent = f"{_counted(study.epochs_spent, 'epoch')} in {duration_text(seconds)}"
     return [
         f"Search ended: {event.reason} ({counts}; {spent})",
         *_saved(study, event),
@@ -79,13 +79,8 @@ def closing(event: SearchEnded, study: Study, seconds: float) -> Sequence[str]:
 
 def interrupted(study: Study) -> str:
     """What is said when a person has interrupted a search: what is kept, where, and how to go on."""
-    finished, unfinished = len(study.records) - len(study.tally.unfinished), len(study.tally.unfinished)
-    again = f" and run {'it' if unfinished == 1 else 'them'} again" if unfinished else ""
-    cut = f" ({_trials(unfinished)} cut off)" if unfinished else ""
-    return (
-        f"Interrupted: {_trials(finished)} finished{cut}, all kept in {study.directory}. "
-        f"Search again with this directory to go on{again}."
-    )
+    finished = len(study.records) - len(study.tally.unfinished)
+    return f"Interrupted: {_trials(finished)} kept in {study.directory}. Search again to go on."
 
 
 def best_sentence(study: Study, best: Trial) -> str:
@@ -98,7 +93,7 @@ def best_sentence(study: Study, best: Trial) -> str:
 def _saved(study: Study, event: SearchEnded) -> Sequence[str]:
     told = []
     if study.epochs_saved:
-        told.append(f"Trials that ended early left out {study.epochs_saved} epochs")
+        told.append(f"Trials that ended early left out {_counted(study.epochs_saved, 'epoch')}")
     if event.seconds_saved >= NOTABLE_SECONDS:
         shared = sum(trial.trained is not None and trial.trained.how == "shared" for trial in study.records.values())
         saved = duration_text(event.seconds_saved)
@@ -120,4 +115,8 @@ def _by_fit(records: Iterable[Trial]) -> Sequence[str]:
 
 
 def _trials(count: int) -> str:
-    return f"{count} trial" if count == 1 else f"{count} trials"
+    return _counted(count, "trial")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -3,7 +3,7 @@
 Rows are printed one after another and never again, so widths are fixed before the first one, from what the parameters
 can be and from the width of the terminal. Where they turn out too narrow, or the space has grown, there is a new layout
 with a new header. Nothing is ever wrapped: a name may stand in two lines of the header, parted behind an underscore,
-and where not all parameters fit some are left out, those that never vary first.
+and where not all parameters fit those are left out that matter least, as far as can be told before any trial.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Needs:
     Attributes:
         parameters: The parameters known so far, in the order asked for.
         objective: The name of what is optimised.
-        largest_number: The greatest trial number to be expected.
+        digits: How many digits the greatest trial number has.
         score: Cells of the longest score.
         epoch: Cells of the longest "best epoch/epochs trained".
         time: Cells of the longest duration.
@@ -47,7 +47,7 @@ class Needs:
 
     parameters: Sequence[Parameter]
     objective: str
-    largest_number: int = 99
+    digits: int = 2
     score: int = LEAST_SCORE
     epoch: int = LEAST_EPOCH
     time: int = LEAST_TIME
@@ -56,7 +56,7 @@ class Needs:
         """The needs where this row is to fit as well."""
         return replace(
             self,
-            largest_number=max(self.largest_number, row.number),
+            digits=max(self.digits, len(str(row.number))),
             score=max(self.score, cell_len(_spread_text(row, glyphs)) if row.spread is not None else 0),
             epoch=max(self.epoch, cell_len(_epoch_text(row, glyphs))),
             time=max(self.time, cell_len(duration_text(row.seconds))),
@@ -184,15 +184,23 @@ def layout_of(needs: Needs, width: int, glyphs: Glyphs) -> Layout:
         layout = _with_columns(needs, width, glyphs, varying, style)
         if _cells(layout) <= width:
             return layout
-    # Those that all trials have come first, then those that build_fn asks for first.
-    shown = sorted(varying, key=lambda parameter: len(parameter.conditions))
+    shown = sorted(varying, key=_unimportance)
     while True:
         chosen = [parameter for parameter in varying if parameter in shown]
-        layout = _with_columns(needs, width, glyphs, chosen, _Style(gap=2 if shown else 1))
+        layout = _with_columns(needs, width, glyphs, chosen, _Style(gap=1))
         if _cells(layout) <= width or not shown:
             left_out = [parameter.name for parameter in varying if parameter not in shown]
             return replace(layout, left_out=left_out)
         shown.pop()
+
+
+def _unimportance(parameter: Parameter) -> tuple[int, bool]:
+    """What parameters are sorted by that can't all be shown, among equals those that build_fn asks for first.
+
+    Those come first that all trials have, and among them those of a logarithmic scale: what is searched over several
+    orders of magnitude, such as a learning rate, is most often what a score depends on most.
+    """
+    return len(parameter.conditions), not getattr(parameter, "log", False)
 
 
 @dataclass(frozen=True)
@@ -212,7 +220,7 @@ _STYLES = (
 
 
 def _with_columns(needs: Needs, width: int, glyphs: Glyphs, parameters: Sequence[Parameter], style: _Style) -> Layout:
-    number = max(cell_len(glyphs.star) + len(str(needs.largest_number)) + 1, len("trial"))
+    number = max(cell_len(glyphs.star) + needs.digits + 1, len("trial"))
     of_parameters = [_column_of(parameter, style, glyphs) for parameter in parameters]
     objective = _titled("score", glyphs.shown(needs.objective), needs.score, style)
     columns = [

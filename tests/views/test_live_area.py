@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -176,6 +177,19 @@ def test_the_streams_are_given_back(monkeypatch):
 
     assert sys.stdout is terminal
     assert sys.stderr is terminal
+
+
+def test_what_others_print_elsewhere_holds_nothing_of_the_area(monkeypatch):
+    terminal = terminal_of(monkeypatch)
+    with Shown() as shown, contextlib.redirect_stdout(io.StringIO()) as elsewhere:
+        print("elsewhere")
+        shown.lines = ["drawn meanwhile"]
+        wait_until(lambda: "drawn meanwhile" in terminal.lines)
+        shown.area.print([Text("row")])
+
+    assert elsewhere.getvalue() == "elsewhere\n"
+    assert "row" in terminal.getvalue()
+    assert "elsewhere" not in terminal.getvalue()
 
 
 def test_a_stream_that_is_no_terminal_is_left_alone(monkeypatch):

@@ -151,7 +151,7 @@ def test_a_search_ends_with_its_reason_what_it_spared_and_its_best():
     shown.show(SearchEnded(reason="all done", seconds_saved=3.0, remarks=["Trial 7 may be the better choice"]))
 
     assert shown.log()[2:] == [
-        "Search ended: all done (1 completed; 1 epochs in 5.0s)",
+        "Search ended: all done (1 completed; 1 epoch in 5.0s)",
         "1 trial ran programs compiled for earlier ones, which saved about 3.0s",
         "Trial 7 may be the better choice",
         "best: trial 0 with val_loss 0.5 at epoch 1 of 1: units 8",
@@ -180,10 +180,7 @@ def test_an_interrupted_search_ends_with_what_is_kept_where_and_how_to_go_on(ter
     cut_off = ended(1, None, TrialState.INTERRUPTED, best_epoch=None)
     shown.show(cut_off, SearchEnded(reason=None, is_interrupted=True))
 
-    assert shown.log()[-1] == (
-        "Interrupted: 1 trial finished (1 trial cut off), all kept in runs/one. "
-        "Search again with this directory to go on and run it again."
-    )
+    assert shown.log()[-1] == "Interrupted: 1 trial kept in runs/one. Search again to go on."
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -357,3 +354,18 @@ def test_a_whole_search_in_an_emulated_terminal(monkeypatch):
     best = next(number for number, line in enumerate(shows) if "best:" in line)
     assert shows[best : best + 2] == ["★ best: trial 1 with val_loss 0.4 at epoch 1 of 1", "  units 8"]
     assert not any("━" in line for line in shows)
+
+
+def test_a_console_that_records_keeps_the_table_and_not_the_lines_that_are_drawn_in_place():
+    console = Console(record=True, force_terminal=True, width=100, file=io.StringIO())
+    shown = Shown()
+    shown.progress = Progress(1, console)
+    shown.show(SearchBegun(max_trials=1), UNITS, begun(0, units=8), epoch(0), ended(0))
+    wait_until(lambda: "━" in console.file.getvalue())
+    shown.show(SearchEnded(reason="1 trials are done"))
+
+    text = console.export_text(clear=False)
+    assert "★" in text
+    assert "best: trial 0" in text
+    assert "━" not in text
+    assert "<svg" in console.export_svg(title="a search")

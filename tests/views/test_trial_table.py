@@ -135,12 +135,13 @@ def test_names_are_parted_behind_underscores_only(width):
         assert all(part.endswith("_") for part in column.title[:-1] if column.kind in ("parameter", "score"))
 
 
-def test_what_does_not_fit_is_left_out_conditional_parameters_first():
+def test_what_does_not_fit_is_left_out_conditional_parameters_first_and_those_of_a_logarithmic_scale_last():
     made = layout(100, TWELVE)
     shown = [column.parameter.name for column in made.columns if column.parameter is not None]
 
     assert made.left_out
     assert "momentum" in made.left_out
+    assert not {"learning_rate", "l2", "batch_size"} & set(made.left_out)
     assert shown == [parameter.name for parameter in TWELVE if parameter.name in shown]
     assert len(shown) + len(made.left_out) == len(TWELVE)
 
@@ -193,7 +194,7 @@ def test_a_row_that_needs_more_room_gets_it_from_a_new_layout():
 
     made = layout_of(needs.with_row(long, UNICODE), 120, UNICODE)
 
-    assert needs.with_row(row(), UNICODE) == needs
+    assert needs.with_row(row(99), UNICODE) == needs
     shown = cells(made, long)
     assert (shown["trial"], shown["epoch"], shown["time"]) == ("1234", "1500/2000", "10h15m")
     assert shown["score"] == "0.9756 ± 0.001"

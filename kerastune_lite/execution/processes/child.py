@@ -60,7 +60,9 @@ def serve(channel: Channel, packed: Path, digest: str) -> None:
     from kerastune_lite.execution.quick_collection import quick_collection
     from kerastune_lite.execution.worker_setup import WorkerContext
     from kerastune_lite.running.task import Request
+    from kerastune_lite.training.start_messages import look_for_devices
 
+    look_for_devices()
     context = WorkerContext.of(unpack(Packed(packed, digest)))
     channel.send(Ready())
     with quick_collection():

@@ -21,6 +21,7 @@ from kerastune_lite.execution.processes.heartbeat import CouldNotStart, Heartbea
 from kerastune_lite.execution.processes.passed_on import PassedOn, pipe_for
 from kerastune_lite.execution.workers import Lost, progress_of
 from kerastune_lite.running.task import Report, Request
+from kerastune_lite.training.start_messages import HELD_IN_WORKERS
 
 MIB = 1 << 20
 
@@ -79,13 +80,15 @@ class ChildProcess:
             descriptor = theirs.fileno()
             module = ["-P", "-m", "kerastune_lite.execution.processes.child"]
             arguments = [str(descriptor), str(packed.path), packed.digest, str(crash_file), str(heartbeat)]
+            errors = pipe_for("stderr")
+            watched = {} if errors is None else {HELD_IN_WORKERS: "1"}
             process = subprocess.Popen(
                 [sys.executable, *module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=pipe_for("stdout"),
-                stderr=pipe_for("stderr"),
+                stderr=errors,
                 pass_fds=[descriptor],
-                env={**os.environ, **environment, "PYTHONPATH": _module_path(), MARK: mark},
+                env={**os.environ, **environment, **watched, "PYTHONPATH": _module_path(), MARK: mark},
                 start_new_session=True,
             )
         return cls(process, connection, crash_file, mark)
