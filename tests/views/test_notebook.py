@@ -218,7 +218,7 @@ def test_an_interrupted_search_says_what_is_kept_and_how_to_go_on():
 def test_a_search_that_an_error_ends_says_what_is_kept():
     page = Page().show(SearchBegun(), *UNITS, *trials(2), SearchEnded(reason=None))
 
-    assert "Ended by an error; 2 trials are kept in runs/one" in page.text
+    assert "Ended by an error. The trials so far are kept in runs/one. tuner.study holds them." in page.text
 
 
 def test_what_was_found_and_what_happens_beside_trials_is_told():
