@@ -21,7 +21,7 @@ from kerastune_lite.study.leaderboard import (
     value_text,
 )
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.texts import beginning_of, bounded, end_of
+from kerastune_lite.study.texts import beginning_of, bounded, counted, end_of
 from kerastune_lite.study.trial import Trial, TrialState, state_now
 
 if TYPE_CHECKING:
@@ -50,15 +50,21 @@ def study_html(study: Study) -> Html:
     failure = next((trial.error for trial in failed if trial.state is TrialState.FAILED and trial.error), None)
     parts: list[object] = [
         markup.line(markup.strong("Study "), end_of(str(study.directory))),
-        markup.line(f"objective {goal} · {len(study.records)} trials", f": {counts}" if counts else "", soft=True),
-        markup.line(f"{study.epochs_spent} epochs and {duration_text(study.seconds_spent)} of training", soft=True),
+        markup.line(
+            f"objective {goal} · {counted(len(study.records), 'trial')}", f": {counts}" if counts else "", soft=True
+        ),
+        markup.line(
+            f"{counted(study.epochs_spent, 'epoch')} and {duration_text(study.seconds_spent)} of training", soft=True
+        ),
         history_html([(number, study.tally.sign * rank) for _, rank, number in study.tally.ranked], objective),
         trials_html(study.leaderboard(FEW_TRIALS), objective, caption="Best trials"),
     ]
     if failure is not None:
         parts.append(markup.line("last failure: ", beginning_of(failure.summary, LONGEST_LINE), soft=True))
     if study.damages:
-        parts.append(markup.line(f"{len(study.damages)} damages of the journal: see study.damages", soft=True))
+        parts.append(
+            markup.line(f"{counted(len(study.damages), 'damage')} of the journal: see study.damages", soft=True)
+        )
     return markup.block(*parts)
 
 
@@ -67,7 +73,7 @@ def leaderboard_html(board: Leaderboard) -> Html:
     if not board:
         return markup.line(str(board))
     more = len(board) - MOST_TRIALS
-    rest = markup.line(f"and {more} more trials; print() shows all of them", soft=True) if more > 0 else ""
+    rest = markup.line(f"and {counted(more, 'more trial')}; print() shows all of them", soft=True) if more > 0 else ""
     return markup.block(trials_html(board[:MOST_TRIALS], board.objective, caption="Leaderboard"), rest)
 
 
@@ -106,7 +112,7 @@ def trials_html(
 
 def left_out_html(count: int) -> Html:
     """How many parameters have no column, and where they are; nothing where all have one."""
-    return markup.line(f"and {count} more parameters: see trial.values", soft=True) if count else Html("")
+    return markup.line(f"and {counted(count, 'more parameter')}: see trial.values", soft=True) if count else Html("")
 
 
 def parameters_to_show(trials: Sequence[Trial], most: int = MOST_PARAMETERS) -> list[str]:
@@ -174,7 +180,7 @@ def _metrics_html(trial: Trial) -> Html:
     for name in names[:MOST_ROWS]:
         values = [logs.get(name, math.nan) for logs in curve]
         at_best = "" if best is None or name not in curve[best] else f"{curve[best][name]:.5g}"
-        rows.append([name, at_best, markup.sparkline([values], f"{name} over {len(curve)} epochs", best)])
+        rows.append([name, at_best, markup.sparkline([values], f"{name} over {counted(len(curve), 'epoch')}", best)])
     header = ["metric", "at the best epoch", "over the epochs"]
     made = markup.table(header, rows, caption="Metrics", texts=(0, 2), is_headed_by_rows=True)
     return made if rows else Html("")

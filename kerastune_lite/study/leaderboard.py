@@ -7,7 +7,7 @@ from typing import Any
 
 from kerastune_lite.space import label_of
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.texts import beginning_of, printable
+from kerastune_lite.study.texts import beginning_of, counted, printable
 from kerastune_lite.study.trial import Trial
 
 BRIEF = 160
@@ -39,7 +39,7 @@ class Leaderboard(tuple[Trial, ...]):
 
     def __repr__(self) -> str:
         best = "".join(f", best {score_text(trial)} (trial {trial.number})" for trial in self[:1])
-        return f"<Leaderboard of {len(self)} trials{best}>"
+        return f"<Leaderboard of {counted(len(self), 'trial')}{best}>"
 
     def _repr_html_(self) -> str:
         from kerastune_lite.study.as_html import leaderboard_html

@@ -35,7 +35,7 @@ from kerastune_lite.study.series import Series
 from kerastune_lite.study.sorted_map import SortedMap
 from kerastune_lite.study.tables import Table, curves_table, trials_table
 from kerastune_lite.study.tally import Counted, Tally
-from kerastune_lite.study.texts import end_of
+from kerastune_lite.study.texts import counted, end_of
 from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.trials import Trials
 
@@ -188,7 +188,7 @@ class Study:
         counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
         name = self.objective.name if self.objective else "score"
         best = "".join(f", best {name} {score_text(trial)} (trial {trial.number})" for trial in self._ranked(1))
-        trials = f"{len(self.records)} trials" + (f" ({counts})" if counts else "")
+        trials = counted(len(self.records), "trial") + (f" ({counts})" if counts else "")
         return f"<Study {end_of(str(self.directory))!r}: {trials}{best}>"
 
     def _repr_html_(self) -> str:

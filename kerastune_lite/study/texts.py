@@ -46,6 +46,11 @@ def end_of(text: str, longest: int = LONGEST_PART) -> str:
     return text if len(text) <= longest else "…" + text[-longest + 1 :]
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things, such as "1 trial" or "2 trials"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def printable(text: str) -> str:
     """A text on one line in which whatever would move a terminal's cursor, or more, is written as an escape."""
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

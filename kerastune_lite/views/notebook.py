@@ -124,8 +124,7 @@ def _closing(event: SearchEnded, study: Study, seconds: float) -> list[str]:
     """What is said at the end of a search; of one that an error has ended, what is left of it."""
     said = list(sentences.closing(event, study, seconds))
     if event.reason is None:
-        left = f"{len(study.records)} trials are kept in {study.directory}"
-        said += (
-            ["tuner.study holds them."] if event.is_interrupted else [f"Ended by an error; {left}, and tuner.study."]
-        )
+        if not event.is_interrupted:
+            said.append(f"Ended by an error. The trials so far are kept in {study.directory}.")
+        said.append("tuner.study holds them.")
     return said

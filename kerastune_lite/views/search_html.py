@@ -10,6 +10,7 @@ from kerastune_lite.space import Value
 from kerastune_lite.study import Study
 from kerastune_lite.study.as_html import FEW_TRIALS, MOST_PARAMETERS, history_html, left_out_html, trials_html
 from kerastune_lite.study.leaderboard import duration_text, score_text, value_text
+from kerastune_lite.study.texts import counted
 from kerastune_lite.study.trial import TrialState
 from kerastune_lite.views.watched import Picture, RunningTrial, TrialRow
 
@@ -99,7 +100,7 @@ def _running(picture: Picture, parameters: Sequence[str]) -> Html:
 
 
 def _curve(trial: RunningTrial, picture: Picture) -> Html:
-    label = f"{picture.objective} over {trial.epoch} epochs"
+    label = f"{picture.objective} over {counted(trial.epoch, 'epoch')}"
     return markup.sparkline([trial.curve], label, mark=len(trial.curve) - 1)
 
 

@@ -208,7 +208,7 @@ def test_an_interrupted_search_says_what_is_kept_and_how_to_go_on():
     page = Page().show(SearchBegun(max_trials=9), *UNITS, *trials(2), begun(2, units=8))
     page.show(SearchEnded(reason=None, is_interrupted=True))
 
-    assert "Interrupted: 2 trials finished" in page.text
+    assert "Interrupted: 2 trials kept" in page.text
     assert "runs/one" in page.text
     assert "tuner.study" in page.text
     assert "Running" not in page.text
@@ -218,7 +218,7 @@ def test_an_interrupted_search_says_what_is_kept_and_how_to_go_on():
 def test_a_search_that_an_error_ends_says_what_is_kept():
     page = Page().show(SearchBegun(), *UNITS, *trials(2), SearchEnded(reason=None))
 
-    assert "Ended by an error; 2 trials are kept in runs/one" in page.text
+    assert "Ended by an error. The trials so far are kept in runs/one. tuner.study holds them." in page.text
 
 
 def test_what_was_found_and_what_happens_beside_trials_is_told():
@@ -383,7 +383,7 @@ def test_a_search_in_a_notebook_is_one_output_and_leaves_its_study_when_it_is_in
 
     output, error = cut.outputs
     assert error.traceback == ["KeyboardInterrupt: the search was interrupted, as is told above"]
-    assert "Interrupted: 2 trials finished" in " ".join(fragment(output.data).itertext())
+    assert "Interrupted: 2 trials kept" in " ".join(fragment(output.data).itertext())
     assert left.outputs[0].text == "['completed', 'completed', 'interrupted']\n"
     assert silent.outputs == []
 
