@@ -110,7 +110,7 @@ class Searching:
         until = plan.pause_at or MAX_EPOCHS
         while len(scores) < until and len(self.best) < EPOCHS:
             scores.append(next(self.trainings[number]))
-            self.best.append(min(scores[-1], *self.best[-1:]))
+            self.best.append(min([scores[-1], *self.best[-1:]]))
             so_far = as_trial(TrialState.RUNNING)
             others = [*self.trials.values(), so_far]
             if len(scores) < MAX_EPOCHS and any(rule.should_stop(so_far, others, OBJECTIVE) for rule in self.rules):
@@ -149,7 +149,7 @@ def by_optuna(pruner_of: Callable[[Any], Any]) -> Search:
             least, is_pruned = math.inf, False
             for epoch, loss in enumerate(problem.losses(values, seed * 10_007 + trial.number), start=1):
                 least = min(least, loss)
-                best.append(min(loss, *best[-1:]))
+                best.append(min([loss, *best[-1:]]))
                 trial.report(min(loss, 1e9), epoch)
                 if len(best) >= EPOCHS or (epoch < MAX_EPOCHS and trial.should_prune()):
                     is_pruned = True
