@@ -280,7 +280,7 @@ def test_hyperband_tells_the_epochs_that_the_best_trial_had(data, tmp_path):
     assert tuner.hypermodel.build(best).layers[0].units == best.get("units")
 
 
-def test_a_grid_begins_with_the_defaults_and_takes_ten_values_of_a_float(tmp_path):
+def test_a_grid_takes_the_default_and_ten_values_of_a_float(tmp_path):
     class Grid(kt.GridSearch):
         def run_trial(self, trial, **kwargs):
             hp = trial.hyperparameters
