@@ -280,7 +280,7 @@ def test_hyperband_tells_the_epochs_that_the_best_trial_had(data, tmp_path):
     assert tuner.hypermodel.build(best).layers[0].units == best.get("units")
 
 
-def test_a_grid_begins_with_the_defaults_and_takes_ten_values_of_a_float(tmp_path):
+def test_a_grid_takes_the_default_and_ten_values_of_a_float(tmp_path):
     class Grid(kt.GridSearch):
         def run_trial(self, trial, **kwargs):
             hp = trial.hyperparameters
@@ -632,3 +632,69 @@ def test_the_result_of_a_trial_is_what_its_best_epochs_have():
     assert utils.get_best_step(histories, objective) == 1
     with pytest.raises(kt.errors.FatalValueError, match="to have the objective 'val_loss'"):
         utils.validate_trial_results({"loss": 1.0}, objective, "Tuner.run_trial()")
+
+
+def test_the_modules_that_code_imports_from_are_there():
+    from kerastune_lite.compat.keras_tuner.engine.hypermodel import HyperModel
+    from kerastune_lite.compat.keras_tuner.engine.hyperparameters import HyperParameters
+    from kerastune_lite.compat.keras_tuner.engine.multi_execution_tuner import MultiExecutionTuner
+    from kerastune_lite.compat.keras_tuner.engine.trial import TrialStatus
+    from kerastune_lite.compat.keras_tuner.oracles import BayesianOptimization
+    from kerastune_lite.compat.keras_tuner.tuners import Sklearn
+    from kerastune_lite.compat.keras_tuner.tuners.hyperband import Hyperband
+
+    assert (HyperModel, HyperParameters, Hyperband) == (kt.HyperModel, kt.HyperParameters, kt.Hyperband)
+    assert (MultiExecutionTuner, Sklearn) == (kt.Tuner, kt.SklearnTuner)
+    assert BayesianOptimization is kt.oracles.BayesianOptimizationOracle
+    assert TrialStatus.COMPLETED == "COMPLETED"
+
+
+def test_a_trial_comes_back_from_its_file(tmp_path):
+    hp = kt.HyperParameters()
+    hp.Int("units", 1, 4)
+    trial = kt.engine.trial.Trial(hp, "007", "COMPLETED")
+    for step, loss in enumerate([0.5, 0.25, 0.75]):
+        trial.metrics.update("val_loss", loss, step)
+    trial.score, trial.best_step = 0.25, 1
+    trial.save(tmp_path / "trial.json")
+
+    again = kt.engine.trial.Trial.load(tmp_path / "trial.json")
+
+    assert again.get_state() == trial.get_state()
+    assert again.metrics.get_best_value("val_loss") == 0.25
+    assert again.metrics.get_best_step("val_loss") == 1
+    assert again.metrics.get_last_value("val_loss") == 0.75
+    assert again.metrics.get_statistics("val_loss") == {"min": 0.25, "max": 0.75, "mean": 0.5, "median": 0.5}
+
+
+def test_weights_that_keras_tuner_kept_are_given_back(data, tmp_path):
+    (x, _), _ = data
+    write_project(tmp_path / "old", [({"units": 8, "rate": 0.01}, 0.4)])
+
+    def build_linear(hp):
+        units = hp.Int("units", 4, 12, step=4)
+        hp.Float("rate", 0.001, 0.1, sampling="log", parent_name="units", parent_values=[8, 12])
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    hp = kt.HyperParameters()
+    hp.values["units"] = 8
+    trained = build_linear(hp)
+    trained.save_weights(tmp_path / "old" / "trial_0" / "checkpoint.weights.h5")
+    tuner = kt.RandomSearch(build_linear, "val_loss", max_trials=1, directory=tmp_path, project_name="old")
+
+    (model,) = tuner.get_best_models()
+
+    assert np.allclose(model.predict(x, verbose=0), trained.predict(x, verbose=0))
+
+
+@pytest.mark.drill
+def test_trials_of_the_layer_run_in_worker_processes(data, tmp_path):
+    (x, y), validation = data
+    tuner = kt.RandomSearch(Tuned(), objective="val_loss", max_trials=4, workers=2, directory=tmp_path)
+    tuner.search(x, y, epochs=2, validation_data=validation, verbose=0)
+
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 4
+    assert {parameter.name for parameter in tuner.oracle.get_space().space} >= {"batch_size", "shuffle", "units"}
+    assert len(tuner.get_best_models(4)) == 4

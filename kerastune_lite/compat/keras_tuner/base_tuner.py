@@ -14,9 +14,9 @@ from kerastune_lite.compat.keras_tuner.errors import FailedTrialError
 from kerastune_lite.compat.keras_tuner.hypermodels import hypermodel_of
 from kerastune_lite.compat.keras_tuner.hyperparameters import HyperParameters
 from kerastune_lite.compat.keras_tuner.oracles import Oracle, TrialHyperParameters
-from kerastune_lite.compat.keras_tuner.results import checked, curves_of, metrics_of
+from kerastune_lite.compat.keras_tuner.results import Epochs, checked, curves_of, metrics_of
 from kerastune_lite.compat.keras_tuner.trials import Trial, TrialStatus
-from kerastune_lite.errors import MISTAKES_IN_THE_CALL, TooManyFailuresError
+from kerastune_lite.errors import MISTAKES_IN_THE_CALL, NoScoreError, TooManyFailuresError
 from kerastune_lite.running.task import Trainings
 from kerastune_lite.space import HyperParameters as CoreHyperParameters
 from kerastune_lite.study import Study
@@ -70,6 +70,7 @@ class BaseTuner:
         self.hypermodel = hypermodel_of(hypermodel)
         self.directory = directory or "."
         self.project_name = project_name or "untitled_project"
+        self._path = (expanded(os.fspath(self.directory)) / self.project_name).absolute()
         self.tuner_id = "tuner0"
         self.executions_per_trial = executions
         self._is_new = overwrite
@@ -96,19 +97,23 @@ class BaseTuner:
     # Folders
 
     @property
-    def _path(self) -> Path:
-        return expanded(os.fspath(self.directory)) / self.project_name
-
-    @property
     def project_dir(self) -> str:
         """The folder of the project."""
         return str(self._path)
 
     def get_trial_dir(self, trial_id: str) -> str:
         """The folder of a trial, which is made where there is none: for files of a person's own."""
-        path = self._path / f"trial_{trial_id}"
+        path = self._trial_path(trial_id)
         path.mkdir(parents=True, exist_ok=True)
         return str(path)
+
+    def _trial_path(self, trial_id: str) -> Path:
+        """The folder of a trial. Ids are as long as `max_trials`, so an earlier search may have filled one up less."""
+        for path in self._path.glob("trial_*"):
+            known = path.name.removeprefix("trial_")
+            if known.isdigit() and trial_id.isdigit() and int(known) == int(trial_id):
+                return path
+        return self._path / f"trial_{trial_id}"
 
     # What there is already
 
@@ -194,11 +199,14 @@ class BaseTuner:
         self.on_search_begin()
         try:
             self._search.search(**bounds)
+        except NoScoreError as error:
+            raise RuntimeError(str(error)) from error
         except TooManyFailuresError as error:
             limit = self.oracle.max_consecutive_failed_trials
             raise RuntimeError(f"Number of consecutive failures exceeded the limit of {limit}. {error}") from error
         finally:
             self._trial_body.arguments = (), {}
+        self.oracle._learn()
         self.on_search_end()
 
     def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
@@ -307,7 +315,8 @@ class _TrialBody:
         """Runs a trial; returns its result, or None where this library's own trainings have the score."""
         tuner, oracle = self._tuner, self._tuner.oracle
         tuner.pre_create_trial()
-        trial = RunningTrial.of(oracle._begun(trainings.trial, hp), trainings)
+        core_trial = trainings.trial
+        trial = RunningTrial(oracle._asked_by(core_trial, hp), oracle._trial_id(core_trial.number), trainings)
         oracle._running[trial.trial_id] = trial
         tuner.on_trial_begin(trial)
         try:
@@ -323,7 +332,7 @@ class _TrialBody:
         else:
             tuner.on_trial_end(trial)
         finally:
-            oracle._ended(trial)
+            del oracle._running[trial.trial_id]
         return result
 
     def _tried(self, trial: RunningTrial) -> Any:
@@ -365,30 +374,28 @@ class _TrialBody:
 class RunningTrial(Trial):
     """A trial that runs.
 
-    Attributes:
+    Args:
+        hyperparameters: Its setting, which the search answers.
+        trial_id: Its id.
         trainings: What this library trains it by.
+
+    Attributes:
         trained: What the default `run_trial` has returned, or None.
         curves: The learning curves of those trainings.
     """
 
-    trainings: Trainings
-    trained: Any = None
-    curves: list[Any]
-
-    @classmethod
-    def of(cls, trial: Trial, trainings: Trainings) -> RunningTrial:
-        """A trial that has just begun."""
-        running = cls(trial.hyperparameters, trial.trial_id)
-        running.trainings = trainings
-        running.curves = []
-        return running
+    def __init__(self, hyperparameters: HyperParameters, trial_id: str, trainings: Trainings) -> None:
+        super().__init__(hyperparameters, trial_id)
+        self.trainings = trainings
+        self.trained: Any = None
+        self.curves: list[Epochs] = []
 
     @property
     def is_planned(self) -> bool:
         """Whether the search decides how long it trains, so that its own trainings have the score."""
         return self.trainings.trial.plan.epochs is not None
 
-    def record(self, curves: list[Any], oracle: Oracle) -> None:
+    def record(self, curves: list[Epochs], oracle: Oracle) -> None:
         """Takes over what the trial came to, for `on_trial_end`."""
         metrics, self.best_step = metrics_of(curves, oracle.objective)
         self.score = metrics.get(oracle.objective.name)

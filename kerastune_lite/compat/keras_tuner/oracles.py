@@ -164,19 +164,25 @@ class Oracle:
         """Makes the oracle that of a study."""
         self._study = study
 
+    def _learn(self) -> None:
+        """Adds the parameters that trials in other processes have asked for."""
+        study = self._study()
+        if study is None or not self.tune_new_entries:
+            return
+        known = {self._core_name(parameter) for parameter in self.hyperparameters.space}
+        for core in study.space:
+            parameter = None if core.name in known else parameter_of_core(core, core.name)
+            if parameter is not None and "@" not in core.name:
+                self.hyperparameters.register(parameter)
+
     def _trial_id(self, number: int) -> str:
         return f"{number:0{len(str(self.max_trials)) if self.max_trials else 4}d}"
 
-    def _begun(self, core_trial: CoreTrial, hp: CoreHyperParameters) -> Trial:
-        """The trial that begins, whose parameters the search answers."""
+    def _asked_by(self, core_trial: CoreTrial, hp: CoreHyperParameters) -> TrialHyperParameters:
+        """The `hp` of a trial that begins, which the search answers."""
         hyperparameters = TrialHyperParameters(self, hp)
         hyperparameters.values.update(self._planned_values(core_trial))
-        trial = Trial(hyperparameters, self._trial_id(core_trial.number))
-        self._running[trial.trial_id] = trial
-        return trial
-
-    def _ended(self, trial: Trial) -> None:
-        self._running.pop(trial.trial_id, None)
+        return hyperparameters
 
     def _planned_values(self, core_trial: CoreTrial) -> dict[str, Value]:
         """What KerasTuner keeps among a trial's values that is no parameter."""
@@ -327,6 +333,9 @@ class TrialHyperParameters(HyperParameters):
                     self.register(parameter)
         return super().get(name)
 
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> HyperParameters:
+        return self.copy()
+
     def __contains__(self, name: str) -> bool:
         known = self._oracle.hyperparameters._hps.get(self._full_name(name), ())
         return super().__contains__(name) or any(self.is_active(parameter) for parameter in known)
@@ -418,7 +427,7 @@ class BayesianOptimizationOracle(Oracle):
                 f"BayesianOptimization has no use for {named}: the Gaussian process here learns its noise from the "
                 "trials, and settings are chosen by the improvement that is expected of them. Leave this out.",
                 UserWarning,
-                stacklevel=_caller_level(),
+                stacklevel=3,
             )
 
     @property
@@ -495,16 +504,6 @@ class HyperbandOracle(Oracle):
 def _unless_overridden(oracle: Oracle, tuner: type[CoreTuner]) -> type[CoreTuner]:
     """A tuner of the library's, unless a subclass of the oracle chooses settings itself."""
     return tuner if type(oracle).populate_space is Oracle.populate_space else CoreTuner
-
-
-def _caller_level() -> int:
-    """Which frame of the stack is the person's own."""
-    import sys
-
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(__package__ or ""):
-        level, frame = level + 1, frame.f_back
-    return level - 1
 
 
 # The same under the names that older code asks for.

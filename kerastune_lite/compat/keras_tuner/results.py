@@ -57,14 +57,12 @@ def checked(result: Any, objective: Objective, where: str) -> Any:
     return with_objective(result, objective)
 
 
-def history_of(model: keras.Model | None, curve: Epochs) -> keras.callbacks.History:
+def history_of(curve: Epochs) -> keras.callbacks.History:
     """The History of a training whose learning curve is known."""
     history = keras.callbacks.History()
     history.epoch = list(range(len(curve)))
     names = dict.fromkeys(name for logs in curve for name in logs)
     history.history = {name: [logs[name] for logs in curve if name in logs] for name in names}
-    if model is not None:
-        history.set_model(model)
     return history
 
 

@@ -100,7 +100,7 @@ class SklearnTuner(BaseTuner):
 
     def load_model(self, trial: Trial) -> Any:
         """The estimator of a trial, fitted on its last fold. Read a pickle only if you trust who wrote it."""
-        return pickle.loads((self._path / f"trial_{trial.trial_id}" / MODEL).read_bytes())
+        return pickle.loads((self._trial_path(trial.trial_id) / MODEL).read_bytes())
 
 
 def _takes_weights(model: Any) -> bool:

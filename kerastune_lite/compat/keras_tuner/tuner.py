@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+import json
 import math
 import os
 import warnings
@@ -32,6 +33,8 @@ from kerastune_lite.training.data import prepare
 
 WEIGHTS = "checkpoint.weights.h5"
 """The file in a trial's folder that KerasTuner, and `save_model`, keep a model's weights in."""
+BUILD_CONFIG = "build_config.json"
+"""The file beside it that tells the shapes of a model that has none before it is called."""
 _DATA = ("x", "y", "validation_data", "sample_weight")
 
 
@@ -130,7 +133,7 @@ class Tuner(BaseTuner):
             data = TrainingData(fit_arguments={"epochs": kwargs.get("epochs", 1)})
         curves = trial.trainings.train(builder, data, callbacks)
         trial.curves += curves
-        histories = [history_of(None, curve) for curve in curves]
+        histories = [history_of(curve) for curve in curves]
         if trial.trained is None:
             trial.trained = histories
         return histories
@@ -224,7 +227,9 @@ class Tuner(BaseTuner):
 
     def save_model(self, trial_id: str, model: keras.Model, step: int = 0) -> None:
         """Keeps the weights of a model in the trial's folder: for a `run_trial` that trains by itself."""
-        model.save_weights(Path(self.get_trial_dir(trial_id)) / WEIGHTS)
+        folder = Path(self.get_trial_dir(trial_id))
+        model.save_weights(folder / WEIGHTS)
+        (folder / BUILD_CONFIG).write_text(json.dumps(model.get_build_config()))
 
     def load_model(self, trial: Trial) -> keras.Model:
         """The model of a trial at its best epoch, compiled.
@@ -239,13 +244,16 @@ class Tuner(BaseTuner):
                 [self.study.trial(number)], files, self._search.keep_models, lambda _: build(trial.hyperparameters)
             )
             return loaded[0].model
-        weights = self._path / f"trial_{trial.trial_id}" / WEIGHTS
+        weights = self._trial_path(trial.trial_id) / WEIGHTS
         if not weights.is_file():
             raise NoResultError(
                 f"No model of trial {trial.trial_id} was kept: its run_trial trained by itself. Call "
                 "self.save_model(trial.trial_id, model) in it, or override load_model."
             )
         model = self._built(trial.hyperparameters)
+        config = weights.with_name(BUILD_CONFIG)
+        if not model.built and config.is_file():
+            model.build_from_config(json.loads(config.read_text()))
         with self._distributed(), warnings.catch_warnings():
             # The state of the optimizer isn't given back, as KerasTuner doesn't.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
