@@ -19,13 +19,27 @@ from kerastune_lite.training.engine.stream_program import (
 )
 
 
+UNKNOWN = 1 << 40
+"""The number of steps that Keras asks for in one call where nobody knows how many there are."""
+
+
 class Counting(Protocol):
-    """The data that an iterator belongs to."""
+    """The data that an iterator belongs to.
+
+    Attributes:
+        taken: How many batches were trained or validated on in this epoch.
+        asked: How many steps Keras asks for in one call.
+    """
 
     taken: int
+    asked: int
 
-    def left(self) -> int:
-        """How many steps a plain `fit` would run before the end of this epoch."""
+    @property
+    def is_limited(self) -> bool:
+        """Whether it is known how many batches an epoch takes at most."""
+
+    def left(self, asked: int = UNKNOWN) -> int:
+        """How many of the steps that Keras asks for a plain `fit` would run before the end of this epoch."""
 
 
 class StreamToken:
