@@ -18,7 +18,6 @@ from kerastune_lite.training.engine.stream_program import (
     loop_over_joined,
 )
 
-
 UNKNOWN = 1 << 40
 """The number of steps that Keras asks for in one call where nobody knows how many there are."""
 
