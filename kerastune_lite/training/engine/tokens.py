@@ -150,8 +150,7 @@ class FetchedToken(StreamToken):
     @property
     def ended(self) -> Any:
         """A TensorFlow iterator over such batches that has no more of them."""
-        nothing = tf.data.experimental.to_variant(tf.data.Dataset.range(0))
-        return iter(tf.data.experimental.from_variant(nothing, self._element_spec))
+        return iter(tf.data.Dataset.from_generator(tuple, output_signature=self._element_spec))
 
     def _looped(self, loop: Function, most: int) -> tuple[int, Any]:
         done, logs = 0, None
