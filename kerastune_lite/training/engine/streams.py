@@ -16,11 +16,8 @@ import tensorflow as tf
 
 from kerastune_lite.training.engine.audit import NotShareableError
 from kerastune_lite.training.engine.fetching import are_arrays
-from kerastune_lite.training.engine.tokens import FetchedToken, StreamToken
+from kerastune_lite.training.engine.tokens import UNKNOWN, FetchedToken, StreamToken
 from kerastune_lite.training.keras_internals import DataAdapter, data_adapter_of, spec_of_python_batches
-
-UNKNOWN = 1 << 40
-"""The number of steps that Keras asks for in one call where nobody knows how many there are."""
 
 
 class Stream(DataAdapter):

@@ -18,9 +18,17 @@ from kerastune_lite.training.engine.stream_program import (
     loop_over_joined,
 )
 
+UNKNOWN = 1 << 40
+"""The number of steps that Keras asks for in one call where nobody knows how many there are."""
+
 
 class Counting(Protocol):
-    """The data that an iterator belongs to."""
+    """The data that an iterator belongs to.
+
+    Attributes:
+        taken: How many batches were trained or validated on in this epoch.
+        asked: How many steps Keras asks for in one call.
+    """
 
     taken: int
     asked: int
@@ -29,7 +37,7 @@ class Counting(Protocol):
     def is_limited(self) -> bool:
         """Whether it is known how many batches an epoch takes at most."""
 
-    def left(self, asked: int = ...) -> int:
+    def left(self, asked: int = UNKNOWN) -> int:
         """How many of the steps that Keras asks for a plain `fit` would run before the end of this epoch."""
 
 
@@ -142,8 +150,7 @@ class FetchedToken(StreamToken):
     @property
     def ended(self) -> Any:
         """A TensorFlow iterator over such batches that has no more of them."""
-        nothing = tf.data.experimental.to_variant(tf.data.Dataset.range(0))
-        return iter(tf.data.experimental.from_variant(nothing, self._element_spec))
+        return iter(tf.data.Dataset.from_generator(tuple, output_signature=self._element_spec))
 
     def _looped(self, loop: Function, most: int) -> tuple[int, Any]:
         done, logs = 0, None

@@ -14,8 +14,8 @@ from engine_models import data, differences, model_of, plain, trained
 
 from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 from kerastune_lite.training.engine.engine import Engine
-from kerastune_lite.training.engine.streams import UNKNOWN, Stream
-from kerastune_lite.training.engine.tokens import StreamToken
+from kerastune_lite.training.engine.streams import Stream
+from kerastune_lite.training.engine.tokens import UNKNOWN, StreamToken
 
 pytestmark = [  # Keras's own, which a plain fit gives too; those of data that runs out are counted
     pytest.mark.filterwarnings("ignore:`shuffle=True` was passed"),
