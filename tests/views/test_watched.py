@@ -181,6 +181,20 @@ def test_the_time_left_follows_the_epochs_where_they_are_planned():
     assert watched.picture.share == pytest.approx(0.2)
 
 
+def test_of_a_budget_of_epochs_it_is_known_how_many_are_left():
+    watched = Watched(search=SearchBegun(max_epochs=10))
+
+    assert watched.tell(begun(0), EpochsKnown(trial=0, epochs=4), *epochs(0, 0.5, 0.4)).epochs_left == 8
+
+
+def test_the_epochs_left_are_those_that_the_trials_to_come_train_at_most():
+    watched = Watched(search=SearchBegun(max_trials=3))
+    assert watched.picture.epochs_left is None
+    watched.tell(begun(0), EpochsKnown(trial=0, epochs=4), *epochs(0, 0.5), ended(0), begun(1), *epochs(1, 0.5))
+
+    assert watched.picture.epochs_left == 3 + 4
+
+
 def test_of_several_bounds_the_one_that_is_reached_first_counts():
     watched = Watched(search=SearchBegun(max_epochs=10, max_seconds=5.0))
     watched.tell(begun(0), *epochs(0, 0.5))
