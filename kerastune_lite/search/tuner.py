@@ -229,7 +229,6 @@ class Tuner:
         from kerastune_lite.search.plan import SearchPlan
         from kerastune_lite.training import callback_copies, start_messages
         from kerastune_lite.training.data import prepare
-        from kerastune_lite.training.devices import visible_gpus
 
         self._is_stopped = self._is_copy = False
         max_seconds = None if max_time is None else seconds_of(max_time)
@@ -269,10 +268,8 @@ class Tuner:
         )
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
-            if not self._places.is_here or self.workers == "auto":
-                # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
-                visible_gpus()
-            start_messages.look_for_devices()
+            # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
+            start_messages.look_for_devices(leaves_memory=not self._places.is_here or self.workers == "auto")
             start_messages.write_held(writer.study.directory)
             fixed_values.check(shared, writer.study)
             plan = replace(plan, strategy=strategy_of(plan.strategy, writer.study.seed or 0))

@@ -14,7 +14,7 @@ from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy, StrategySource, strategy_of
 from kerastune_lite.study import Study
-from kerastune_lite.study.leaderboard import score_text, values_text
+from kerastune_lite.study.leaderboard import score_text
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 
@@ -99,10 +99,9 @@ class BayesianOptimization(Tuner):
         if recommended.number == best.number or not _is_luck(study, best):
             return ()
         return [
-            f"Trial {recommended.number} ({score_text(recommended)}) may be the better choice "
-            f"({values_text(recommended.values)}): "
-            f"by the scores of similar settings, trial {best.number}'s is partly luck. "
-            "tuner.confirm() trains both and other good ones again, and settles it."
+            f"Trial {recommended.number} ({score_text(recommended)}) may be the better choice: by the scores of "
+            f"similar settings, trial {best.number}'s is partly luck. "
+            "tuner.confirm() trains the best ones again and tells."
         ]
 
 

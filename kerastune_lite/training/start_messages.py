@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -65,18 +65,28 @@ def hold_back() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
-def look_for_devices() -> None:
-    """Lets TensorFlow look for its devices now, once in a process, with what it says of them held back."""
+def look_for_devices(*, leaves_memory: bool = False) -> None:
+    """Lets TensorFlow look for its devices now, once in a process, with what it says of them held back.
+
+    Where nothing can be held back, it looks for them when it needs them.
+
+    Args:
+        leaves_memory: Whether this process leaves the GPUs' memory to its workers.
+    """
     global _has_looked_for_devices
     import keras
 
-    if _has_looked_for_devices or keras.backend.backend() != "tensorflow" or not _may_hold():
-        return
-    _has_looked_for_devices = True
-    import tensorflow as tf
+    is_held = not _has_looked_for_devices and keras.backend.backend() == "tensorflow" and _may_hold()
+    with _holding() if is_held else nullcontext():
+        if leaves_memory:
+            from kerastune_lite.training.devices import visible_gpus
 
-    with _holding():
-        tf.constant(0)
+            visible_gpus()
+        if is_held:
+            import tensorflow as tf
+
+            _has_looked_for_devices = True
+            tf.constant(0)
 
 
 def write_held(directory: Path) -> None:

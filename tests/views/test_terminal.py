@@ -43,7 +43,8 @@ def build_fn(hp):
     model.compile(keras.optimizers.SGD(hp.float("rate", 0.0, 1.0)), "mse")
     return model
 
-tuner = RandomSearch(build_fn, "loss", directory=sys.argv[1], max_trials=2, seed=0, verbose={verbose})
+tuner = RandomSearch(build_fn, "loss", directory=sys.argv[1], max_trials=2, seed=0, verbose={verbose},
+    workers={workers})
 tuner.search(np.zeros((64, 3)), np.zeros(64), epochs=2, batch_size=8)
 """
 
@@ -145,7 +146,7 @@ def test_an_exception_that_ends_a_search_leaves_the_terminal_clean(tmp_path):
 
 @pytest.mark.drill
 def test_keras_bar_is_whole_beside_the_table(tmp_path):
-    lines = Terminal(KERAS_MODEL.format(verbose=2), tmp_path).ended()
+    lines = Terminal(KERAS_MODEL.format(verbose=2, workers=1), tmp_path).ended()
 
     bars = [line for line in lines if line.startswith("8/8 ")]
     assert sum(line.startswith("Epoch ") for line in lines) == len(bars) == 4
@@ -154,7 +155,9 @@ def test_keras_bar_is_whole_beside_the_table(tmp_path):
 
 
 @pytest.mark.drill
-def test_a_search_shows_no_line_of_tensorflows(tmp_path):
-    lines = Terminal(KERAS_MODEL.format(verbose=1), tmp_path).ended()
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_search_shows_no_line_of_tensorflows(tmp_path, workers):
+    lines = Terminal(KERAS_MODEL.format(verbose=1, workers=workers), tmp_path).ended()
 
     assert lines[0].startswith("The study is kept in ")
+    assert lines[2].split() == ["best"]
