@@ -620,7 +620,7 @@ class Tuner:
     def _say(self, text: str) -> None:
         """Prints a line for a person, unless the tuner is to be silent."""
         if self.verbose:
-            Screen(Console(soft_wrap=True)).show(text)
+            Screen(Console(soft_wrap=True, force_jupyter=False)).show(text)
 
     def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[keras.Model, dict[str, Any]]:
         """A model of a setting, and the arguments of `fit` that build_fn decided with it."""

@@ -26,6 +26,8 @@ from kerastune_lite.views.watched import Watch
 
 UPDATES_A_SECOND, UPDATES_AT_ONCE = 2.0, 6.0
 """How often the output is updated in the long run, and how many times without a pause after a quiet while."""
+LARGEST_SHARE = 0.02
+"""Updates are rarer where they would take more than this share of the time: those of very many trials."""
 MOST_NOTICES = 5
 """How many of the latest notices are shown."""
 
@@ -50,9 +52,9 @@ class NotebookDisplay:
         self._update: Callable[[Bundle], object] | None = None
         self._is_silent = False
         self._clock = clock
-        self._updated = clock()
+        self._asked = clock()
         self._updates_free = UPDATES_AT_ONCE
-        self._watch = Watch()
+        self._watch = Watch(started=clock())
         self._opening: list[str] = []
         self._notices: deque[str] = deque(maxlen=MOST_NOTICES)
         self._closing: list[str] = []
@@ -73,18 +75,13 @@ class NotebookDisplay:
             case _:
                 notice = sentences.notice(event, study)
                 self._notices.extend([] if notice is None else [notice])
-        if self._has_update_free(now) or isinstance(event, (SearchBegun, SearchEnded)):
+        # Updates that aren't made are saved up to some number, so that a slow search shows each event at once.
+        free = min(self._updates_free + (now - self._asked) * UPDATES_A_SECOND, UPDATES_AT_ONCE)
+        self._asked, self._updates_free = now, free
+        if free >= 1.0 or isinstance(event, (SearchBegun, SearchEnded)):
             self._draw(study, now)
-
-    def _has_update_free(self, now: float) -> bool:
-        """Whether an update may be made now; if so, it is counted.
-
-        Updates that aren't made are saved up to some number, so that a slow search shows each event at once.
-        """
-        free = min(self._updates_free + (now - self._updated) * UPDATES_A_SECOND, UPDATES_AT_ONCE)
-        self._updated = now
-        self._updates_free = free - 1.0 if free >= 1.0 else free
-        return free >= 1.0
+            took = self._clock() - now
+            self._updates_free -= max(took * UPDATES_A_SECOND / LARGEST_SHARE, 1.0)
 
     def _draw(self, study: Study, now: float) -> None:
         picture = self._watch.picture(study, now)

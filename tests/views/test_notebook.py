@@ -184,6 +184,23 @@ def test_a_fast_search_is_not_updated_more_than_a_few_times_a_second():
     assert len(page.bundles) <= 1 + UPDATES_AT_ONCE + 30 * UPDATES_A_SECOND + 1
 
 
+def test_updates_that_take_long_are_rarer():
+    page = Page().show(SearchBegun(), *UNITS)
+    slow = []
+
+    def update(bundle):
+        page.now += 0.1
+        slow.append(bundle)
+
+    page.display._update = update
+    for number in range(3000):
+        page.now += 0.01
+        page.display(begun(number, units=8), page.study)
+
+    # A tenth of a second each, of which there may be one in five seconds to take a fiftieth of the time.
+    assert 1 < len(slow) <= UPDATES_AT_ONCE + page.now / 5
+
+
 def test_a_slow_search_shows_what_happens_at_once():
     page = Page().show(SearchBegun(), *UNITS, *trials(1))
     page.now += 60.0
@@ -234,6 +251,7 @@ def test_confirmations_are_shown_without_a_search():
     page.study = page.study.after(begun(0, units=8)).after(ended(0))
 
     assert "trial 0 again: 0.75" in page.show(Confirmed(trial=0, scores=(0.25, 0.75))).text
+    assert "1.0s spent" in page.text
 
 
 def test_names_values_and_reasons_are_shown_letter_by_letter():
