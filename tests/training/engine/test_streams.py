@@ -123,7 +123,7 @@ FORMS = {
     "a PyDataset of batches that are made anew": lambda: {"x": MadeAnew(), "epochs": 3},
     "a PyDataset with threads of its own": lambda: {"x": Batches(workers=2), "epochs": 3},
     "an endless PyDataset": lambda: {"x": Endless(), "epochs": 2, "steps_per_epoch": 4, "shuffle": False},
-    "a part of a PyDataset in each epoch": lambda: {"x": MadeAnew(), "epochs": 4, "steps_per_epoch": 3},
+    "a part of a PyDataset in each epoch": lambda: {"x": Batches(), "epochs": 4, "steps_per_epoch": 2},
     "a PyDataset that runs out": lambda: {"x": Batches(), "epochs": 2, "steps_per_epoch": 9},
     "a PyDataset with weights of classes": lambda: {"x": Batches(), "epochs": 2, "class_weight": {0: 1.0, 1: 3.0}},
     "a PyDataset to validate on": lambda: {"x": MadeAnew(), "epochs": 3, "validation_data": Batches()},
