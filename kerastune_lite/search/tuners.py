@@ -183,7 +183,7 @@ class FreezeThaw(Tuner):
         objective: As in `Tuner`.
         max_epochs: How many epochs a whole training has.
         keep_paused: The training states of how many paused trials stay on disk at most, those with the best chances;
-            seldom a third of them are there. Where models are large, keep fewer: a paused trial whose state wasn't kept
+            most searches need far fewer. Where models are large, keep fewer: a paused trial whose state wasn't kept
             begins again if it is ever to go on.
         **settings: As in `Tuner`. With `max_trials`, only so many settings are tried, and the search ends once none of
             them is likely to improve on the best; it is None by default.

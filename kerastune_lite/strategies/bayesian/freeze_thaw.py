@@ -101,9 +101,11 @@ class FreezeThawStrategy:
         max_trials: How many settings are tried at most; None for any number.
         keep_paused: The training states of how many paused trials are kept at most. Each step has an equal share, for
             those that were best after as many epochs among all trials that got there. Since most of the best go on,
-            seldom more than a third are really kept. A trial that isn't among them doesn't come back, for more trials
+            far fewer are really kept. A trial that isn't among them doesn't come back, for more trials
             can only push it further down; if it is trained further, it begins again.
     """
+
+    pauses_anywhere: ClassVar[bool] = True
 
     max_epochs: int
     seed: int = 0
@@ -126,8 +128,6 @@ class FreezeThawStrategy:
                 f"A trial of {self.max_epochs} epochs pauses at {pauses} steps, and a paused trial has to be kept for "
                 f"each of them: keep_paused has to be at least {pauses}. Received: {self.keep_paused!r}."
             )
-
-    pauses_anywhere: ClassVar[bool] = True
 
     @property
     def ending(self) -> str:
@@ -162,10 +162,6 @@ class FreezeThawStrategy:
     def suggest(self, space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Answer:
         """The paused trial to train further, the new setting to begin, or the reason why there is nothing to do now."""
         question = self._question(space, inside(trials), rng)
-        for trial in question.trials:
-            if trial.is_paused and not math.isfinite(trial.best_so_far[-1]):
-                # It paused before its first validation, and says nothing yet.
-                return self._further(trial, question)
         answer = None
         if len(question.trials) >= self.design or not question.may_begin:
             answer = self._by_model(question)

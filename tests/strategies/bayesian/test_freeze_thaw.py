@@ -210,12 +210,6 @@ def test_a_trial_that_ended_by_itself_is_not_trained_further():
     assert 8 not in strategy().resumable(trials)
 
 
-def test_a_trial_that_has_no_score_yet_goes_on_first():
-    trials = [*eight(), paused(8, [math.inf])]
-
-    assert strategy().suggest(SPACE, trials, RNG(0)) == GoOn(8, pause_at=2, begins_again=False)
-
-
 def test_failed_trials_keep_it_away_from_their_part_of_the_space():
     def half_fails(values, epoch):
         return math.nan if values["x"] < 0.5 else bowl(values, epoch)
