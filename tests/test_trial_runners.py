@@ -37,7 +37,7 @@ def searched(runner, tmp_path, **settings):
 
 def test_its_trainings_count_where_it_returns_nothing(iris, tmp_path):
     def run(self, hp, trainings):
-        epochs = hp.int("epochs", 1, 3)
+        epochs = hp.int("epochs", 1, 2)
         curves = trainings.train(self, self.data(epochs=epochs, batch_size=16))
         assert [len(curve) for curve in curves] == [epochs, epochs]
 
