@@ -121,6 +121,13 @@ def test_what_is_no_result_ends_the_search(result, words, tmp_path):
         searched(Runner(lambda self, hp, trainings: result), tmp_path)
 
 
+def test_folds_of_a_search_are_refused(iris, tmp_path):
+    tuner = RandomSearch(Runner(lambda self, hp, trainings: 1.0), "val_loss", directory=tmp_path / "study", verbose=0)
+
+    with pytest.raises(BuildError, match="Leave cv out"):
+        tuner.search(*iris, cv=3)
+
+
 def test_a_fatal_error_leaves_the_trial_to_be_run_again(tmp_path):
     class NoLicence(FatalError):
         pass
