@@ -373,10 +373,8 @@ class Int(_Numerical):
             default,
             conditions,
         )
-
-    @property
-    def _is_countable(self) -> bool:
-        return self.step is not None or self.sampling == "linear"
+        if self.step is None and self.sampling == "linear":
+            self.step = 1
 
     def ask(self, hp: CoreHyperParameters, name: str) -> int:
         """Asks for an integer of the range."""
