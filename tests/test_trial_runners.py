@@ -37,7 +37,7 @@ def searched(runner, tmp_path, **settings):
 
 def test_its_trainings_count_where_it_returns_nothing(iris, tmp_path):
     def run(self, hp, trainings):
-        epochs = hp.int("epochs", 1, 3)
+        epochs = hp.int("epochs", 1, 2)
         curves = trainings.train(self, self.data(epochs=epochs, batch_size=16))
         assert [len(curve) for curve in curves] == [epochs, epochs]
 
@@ -119,6 +119,13 @@ def test_a_planned_trial_has_to_be_trained_by_the_search(tmp_path):
 def test_what_is_no_result_ends_the_search(result, words, tmp_path):
     with pytest.raises(BuildError, match=words):
         searched(Runner(lambda self, hp, trainings: result), tmp_path)
+
+
+def test_folds_of_a_search_are_refused(iris, tmp_path):
+    tuner = RandomSearch(Runner(lambda self, hp, trainings: 1.0), "val_loss", directory=tmp_path / "study", verbose=0)
+
+    with pytest.raises(BuildError, match="Leave cv out"):
+        tuner.search(*iris, cv=3)
 
 
 def test_a_fatal_error_leaves_the_trial_to_be_run_again(tmp_path):

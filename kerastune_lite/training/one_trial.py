@@ -114,6 +114,11 @@ class _Trainings:
             BuildError: It returned something that is no result, or trained nothing and returned nothing.
             Exception: Whatever it raises.
         """
+        if self._shared.data.folds is not None:
+            raise BuildError(
+                "cv= divides the data that search() was given, and build_fn runs whole trials with data of its own. "
+                "Leave cv out, and return the list of the folds' scores."
+            )
         hp = self._hp = asked_by(self._request, self._shared, self._request.trial.values)
         set_random_seed(run_seed(self._request.study_seed, self.trial.number, self._request.first_run))
         try:

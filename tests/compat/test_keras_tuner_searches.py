@@ -44,14 +44,14 @@ def test_a_random_search_finds_trains_and_gives_back(data, tmp_path, capsys):
     tuner = kt.RandomSearch(
         build,
         objective="val_accuracy",
-        max_trials=3,
+        max_trials=2,
         executions_per_trial=2,
         seed=1,
         directory=tmp_path,
         project_name="first",
     )
     tuner.search_space_summary()
-    assert tuner.search(x, y, epochs=2, validation_data=validation, verbose=0) is None
+    assert tuner.search(x, y, epochs=1, validation_data=validation, verbose=0) is None
     tuner.results_summary(1)
 
     printed = capsys.readouterr().out
@@ -65,7 +65,7 @@ def test_a_random_search_finds_trains_and_gives_back(data, tmp_path, capsys):
     retrained = tuner.hypermodel.build(best)
     assert retrained.layers[0].units == best["units"]
     trial = tuner.oracle.get_best_trials(1)[0]
-    assert trial.trial_id in {"0", "1", "2"}
+    assert trial.trial_id in {"0", "1"}
     assert trial.status == "COMPLETED"
     assert trial.metrics.get_best_value("val_accuracy") == trial.score
     record = tuner.study.best
@@ -116,8 +116,8 @@ class Tuned(kt.HyperModel):
 
 def test_a_hypermodel_chooses_how_it_is_trained(data, tmp_path):
     (x, y), validation = data
-    tuner = kt.RandomSearch(Tuned(), objective="val_loss", max_trials=3, directory=tmp_path)
-    tuner.search(x, y, epochs=2, validation_data=validation, verbose=0)
+    tuner = kt.RandomSearch(Tuned(), objective="val_loss", max_trials=2, directory=tmp_path)
+    tuner.search(x, y, epochs=1, validation_data=validation, verbose=0)
 
     best = tuner.get_best_hyperparameters()[0]
     assert best.get("batch_size") in {16, 32}
@@ -190,7 +190,7 @@ class WithEpochs(kt.BayesianOptimization):
 
 def test_run_trial_chooses_arguments_of_fit_and_trains_as_usual(data, tmp_path):
     (x, y), validation = data
-    tuner = WithEpochs(build, objective="val_loss", max_trials=4, directory=tmp_path)
+    tuner = WithEpochs(build, objective="val_loss", max_trials=2, directory=tmp_path)
     tuner.search(x, y, validation_data=validation, verbose=0)
 
     for trial in tuner.study.trials:
@@ -204,7 +204,7 @@ class Folds(kt.Tuner):
 
     def run_trial(self, trial, x, y, epochs=1, **kwargs):
         losses = []
-        for train, test in KFold(3).split(x):
+        for train, test in KFold(2).split(x):
             model = self.hypermodel.build(trial.hyperparameters)
             model.fit(x[train], y[train], epochs=epochs, verbose=0)
             losses.append({"val_loss": model.evaluate(x[test], y[test], verbose=0)[0]})
@@ -214,11 +214,11 @@ class Folds(kt.Tuner):
 
 def test_folds_of_ones_own_are_the_runs_of_a_trial(data, tmp_path):
     (x, y), _ = data
-    oracle = kt.oracles.BayesianOptimizationOracle(objective="val_loss", max_trials=2)
+    oracle = kt.oracles.BayesianOptimizationOracle(objective="val_loss", max_trials=1)
     tuner = Folds(oracle=oracle, hypermodel=build, directory=tmp_path)
     tuner.search(x, y, epochs=1)
 
-    assert all(len(trial.scores) == 3 for trial in tuner.study.trials)
+    assert all(len(trial.scores) == 2 for trial in tuner.study.trials)
     assert tuner.oracle.get_best_trials()[0].score == pytest.approx(np.mean(tuner.study.best.scores))
     assert tuner.get_best_models()[0].predict(x[:1], verbose=0).shape == (1, 2)
 
@@ -269,14 +269,14 @@ def test_hooks_of_trials_and_epochs_are_called(data, tmp_path):
 
 def test_hyperband_tells_the_epochs_that_the_best_trial_had(data, tmp_path):
     (x, y), validation = data
-    tuner = kt.Hyperband(build, objective="val_accuracy", max_epochs=4, factor=2, directory=tmp_path, project_name="hb")
+    tuner = kt.Hyperband(build, objective="val_accuracy", max_epochs=2, factor=2, directory=tmp_path, project_name="hb")
     stop = keras.callbacks.EarlyStopping("val_loss", patience=5)
     tuner.search(x, y, epochs=50, validation_data=validation, callbacks=[stop], verbose=0)
 
     best = tuner.get_best_hyperparameters(num_trials=1)[0]
-    assert best.get("tuner/epochs") in {1, 2, 4}
-    assert best.get("tuner/bracket") in {0, 1, 2}
-    assert max(len(trial.curve) for trial in tuner.study.trials) == 4
+    assert best.get("tuner/epochs") in {1, 2}
+    assert best.get("tuner/bracket") in {0, 1}
+    assert {len(trial.curve) for trial in tuner.study.trials} == {1, 2}
     assert tuner.hypermodel.build(best).layers[0].units == best.get("units")
 
 

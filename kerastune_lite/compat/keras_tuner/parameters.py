@@ -14,7 +14,7 @@ import numpy as np
 
 from kerastune_lite.space import HyperParameters as CoreHyperParameters
 from kerastune_lite.space import Parameter, Value, parameters, plain
-from kerastune_lite.space.values import as_float, is_number
+from kerastune_lite.space.values import is_number
 
 Config = dict[str, Any]
 _SCALES = ("linear", "log", "reverse_log")
@@ -295,7 +295,7 @@ class _Numerical(HyperParameter):
     @property
     def values(self) -> list[Any]:
         """All values of a range with a step; of one without, ten even ones on its scale."""
-        return list(self.core.grid(POINTS_WITHOUT_STEP)) if self._is_countable else self._even_values()
+        return self._even_values() if self.step is None else list(self.core.grid(POINTS_WITHOUT_STEP))
 
     def prob_to_value(self, prob: float) -> Any:
         """The value whose share of [0, 1] holds a position."""
@@ -311,10 +311,6 @@ class _Numerical(HyperParameter):
         """Whether positions go from the largest value to the smallest, as KerasTuner's do on this scale with steps."""
         return self.step is not None and self.sampling == "reverse_log"
 
-    @property
-    def _is_countable(self) -> bool:
-        return self.step is not None
-
     def _even_values(self) -> list[Any]:
         middles = [(index + 0.5) / POINTS_WITHOUT_STEP for index in range(POINTS_WITHOUT_STEP)]
         return list(dict.fromkeys(self.core.decode(middle) for middle in middles))
@@ -322,7 +318,7 @@ class _Numerical(HyperParameter):
     @property
     def grid(self) -> Sequence[Any] | None:
         """Of a range without a step the default and ten even values, as KerasTuner's grid search tries them."""
-        return None if self._is_countable else list(dict.fromkeys([self.default, *self._even_values()]))
+        return list(dict.fromkeys([self.default, *self._even_values()])) if self.step is None else None
 
     @property
     def _log(self) -> Any:
@@ -373,10 +369,8 @@ class Int(_Numerical):
             default,
             conditions,
         )
-
-    @property
-    def _is_countable(self) -> bool:
-        return self.step is not None or self.sampling == "linear"
+        if self.step is None and self.sampling == "linear":
+            self.step = 1
 
     def ask(self, hp: CoreHyperParameters, name: str) -> int:
         """Asks for an integer of the range."""
@@ -462,8 +456,3 @@ def parameter_of_core(parameter: Parameter, name: str) -> HyperParameter | None:
             kind = Int if isinstance(parameter, parameters.Int) else Float
             return kind(name, parameter.low, parameter.high, parameter.step, sampling)
     return None
-
-
-def as_plain(value: Any) -> Any:
-    """A value as KerasTuner's objects hold it: a number as a plain Python one."""
-    return as_float(value) if isinstance(value, np.floating) else plain(value)
