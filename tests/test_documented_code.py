@@ -17,10 +17,7 @@ WITH_CODE = [page for page in (README, *PAGES) if code_of(page) and page.stem no
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, id=page.stem, marks=() if page.stem in QUICK else pytest.mark.drill)
-        for page in WITH_CODE
-    ],
+    [pytest.param(page, id=page.stem, marks=() if page.stem in QUICK else pytest.mark.drill) for page in WITH_CODE],
 )
 def test_the_code_of_a_page_runs(page, tmp_path, capsys):
     run(page, tmp_path)
