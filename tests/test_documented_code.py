@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from contextlib import ExitStack
 
 import pytest
 from documented_code import BLOCK, PAGES, README, ROOT, code_of, run
+from waiting import wait_until
 
 QUICK = {"belief", "callbacks", "stopping"}
 """Pages whose code takes a few seconds. The others are drills."""
-ELSEWHERE = {"extending"}
-"""Run by tests/testing/test_extending.py, which also runs the tests that the page shows."""
+ELSEWHERE = {"extending", "parallel"}
+"""Run by tests/testing/test_extending.py, which also runs the tests that the page shows, and below with a cluster."""
 
 WITH_CODE = [page for page in (README, *PAGES) if code_of(page) and page.stem not in ELSEWHERE]
 
@@ -21,6 +25,25 @@ WITH_CODE = [page for page in (README, *PAGES) if code_of(page) and page.stem no
 )
 def test_the_code_of_a_page_runs(page, tmp_path, capsys):
     run(page, tmp_path)
+
+
+@pytest.mark.drill
+def test_the_code_about_workers_and_a_cluster_runs(dask_cluster, capfd):
+    run(ROOT / "docs" / "parallel.md", dask_cluster)
+
+
+@pytest.fixture
+def dask_cluster(tmp_path):
+    """A folder in which a scheduler and a worker have been started as the page says, with "cluster.json"."""
+    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    worker = ("distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard")
+    with ExitStack() as processes:
+        for command in (scheduler, worker):
+            arguments = [sys.executable, "-m", *command, "--scheduler-file", "cluster.json"]
+            process = processes.enter_context(subprocess.Popen(arguments, cwd=tmp_path))
+            processes.callback(process.terminate)
+        wait_until((tmp_path / "cluster.json").exists)
+        yield tmp_path
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
