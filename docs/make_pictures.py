@@ -1,7 +1,7 @@
 """Makes the pictures of the README and of the documentation, in docs/pictures: `python docs/make_pictures.py`.
 
 It runs examples/quickstart.py in a terminal of its own and draws the screen as it was half-way and at the end; then it
-draws the figures of the study that the script left. Nothing is made up: what the pictures show is what a person sees.
+draws the figures of the study that the script left. Nothing is made up, but for the folder's name, which is drawn as ~.
 
 It needs `pip install -e ".[plot]" pyte kaleido`, and Chrome or Chromium, by which plotly writes its figures as SVG.
 """
@@ -20,6 +20,7 @@ import termios
 import time
 from collections.abc import Iterator
 from fcntl import ioctl
+from itertools import groupby
 from pathlib import Path
 
 import pyte
@@ -45,8 +46,9 @@ def main() -> None:
         command = [sys.executable, str(ROOT / "examples" / "quickstart.py")]
         output = list(output_in_a_terminal(command, Path(folder)))
         half = (output[0][0] + output[-1][0]) / 2
-        draw_screen([text for at, text in output if at <= half], "running.svg", "while it runs")
-        draw_screen([text for _, text in output], "quickstart.svg", "python examples/quickstart.py")
+        for name, until in (("running", half), ("quickstart", output[-1][0])):
+            written = b"".join(piece for at, piece in output if at <= until)
+            draw_screen(written.replace(folder.encode(), b"~"), name, "python examples/quickstart.py")
         draw_figures(Study.open(Path(folder) / "kerastune_runs" / "quickstart"))
 
 
@@ -55,7 +57,8 @@ def output_in_a_terminal(command: list[str], folder: Path) -> Iterator[tuple[flo
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    environment.pop("NO_COLOR", None)
+    for name in ("NO_COLOR", "TF_CPP_MIN_LOG_LEVEL"):
+        environment.pop(name, None)
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=environment)
     os.close(theirs)
     while True:
@@ -71,27 +74,25 @@ def output_in_a_terminal(command: list[str], folder: Path) -> Iterator[tuple[flo
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}.")
 
 
-def draw_screen(pieces: list[bytes], name: str, title: str) -> None:
-    """Draws the screen of a terminal after it was sent these pieces of output."""
+def draw_screen(written: bytes, name: str, title: str) -> None:
+    """Draws the screen of a terminal to which these bytes were written."""
     screen = pyte.Screen(COLUMNS, ROWS)
-    stream = pyte.ByteStream(screen)
-    for piece in pieces:
-        stream.feed(piece)
+    pyte.ByteStream(screen).feed(written)
     lines = [line_of(screen, row) for row in range(ROWS)]
     while lines and not lines[-1].plain:
         lines.pop()
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for line in lines:
         console.print(line, soft_wrap=True)
-    console.save_svg(str(PICTURES / name), title=title, code_format=SVG_FORMAT, unique_id=Path(name).stem)
+    console.save_svg(str(PICTURES / f"{name}.svg"), title=title, code_format=SVG_FORMAT, unique_id=name)
 
 
 def line_of(screen: pyte.Screen, row: int) -> Text:
     """A line of the screen with its colours, without the blanks at its end."""
     line = Text()
-    for column in range(COLUMNS):
-        cell = screen.buffer[row][column]
-        line.append(cell.data, style=style_of(cell))
+    cells = (screen.buffer[row][column] for column in range(COLUMNS))
+    for style, alike in groupby(cells, key=style_of):
+        line.append("".join(cell.data for cell in alike), style=style)
     line.rstrip()
     return line
 
@@ -120,8 +121,6 @@ def draw_figures(study: Study) -> None:
         "curves": study.plot.curves(),
         "slices": study.plot.slices(["dropout", "learning_rate"]),
         "contour": study.plot.contour(),
-        "parallel": study.plot.parallel(),
-        "importances": study.plot.importances(),
     }
     for name, figure in figures.items():
         # Opaque, so that they can be read on a dark page as well.

@@ -11,7 +11,7 @@ import pytest
 from documented_code import BLOCK, PAGES, README, ROOT, code_of, run
 from waiting import wait_until
 
-QUICK = {"belief", "callbacks", "stopping"}
+QUICK = {"callbacks", "engine", "failures", "resuming", "spaces"}
 """Pages whose code takes a few seconds. The others are drills."""
 ELSEWHERE = {"extending", "parallel"}
 """Run by tests/testing/test_extending.py, which also runs the tests that the page shows, and below with a cluster."""
@@ -48,7 +48,7 @@ def dask_cluster(tmp_path):
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
 def test_no_python_of_a_page_is_left_out(page):
-    fences = re.findall(r"^\s*```\s*(?:py|python|pycon)\b", page.read_text(), flags=re.MULTILINE)
+    fences = re.findall(r"^[ \t]*```[ \t]*(?:py|python|pycon)\b", page.read_text(), flags=re.MULTILINE)
 
     assert len(fences) == len(BLOCK.findall(page.read_text()))
 
