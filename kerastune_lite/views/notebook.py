@@ -12,6 +12,8 @@ from typing import Any
 from kerastune_lite.errors import SearchTerminated
 from kerastune_lite.study import Study
 from kerastune_lite.study.events import (
+    ConfirmationFailed,
+    Confirmed,
     Event,
     ParameterLearned,
     SearchBegun,
@@ -28,6 +30,8 @@ UPDATES_A_SECOND, UPDATES_AT_ONCE = 2.0, 6.0
 """How often the output is updated in the long run, and how many times without a pause after a quiet while."""
 LARGEST_SHARE = 0.02
 """Updates are rarer where they would take more than this share of the time: those of very many trials."""
+ALWAYS_SHOWN = (SearchBegun, SearchEnded, Confirmed, ConfirmationFailed)
+"""The events after which nothing else may come that would show them."""
 MOST_NOTICES = 5
 """How many of the latest notices are shown."""
 
@@ -78,7 +82,7 @@ class NotebookDisplay:
         # Updates that aren't made are saved up to some number, so that a slow search shows each event at once.
         free = min(self._updates_free + (now - self._asked) * UPDATES_A_SECOND, UPDATES_AT_ONCE)
         self._asked, self._updates_free = now, free
-        if free >= 1.0 or isinstance(event, (SearchBegun, SearchEnded)):
+        if free >= 1.0 or isinstance(event, ALWAYS_SHOWN):
             self._draw(study, now)
             took = self._clock() - now
             self._updates_free -= max(took * UPDATES_A_SECOND / LARGEST_SHARE, 1.0)

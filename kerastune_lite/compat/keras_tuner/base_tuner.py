@@ -164,15 +164,12 @@ class BaseTuner:
             for condition in waiting[0] if waiting else ():
                 hp.values[condition.name] = condition.values[0]
             hp.ensure_active_values()
-            self._first_build(hp)
+            self.hypermodel.build(hp)
             self.oracle.update_space(hp)
             seen += hp.active_scopes + waiting[:1]
             waiting = [scope for scope in [*waiting, *hp.inactive_scopes] if scope not in seen]
             if not waiting:
                 break
-
-    def _first_build(self, hp: HyperParameters) -> None:
-        self.hypermodel.build(hp)
 
     # Searching
 
