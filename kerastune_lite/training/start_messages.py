@@ -20,11 +20,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 FILE_NAME = "tensorflow.log"
 """The file in a study's directory that the lines are written to."""
@@ -162,10 +162,14 @@ def _holding() -> Iterator[None]:
     if not is_alone or threading.current_thread() is not threading.main_thread():
         yield
         return
-    with tempfile.TemporaryFile() as file:
+    with ExitStack() as opened:
+        file = _guarded_file(opened)
+        if file is None:
+            yield
+            return
         has_failed = True
         try:
-            with _guarded(file.fileno()), _turned_to(file.fileno()):
+            with _turned_to(file.fileno()):
                 yield
             has_failed = False
         finally:
@@ -174,6 +178,16 @@ def _holding() -> Iterator[None]:
             _held.extend(held)
             if sys.stderr is not None:
                 sys.stderr.write("".join([*held, *shown] if has_failed else shown))
+
+
+def _guarded_file(opened: ExitStack) -> IO[bytes] | None:
+    """A file for what is held, with a guard; None where there is no room for either: TensorFlow is imported anyway."""
+    try:
+        file = opened.enter_context(tempfile.TemporaryFile())
+        opened.enter_context(_guarded(file.fileno()))
+    except OSError:
+        return None
+    return file
 
 
 @contextmanager

@@ -38,12 +38,12 @@ def test_lines_of_tensorflows_log_are_told_from_others():
     assert parted([*OF_TENSORFLOW, *OF_CONCERN]) == (OF_TENSORFLOW, OF_CONCERN)
 
 
-def shown(tmp_path, module, *, terminal=True):
-    """What a program shows that imports this module by the name of tensorflow."""
+def shown(tmp_path, module, *, terminal=True, before=""):
+    """What a program shows that imports this module by the name of tensorflow, after a line of its own."""
     (tmp_path / "tensorflow.py").write_text(f"import os, sys, warnings\n{module}\n")
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     ours, theirs = pty.openpty() if terminal else os.pipe()
-    command = [sys.executable, "-c", PROGRAM.format(folder=str(tmp_path))]
+    command = [sys.executable, "-c", f"{before}\n{PROGRAM.format(folder=str(tmp_path))}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment)
     out, _ = process.communicate()
     if terminal:
@@ -68,6 +68,14 @@ def test_an_import_shows_what_is_not_tensorflows_and_the_module_keeps_its_loader
 
     assert "oneDNN" not in errors
     assert "UserWarning: of Python" in errors
+    assert out == ["SourceFileLoader"]
+
+
+def test_an_import_without_room_for_a_file_shows_everything_and_succeeds(tmp_path):
+    nowhere = f"import tempfile; tempfile.tempdir = {str(tmp_path / 'nowhere')!r}"
+    out, errors = shown(tmp_path, NOISE, before=nowhere)
+
+    assert "oneDNN" in errors
     assert out == ["SourceFileLoader"]
 
 
