@@ -183,7 +183,7 @@ def _holding() -> Iterator[None]:
 def _guarded_file(opened: ExitStack) -> IO[bytes] | None:
     """A file for what is held, with a guard; None where there is no room for either: TensorFlow is imported anyway."""
     try:
-        file = opened.enter_context(tempfile.TemporaryFile())
+        file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (it is closed with the others)
         opened.enter_context(_guarded(file.fileno()))
     except OSError:
         return None
