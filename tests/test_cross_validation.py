@@ -306,6 +306,21 @@ def test_a_trial_that_lacks_folds_is_behind_all_that_have_them():
     assert [trial.number for trial in best_first([easy_fold, *complete], "min")] == [2, 1, 0]
 
 
+def test_the_model_of_a_trial_that_lacks_folds_gives_way_to_a_worse_score_on_all(tmp_path):
+    class FirstTrial:
+        def should_stop(self, trial, trials, objective):
+            return "enough" if trial.number == 0 else None
+
+    def build(hp):
+        return classifier(rate=hp.choice("rate", [0.05, 1e-6]))
+
+    tuner, study = searched(tmp_path, build, settings={"stopping": FirstTrial()})
+
+    assert study.trials[0].score < study.trials[1].score
+    assert study.best.number == 1
+    assert tuner.best_model().optimizer.learning_rate == pytest.approx(1e-6)
+
+
 def test_a_stopped_search_ends_between_folds(tmp_path):
     class Stops(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

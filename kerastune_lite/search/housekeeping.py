@@ -59,9 +59,13 @@ class Housekeeping:
         return None if plan.resumed_from is None else self._files.checkpoint(plan.resumed_from, plan.resumed_at)
 
     def score_to_beat(self, study: Study) -> float | None:
-        """The score that a model has to beat to be kept; None while there is room for any."""
+        """The score that a model has to beat to be kept; None while there is room for any.
+
+        A trial that lacks folds gives way to every one that has them all, whatever its score.
+        """
         ranked = study.leaderboard(self._keep_models) if self._keep_models else ()
-        return ranked[-1].score if ranked and len(ranked) == self._keep_models else None
+        is_full = bool(ranked) and len(ranked) == self._keep_models and not ranked[-1].lacks_folds
+        return ranked[-1].score if is_full else None
 
     def readable(self, begun: TrialBegun) -> TrialBegun:
         """The beginning itself, or one from the first epoch where the checkpoint that it needs can't be read."""

@@ -518,6 +518,9 @@ class Tuner:
     def best_model(self) -> keras.Model:
         """The best trial's model at its best epoch, compiled; its score on the validation data is the trial's.
 
+        With cross-validation it is the model of the trial's best fold, or with `refit=True` one that was trained on all
+        samples.
+
         It is read from its file where Keras can do that; else build_fn makes it, and it is given the weights that were
         kept. With `verbose` a line says which way it went.
 
@@ -565,7 +568,7 @@ class Tuner:
             x: Inputs; None where build_fn brings its own.
             y: Targets.
             trial: Which trial's setting; the best one's by default.
-            epochs: How long; by default as long as the trial took to its best epoch.
+            epochs: How long; by default as long as the trial took to its best epoch, or its median fold did.
             **fit_arguments: Arguments of `model.fit`, instead of the search's own.
 
         Raises:

@@ -138,8 +138,17 @@ class HyperParameters:
         """
         name = self._full_name(name)
         low, high, step = as_integer(low), as_integer(high), as_integer(step)
-        scale = _scale(name, log)
-        return int(self._ask(Int(name=name, low=low, high=high, step=step, **scale, default=as_integer(default))))
+        log, is_reversed = _scale(name, log)
+        parameter = Int(
+            name=name,
+            low=low,
+            high=high,
+            step=step,
+            log=log,
+            is_reversed=is_reversed,
+            default=as_integer(default),
+        )
+        return int(self._ask(parameter))
 
     @explained
     def float(
@@ -165,8 +174,17 @@ class HyperParameters:
         """
         name = self._full_name(name)
         low, high, step = as_float(low), as_float(high), as_float(step)
-        scale = _scale(name, log)
-        return float(self._ask(Float(name=name, low=low, high=high, step=step, **scale, default=as_float(default))))
+        log, is_reversed = _scale(name, log)
+        parameter = Float(
+            name=name,
+            low=low,
+            high=high,
+            step=step,
+            log=log,
+            is_reversed=is_reversed,
+            default=as_float(default),
+        )
+        return float(self._ask(parameter))
 
     @explained
     def normal(
@@ -368,13 +386,14 @@ class HyperParameters:
         return value if parameter.contains(value) else self._fill(parameter)
 
 
-def _scale(name: str, log: Any) -> dict[str, bool]:
+def _scale(name: str, log: Any) -> tuple[bool, bool]:
+    """Whether a scale is logarithmic, and whether it is reversed."""
     log = plain(log)
     if not isinstance(log, bool) and log != "reverse":
         raise SpaceError(
             f'The scale of {name!r} has to be log=True, log=False or log="reverse". Received: log={log!r}.'
         )
-    return {"log": log is not False, "is_reversed": log == "reverse"}
+    return log is not False, log == "reverse"
 
 
 def first_value(parameter: Parameter) -> Value:

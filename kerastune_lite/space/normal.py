@@ -94,11 +94,9 @@ class Normal(Parameter):
         """Whether the value is a finite number, above 0 where its logarithm is drawn, and a multiple of the step."""
         if not is_number(value) or not math.isfinite(value):
             return False
-        if self.step is not None:
-            return math.isclose(self._rounded(value), value, rel_tol=1e-9, abs_tol=1e-12 * self.step) and (
-                value >= 0 or not self.log
-            )
-        return value > 0 or not self.log
+        if self.log and (value < 0 or (value == 0 and self.step is None)):
+            return False
+        return self.step is None or math.isclose(self._rounded(value), value, rel_tol=1e-9, abs_tol=1e-12 * self.step)
 
     def decode(self, position: float) -> float:
         """The quantile at a position."""

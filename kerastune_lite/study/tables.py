@@ -87,7 +87,8 @@ def trials_table(study: Study, *, is_running: bool = True) -> Table:
             column = _free_name(name, group, taken)
             taken.add(column)
             columns[column] = _cell_of(read, name)
-    columns |= _folds_of(trials) | _RECORD
+    columns |= _folds_of(trials)
+    columns |= _RECORD
     return Table(list(columns), [[cell(trial) for cell in columns.values()] for trial in trials])
 
 

@@ -65,6 +65,13 @@ def test_a_trial_reports_its_parameters_then_its_model_then_its_epochs():
     assert report.told == [{"units": 3}, ("min", 2), (0, 0), (0, 1), {"units": 3}]
 
 
+def test_no_further_run_begins_when_the_time_of_the_search_is_over():
+    outcome = outcome_of(build_model, request_of(runs=3, seconds_left=1e-6))
+
+    assert len(outcome.scores) == 1
+    assert outcome.error is None
+
+
 def test_the_score_of_several_runs_is_their_mean_and_the_best_one_is_named():
     losses = iter([0.5, 0.25, 0.75])
     outcome = outcome_of(lambda hp: {"loss": next(losses)}, request_of(runs=3))
