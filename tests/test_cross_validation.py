@@ -318,7 +318,7 @@ def test_the_model_of_a_trial_that_lacks_folds_gives_way_to_a_worse_score_on_all
 
     assert study.trials[0].score < study.trials[1].score
     assert study.best.number == 1
-    assert tuner.best_model().optimizer.learning_rate == pytest.approx(1e-6)
+    assert float(tuner.best_model().optimizer.learning_rate) == pytest.approx(1e-6)
 
 
 def test_a_stopped_search_ends_between_folds(tmp_path):

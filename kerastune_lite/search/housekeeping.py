@@ -64,8 +64,9 @@ class Housekeeping:
         A trial that lacks folds gives way to every one that has them all, whatever its score.
         """
         ranked = study.leaderboard(self._keep_models) if self._keep_models else ()
-        is_full = bool(ranked) and len(ranked) == self._keep_models and not ranked[-1].lacks_folds
-        return ranked[-1].score if is_full else None
+        if not ranked or len(ranked) < self._keep_models or ranked[-1].lacks_folds:
+            return None
+        return ranked[-1].score
 
     def readable(self, begun: TrialBegun) -> TrialBegun:
         """The beginning itself, or one from the first epoch where the checkpoint that it needs can't be read."""

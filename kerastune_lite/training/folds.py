@@ -89,9 +89,10 @@ def data_of_run(data: TrainingData, run: int) -> TrainingData:
 
 
 def _data_of_fold(data: TrainingData, split: Split) -> TrainingData:
-    train, validation = ([taken(part, rows) for part in (data.x, data.y, data.sample_weight)] for rows in split)
-    held_out = tuple(validation if data.sample_weight is not None else validation[:2])
-    return TrainingData(*train, held_out, data.fit_arguments)
+    parts = (data.x, data.y, data.sample_weight)
+    (x, y, sample_weight), held_out = ([taken(part, rows) for part in parts] for rows in split)
+    validation_data = tuple(held_out if sample_weight is not None else held_out[:2])
+    return TrainingData(x, y, sample_weight, validation_data, data.fit_arguments)
 
 
 def taken(value: Any, rows: np.ndarray) -> Any:

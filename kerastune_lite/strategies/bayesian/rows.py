@@ -131,8 +131,9 @@ def _requirements(parameter: Parameter, space: Space) -> list[tuple[str, tuple[V
 
 def _log_low(parameter: Parameter) -> float:
     """The low end of an integer on a log scale, or 0; points that a multiplying step makes are evenly spaced on it."""
-    is_log = isinstance(parameter, Int) and parameter.log and not parameter.is_reversed
-    return float(parameter.low) if is_log and parameter.step is None else 0.0
+    if not isinstance(parameter, Int) or parameter.step is not None or parameter.is_reversed or not parameter.log:
+        return 0.0
+    return float(parameter.low)
 
 
 def _encoded(
