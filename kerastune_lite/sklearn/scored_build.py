@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from kerastune_lite.sklearn.fitted import FittedModel
@@ -16,6 +15,9 @@ from kerastune_lite.space import HyperParameters
 
 SCORE = "score"
 """The name of what a search maximises: the score that settings are ranked by."""
+
+if TYPE_CHECKING:
+    import keras
 
 Scorer = Callable[..., float]
 
