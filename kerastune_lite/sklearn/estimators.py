@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import check_scoring, get_scorer
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit, check_cv
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state
@@ -26,13 +26,25 @@ from kerastune_lite.search.tuners import BayesianOptimization, GridSearch, Hyper
 from kerastune_lite.sklearn.fitted import FittedClassifier, FittedModel, FittedRegressor
 from kerastune_lite.sklearn.questions import Questions, grids_of
 from kerastune_lite.sklearn.results import cv_results
-from kerastune_lite.sklearn.scored_build import SCORE, ScoredBuild, Scorer
+from kerastune_lite.sklearn.scored_build import SCORE, ScoredBuild, Scorer, own_score
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 
 TUNERS = {"grid": GridSearch, "random": RandomSearch, "bayesian": BayesianOptimization, "hyperband": Hyperband}
 """The tuners by the names that `tuner=` takes."""
 Splits = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _checked_weights(sample_weight: Any, samples: int) -> np.ndarray | None:
+    """The weight of each sample; ValueError where there is not one for each, or all are zero."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, np.float32)
+    if weights.shape != (samples,):
+        raise ValueError(f"sample_weight has to have the shape ({samples},), one a sample. Received: {weights.shape}.")
+    if not weights.any():
+        raise ValueError("All weights in sample_weight are zero, so that there is nothing to learn from.")
+    return weights
 
 
 def _is_refit(estimator: Any) -> bool:
@@ -141,7 +153,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=np.float32, allow_nd=True, multi_output=True, y_numeric=self._is_numeric)
         targets = self._targets(y)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+        weights = _checked_weights(sample_weight, len(X))
         splits = self._splits(X, y, targets, groups, seed)
         self.n_splits_ = max(len(splits), 1)
         self.meta_ = {"n_features_in_": self.n_features_in_, "shape": X.shape[1:], **self._meta()}
@@ -237,7 +249,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
     def _scorers(self) -> dict[str, Scorer]:
         given = self.scoring
         if given is None or isinstance(given, str) or callable(given):
-            return {SCORE: check_scoring(self._fitted(), scoring=given)}
+            return {SCORE: own_score if given is None else get_scorer(given)}
         if isinstance(given, Mapping):
             return {name: get_scorer(scorer) for name, scorer in given.items()}
         return {name: get_scorer(name) for name in given}

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 Scorer = Callable[..., float]
 
 
+def own_score(fitted: Any, x: Any, y: Any) -> float:
+    """The score of an estimator itself: accuracy of a classifier, R² of a regressor."""
+    return float(fitted.score(x, y))
+
+
 @dataclass(frozen=True)
 class ScoredBuild:
     """Builds a model, trains it by `model.fit`, and scores it.
