@@ -175,7 +175,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
                 model = tuner.retrain(
                     X, targets, self._best_trial, **({} if weights is None else {"sample_weight": weights})
                 )
-                self.best_estimator_ = self._fitted()
+                self.best_estimator_: Any = self._fitted()
                 self.best_estimator_.model = model
         return self
 
@@ -201,7 +201,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         metric = self._keras_metric(splits)
         build: Any = self._questions
         if metric is None:
-            self.scorer_ = self._scorers()
+            self.scorer_: Any = self._scorers()
             self._ranked_by = self._name_to_rank_by()
             build = ScoredBuild(build, self._fitted(), self.scorer_, self._ranked_by)
             objective = Objective(SCORE, "max")
@@ -302,11 +302,12 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
 
     # Afterwards
 
-    @available_if(_is_refit)
+    @available_if(_is_refit)  # type: ignore[untyped-decorator]
     def predict(self, X: Any) -> np.ndarray:
         """What the model predicts for each sample."""
         check_is_fitted(self)
-        return self.best_estimator_.predict(self._checked(X))
+        predicted: np.ndarray = self.best_estimator_.predict(self._checked(X))
+        return predicted
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The score of the model: by `scoring` where it is one scorer, else accuracy or R²."""
@@ -364,11 +365,12 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
         splitter = (StratifiedShuffleSplit if is_by_class else ShuffleSplit)(1, test_size=size, random_state=seed)
         return list(splitter.split(y, y)) if len(y) > 1 else []
 
-    @available_if(_is_refit)
+    @available_if(_is_refit)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
         """A probability for each class, in the order of `classes_`."""
         check_is_fitted(self)
-        return self.best_estimator_.predict_proba(self._checked(X))
+        probabilities: np.ndarray = self.best_estimator_.predict_proba(self._checked(X))
+        return probabilities
 
 
 class TunedRegressor(RegressorMixin, _Tuned):  # type: ignore[misc]
