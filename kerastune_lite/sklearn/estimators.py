@@ -172,9 +172,8 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
                 self.study_ = tuner.search(X, targets, cv=splits or None, **arguments)
             self._keep_results()
             if self.refit:
-                model = tuner.retrain(
-                    X, targets, self._best_trial, **({} if weights is None else {"sample_weight": weights})
-                )
+                weighted: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
+                model = tuner.retrain(X, targets, self._best_trial, **weighted)
                 self.best_estimator_: Any = self._fitted()
                 self.best_estimator_.model = model
         return self
@@ -206,7 +205,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             build = ScoredBuild(build, self._fitted(), self.scorer_, self._ranked_by)
             objective = Objective(SCORE, "max")
         else:
-            self.scorer_, self._ranked_by = {SCORE: None}, SCORE
+            self.scorer_, self._ranked_by = {SCORE: metric}, SCORE
             objective = Objective.of(metric)
         settings: dict[str, Any] = {
             "directory": folder,

@@ -78,11 +78,13 @@ class FittedClassifier(ClassifierMixin, FittedModel):  # type: ignore[misc]
             return np.hstack([1.0 - second, second])
         if not (_are_probabilities(values) and np.allclose(values.sum(1), 1.0, atol=1e-3)):
             values = np.exp(values - values.max(1, keepdims=True))
-        return values / values.sum(1, keepdims=True)
+        probabilities: np.ndarray = values / values.sum(1, keepdims=True)
+        return probabilities
 
     def predict(self, X: Any) -> np.ndarray:
         """The label of the most probable class of each sample."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        labels: np.ndarray = self.classes_[self.predict_proba(X).argmax(1)]
+        return labels
 
 
 class FittedRegressor(RegressorMixin, FittedModel):  # type: ignore[misc]
