@@ -73,7 +73,7 @@ MAY_KNOW = {
     ),
     "testing": ("errors", "space", "study", "strategies", "stopping", "running", "training", "execution"),
     "cli": ("errors", "study", "views"),
-    "sklearn": ("space", "study", "search"),
+    "sklearn": ("errors", "space", "study", "search"),
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
 ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "importances", "plots")}

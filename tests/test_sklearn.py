@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kerastune_lite import BayesianOptimization, HyperParameters
+from kerastune_lite import BayesianOptimization, HyperParameters, SpaceError
 from kerastune_lite.sklearn import TunedClassifier, TunedRegressor
 from kerastune_lite.sklearn.questions import asked
 from kerastune_lite.space import Float, Int, Normal
@@ -163,7 +163,11 @@ def test_a_distribution_asks_for_a_parameter_that_is_drawn_from_it(distribution,
     ("settings", "error", "told"),
     [
         ({"param_distributions": GRID}, ValueError, "either param_grid or param_distributions"),
-        ({"param_grid": {"units": stats.expon()}}, TypeError, "a frozen uniform, loguniform, randint, norm or lognorm"),
+        (
+            {"param_grid": {"units": stats.expon()}},
+            SpaceError,
+            "a frozen uniform, loguniform, randint, norm or lognorm",
+        ),
         ({"param_grid": 5}, TypeError, "a dict of values by argument"),
         ({"scoring": ["accuracy", "neg_log_loss"]}, ValueError, "refit has to name the one to choose by"),
         ({"tuner": "hyperopt"}, ValueError, "tuner has to be one of 'grid'"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from kerastune_lite.errors import SpaceError
 from kerastune_lite.space import HyperParameters
 
 Grid = Mapping[str, Any]
@@ -93,7 +94,7 @@ def asked(hp: HyperParameters, name: str, values: Any) -> Any:
     """Asks for one of some values, or for one that is drawn from a distribution.
 
     Raises:
-        TypeError: It is neither a list nor a distribution that there is a question for.
+        SpaceError: It is neither a list nor a distribution that there is a question for.
     """
     if isinstance(values, (list, tuple, np.ndarray, range)):
         return hp.choice(name, list(values))
@@ -110,7 +111,7 @@ def asked(hp: HyperParameters, name: str, values: Any) -> Any:
         case "lognorm" if low == 0:
             median = math.log(values.median())
             return hp.lognormal(name, median, math.log(values.ppf(ONE_SD)) - median)
-    raise TypeError(
+    raise SpaceError(
         f"{name!r} has to have a list of values, or a frozen uniform, loguniform, randint, norm or lognorm of "
         f"scipy.stats. Received: {values!r}. Other distributions can be asked for in build_fn(hp)."
     )
