@@ -1,14 +1,16 @@
-"""The time that the Bayesian strategy takes to choose a setting, from nothing but the trials.
+"""The time that Bayesian and freeze-thaw search take to choose what to train, from nothing but the trials.
 
     python benchmarks/ask_time.py [--rounds 3]
 
 There are ten parameters: floats, logarithmic floats, integers, categories and a declared condition. The numerical
-libraries use one thread. Nothing is kept between two questions, so the first one of a resumed search takes as long.
+libraries use one thread. In a freeze-thaw search half of the trials are paused after an epoch, and the others later or
+ended. Nothing is kept between two questions, so the first one of a resumed search takes as long.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import time
@@ -19,10 +21,14 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 import numpy as np
 
 from kerastune_lite.space import Choice, Condition, Float, Int, Space, Value
+from kerastune_lite.strategies.bayesian.freeze_thaw import FreezeThawStrategy, pause_steps
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
-from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.strategies.strategy import Strategy
+from kerastune_lite.study.trial import Trial, TrialPlan, TrialState
+from kerastune_lite.testing import made_up_trial
 
-LIMITS = {50: 0.1, 500: 0.4, 2000: 2.0}
+LIMITS = {"Bayesian": {50: 0.1, 500: 0.4, 2000: 2.0}, "freeze-thaw": {50: 0.2, 500: 1.0}}
+MAX_EPOCHS = 27
 
 SPACE = Space(
     [
@@ -58,10 +64,33 @@ def trials(count: int, seed: int) -> list[Trial]:
     return history
 
 
-def ask(count: int, seed: int) -> float:
+def with_curve(trial: Trial, rng: np.random.Generator) -> Trial:
+    """The trial as a freeze-thaw search has it: paused at a step, or trained to its end."""
+    steps = pause_steps(MAX_EPOCHS)
+    epochs = int(rng.choice(steps, p=[0.5, *[0.5 / (len(steps) - 1)] * (len(steps) - 1)]))
+    assert trial.score is not None
+    pace = rng.random()
+    scores = [trial.score + pace * math.log(MAX_EPOCHS / epoch) for epoch in range(1, epochs + 1)]
+    is_whole = epochs == MAX_EPOCHS
+    made = made_up_trial(
+        trial.number,
+        scores,
+        values=trial.values,
+        state=TrialState.COMPLETED if is_whole else TrialState.STOPPED,
+        epochs=MAX_EPOCHS,
+    )
+    return made.changed(plan=TrialPlan(epochs=MAX_EPOCHS, pause_at=None if is_whole else epochs))
+
+
+def ask(search: str, count: int, seed: int) -> float:
     history = trials(count, seed)
+    strategy: Strategy = BayesianStrategy(seed=seed)
+    if search == "freeze-thaw":
+        rng = np.random.default_rng(seed)
+        history = [with_curve(trial, rng) for trial in history]
+        strategy = FreezeThawStrategy(MAX_EPOCHS, seed=seed)
     start = time.perf_counter()
-    BayesianStrategy(seed=seed).suggest(SPACE, history, np.random.default_rng([seed, count]))
+    strategy.suggest(SPACE, history, np.random.default_rng([seed, count]))
     return time.perf_counter() - start
 
 
@@ -69,12 +98,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    ask(20, seed=0)
-    print("trials  median s  slowest s  limit s")
-    for count in (10, 50, 100, 200, 500, 1000, 2000):
-        seconds = [ask(count, seed) for seed in range(rounds)]
-        limit = LIMITS.get(count, "")
-        print(f"{count:6d}  {statistics.median(seconds):8.3f}  {max(seconds):9.3f}  {limit!s:>7}")
+    for search, limits in LIMITS.items():
+        ask(search, 20, seed=0)
+        print(f"{search}\ntrials  median s  slowest s  limit s")
+        for count in (10, 50, 100, 200, 500, 1000, 2000):
+            seconds = [ask(search, count, seed) for seed in range(rounds)]
+            limit = limits.get(count, "")
+            print(f"{count:6d}  {statistics.median(seconds):8.3f}  {max(seconds):9.3f}  {limit!s:>7}")
 
 
 if __name__ == "__main__":

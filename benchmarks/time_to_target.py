@@ -40,7 +40,7 @@ import numpy as np
 from peer_spaces import declared_to_keras_tuner, suggested_by_optuna
 from result_lines import append_result, read_results
 
-from kerastune_lite import BayesianOptimization, Hyperband, RandomSearch, Tuner
+from kerastune_lite import BayesianOptimization, FreezeThaw, Hyperband, RandomSearch, Tuner
 from kerastune_lite.space import Choice, Float, Int, Space
 from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving
 
@@ -179,7 +179,9 @@ def ours(make: Callable[[Any, dict[str, Any]], Tuner]) -> Arm:
         with tempfile.TemporaryDirectory() as directory:
             settings = {"directory": directory, "seed": seed, "verbose": 0}
             tuner = make(build_fn, settings)
-            length = {} if isinstance(tuner, Hyperband) else {"epochs": MAX_EPOCHS}
+            length: dict[str, Any] = {} if isinstance(tuner, (FreezeThaw, Hyperband)) else {"epochs": MAX_EPOCHS}
+            if isinstance(tuner, FreezeThaw):
+                length = {"max_epochs_total": int(watch.epochs)}
             tuner.search(x, y, validation_data=validation, callbacks=[Noting(watch)], **length)
 
     return arm
@@ -205,6 +207,10 @@ def hyperband(strategy: Any) -> Arm:
             **settings,
         )
     )
+
+
+def freeze_thaw(build_fn: Any, settings: dict[str, Any]) -> Tuner:
+    return FreezeThaw(build_fn, "val_accuracy", max_epochs=MAX_EPOCHS, **settings)
 
 
 def random_halving(build_fn: Any, settings: dict[str, Any]) -> Tuner:
@@ -324,6 +330,7 @@ ARMS: dict[str, Arm] = {
     "ours, Bayesian + halving after one epoch": bayesian(SuccessiveHalving(min_epochs=1, factor=FACTOR)),
     "ours, Bayesian + median": bayesian(MedianRule(grace_epochs=3)),
     "ours, Bayesian + plateau": bayesian(Plateau()),
+    "ours, freeze-thaw": ours(freeze_thaw),
     "ours, Hyperband": hyperband("random"),
     "ours, Hyperband + Bayesian": hyperband("bayesian"),
 }

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+# Before Keras, so that TensorFlow's messages at its start are kept from the terminal.
+from kerastune_lite import BayesianOptimization  # isort: skip
+from kerastune_lite.callbacks import EarlyStopping, TimeLimit  # isort: skip
+
 import keras
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-
-from kerastune_lite import BayesianOptimization
-from kerastune_lite.callbacks import EarlyStopping, TimeLimit
 
 
 def build_fn(hp):
@@ -42,8 +43,6 @@ def main(directory=None, max_trials=25, epochs=20):
         callbacks=[EarlyStopping("val_accuracy", patience=4), TimeLimit(minutes=2)],
     )
 
-    print("\nleaderboard")
-    print(study.leaderboard(5))
     model = tuner.best_model()
     accuracy = model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
     print(f"\ntest accuracy of the best model: {accuracy:.4f}")

@@ -46,6 +46,7 @@ from kerastune_lite.errors import (
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
     BayesianOptimization,
+    FreezeThaw,
     GridSearch,
     Hyperband,
     PopulationBasedTraining,
@@ -56,6 +57,9 @@ from kerastune_lite.strategies.strategy import GoOn, Pause, Suggestion
 from kerastune_lite.study import Study
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial, TrialState
+from kerastune_lite.training.start_messages import hold_back as _hold_back
+
+_hold_back()
 
 __all__ = [
     "BayesianOptimization",
@@ -65,6 +69,7 @@ __all__ = [
     "Diverged",
     "FailedTrial",
     "FatalError",
+    "FreezeThaw",
     "GoOn",
     "GridSearch",
     "HyperParameters",

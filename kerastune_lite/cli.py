@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from kerastune_lite.study.texts import printable
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.views.details import best_code, best_text, details
 from kerastune_lite.views.exports import as_csv, as_json, study_summary, trial_record
+from kerastune_lite.views.glyphs import glyphs_for
 from kerastune_lite.views.overview import overview
 from kerastune_lite.views.study_list import directories_below, list_text, listed
 
@@ -142,7 +144,10 @@ def _shown(directory: Path, options: argparse.Namespace) -> str:
     if options.trial is None:
         if options.json:
             return as_json(study_summary(study, options.n, is_running=is_running), indent=_indent(options))
-        return overview(study, options.n, is_running=is_running)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        return overview(
+            study, options.n, is_running=is_running, width=width, glyphs=glyphs_for(sys.stdout.encoding or "utf-8")
+        )
     trial = _trial(study, options.trial)
     if options.json:
         return as_json(trial_record(trial, is_running=is_running, with_curves=True), indent=_indent(options))

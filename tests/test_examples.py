@@ -29,7 +29,7 @@ def test_the_quickstart_leaves_a_model_that_loads_and_is_as_good(tmp_path, capsy
 
     assert accuracy > 0.9
     assert model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"] == pytest.approx(accuracy)
-    assert "leaderboard" in capsys.readouterr().out
+    assert "best: trial" in capsys.readouterr().out
 
 
 def test_arguments_of_fit_are_tuned(tmp_path):

@@ -118,7 +118,9 @@ def test_every_trial_ends_where_its_bracket_says(tmp_path, capsys):
     assert [len(trial.curve) for trial in study.trials[6:]] == [4, 4, 4]
     assert study.trials[0].stop_reason in ("paused after 1 of 4 epochs", "paused after 2 of 4 epochs", None)
     assert study.epochs_spent == (4 + 2 + 2) + (4 + 2) + 12
-    assert "26 of 26 epochs spent, 10 saved" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "; 26 epochs in " in told
+    assert "Trials that ended early left out 10 epochs" in told
     assert Study.open(tmp_path).trials == study.trials
     assert not list((tmp_path / "checkpoints").iterdir())
 

@@ -81,7 +81,7 @@ def test_a_kill_in_the_middle_of_a_trial_costs_that_trial_only(tmp_path, capsys,
     search(tmp_path)
     after = Study.open(tmp_path)
 
-    assert f"{cut} finished trials found" in capsys.readouterr().out
+    assert f"{cut} trial{'s' * (cut != 1)} finished" in capsys.readouterr().out
     assert [trial.state.value for trial in after.trials] == ["completed"] * TRIALS
     assert after.trials[:cut] == before.trials[:cut]
     assert [trial.attempts for trial in after.trials] == [1 + (number == cut) for number in range(TRIALS)]
@@ -141,5 +141,5 @@ def test_a_journal_cut_by_a_crash_costs_only_the_torn_trial(tmp_path, capsys, un
     printed = capsys.readouterr().out
 
     assert "was torn by a crash and was skipped" in printed
-    assert "3 finished trials found, 1 to run again" in printed
+    assert "3 trials finished, 1 trial to run again" in printed
     assert settings(tmp_path) == uninterrupted

@@ -48,19 +48,23 @@ def test_looking_at_a_study_loads_no_heavy_library(module):
 
 MAY_KNOW = {
     "errors": (),
-    "space": ("errors",),
-    "study": ("errors", "space"),
-    "strategies": ("errors", "space", "study"),
+    "other_tuners": (),
+    "markup": (),
+    "space": ("errors", "markup", "other_tuners"),
+    "study": ("errors", "markup", "other_tuners", "space"),
+    "strategies": ("errors", "markup", "space", "study"),
     "stopping": ("errors", "space", "study"),
     "belief": ("errors", "space", "study", "strategies"),
     "importances": ("errors", "space", "study", "strategies"),
     "plots": ("errors", "space", "study", "strategies", "belief", "importances"),
-    "views": ("errors", "space", "study"),
+    "views": ("errors", "markup", "space", "study"),
     "running": ("errors", "space", "study"),
-    "training": ("errors", "space", "study", "running", "callbacks"),
+    "training": ("errors", "other_tuners", "space", "study", "running", "callbacks"),
     "execution": ("errors", "space", "study", "running", "training"),
     "search": (
         "errors",
+        "other_tuners",
+        "markup",
         "space",
         "study",
         "strategies",
@@ -73,11 +77,20 @@ MAY_KNOW = {
     ),
     "testing": ("errors", "space", "study", "strategies", "stopping", "running", "training", "execution"),
     "cli": ("errors", "study", "views"),
+    "compat": (
+        "errors",
+        "space",
+        "study",
+        "strategies",
+        "running",
+        "training",
+        "search",
+    ),
     "sklearn": ("errors", "space", "study", "search"),
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
-ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "importances", "plots")}
-"""`study.predict`, `study.plot` and their like are the study's by their names, and ask these rooms when called."""
+ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "compat", "importances", "plots")}
+"""`study.predict`, `study.plot`, `study.to_optuna` and their like are the study's by name, and ask these rooms."""
 
 
 def room_of(name):
@@ -127,9 +140,10 @@ def test_keras_is_touched_in_the_training_and_the_callbacks_only():
         if any(name.split(".")[0] in ("keras", "tensorflow") for name in filter(None, imports_of(path)))
     }
 
-    # The contract of a cluster trains a model of two weights. TensorFlow writes TensorBoard's files. What predicts for
-    # scikit-learn are models of Keras.
-    others = {user for user in users if not user.startswith(("training/", "sklearn/"))}
+    # The contract of a cluster trains a model of two weights. TensorFlow writes TensorBoard's files. What code for
+    # KerasTuner hands over and gets back are models, callbacks and histories of Keras. What predicts for scikit-learn
+    # are models of Keras.
+    others = {user for user in users if not user.startswith(("training/", "compat/keras_tuner/", "sklearn/"))}
     assert others <= {"testing/clusters.py", "views/tensorboard.py"}
 
 
@@ -160,9 +174,9 @@ def test_what_decides_and_what_shows_loads_without_keras(module):
 
 
 def test_only_the_searches_and_the_package_itself_know_the_tuner():
-    users = {path.name for path in PACKAGE.rglob("*.py") if "kerastune_lite.search.tuner" in set(imports_of(path))}
+    users = {path for path in PACKAGE.rglob("*.py") if "kerastune_lite.search.tuner" in set(imports_of(path))}
 
-    assert users == {"__init__.py", "tuners.py", "estimators.py"}
+    assert {path.name for path in users if not {"compat", "sklearn"} & {*path.parts}} == {"__init__.py", "tuners.py"}
 
 
 def test_every_promised_name_is_there():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 
 import keras
@@ -409,9 +410,10 @@ def test_a_search_tells_a_line_a_trial(tmp_path, capsys):
     RandomSearch(parabola, directory=tmp_path, max_trials=3, seed=0).search()
     lines = capsys.readouterr().out.splitlines()
 
-    assert sum(line.startswith("trial ") for line in lines) == 3
-    assert lines[-2].startswith("search ended: 3 trials are done (3 completed")
-    assert lines[-1].startswith("best: trial")
+    of_day = r"\d\d:\d\d:\d\d "
+    assert sum(bool(re.match(rf"{of_day}trial \d completed", line)) for line in lines) == 3
+    assert re.match(rf"{of_day}Search ended: 3 trials are done \(3 completed", lines[-2])
+    assert re.match(rf"{of_day}best: trial \d", lines[-1])
 
 
 def test_a_strategy_of_ones_own_may_end_the_search(tmp_path):

@@ -40,6 +40,50 @@ class Builder(Protocol):
         ...
 
 
+class TrialRunner(Protocol):
+    """A builder that runs whole trials itself: what another library's way to write trials is made of.
+
+    Its `run_trial` may train by `trainings`, by other means, or not at all, with whatever arguments it holds.
+    """
+
+    def build(self, hp: HyperParameters) -> Any:
+        """The model of a setting; it is asked where a model is wanted and not a trial."""
+        ...
+
+    def run_trial(self, hp: HyperParameters, trainings: Trainings) -> Any:
+        """Runs a trial, and returns its result: what a function may return that trains by itself.
+
+        None means the scores of the trainings.
+        """
+        ...
+
+
+class Trainings(Protocol):
+    """The trainings of one trial, for a `TrialRunner`."""
+
+    @property
+    def trial(self) -> Trial:
+        """The trial as it begins."""
+
+    def train(
+        self, builder: Builder, data: TrainingData, callbacks: CallbackSource = ()
+    ) -> Sequence[Sequence[Mapping[str, float]]]:
+        """Trains a builder's model as a search trains it, as many times as each setting is to be trained.
+
+        Returns:
+            The learning curve of each training.
+        """
+
+    def restart(self) -> None:
+        """Forgets the trainings until now, so that the trial can be tried again."""
+
+
+def trial_runner_of(build_fn: BuildFunction | Builder | TrialRunner) -> TrialRunner | None:
+    """The build_fn itself, where it is an object that runs whole trials."""
+    runner: Any = build_fn if hasattr(build_fn, "build") and hasattr(build_fn, "run_trial") else None
+    return runner  # type: ignore[no-any-return]
+
+
 OwnFit = Callable[..., Any]
 """The `fit(hp, model, *data, **fit_arguments)` of a builder's own."""
 

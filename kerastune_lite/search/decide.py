@@ -225,7 +225,22 @@ def _of_pausing_strategy(
             enqueued = _begun_enqueued(study, plan, situation, number, answer)
             if enqueued is not None:
                 return enqueued
+    if getattr(strategy, "pauses_anywhere", False):
+        answer = _until_the_bound(answer, study, epochs_left(study, plan))
     return Start(_begun(study, number, answer))
+
+
+def _until_the_bound(answer: Suggestion | GoOn, study: Study, left: int | None) -> Suggestion | GoOn:
+    """The answer with an earlier pause, where `max_epochs_total` ends its trial before, so that it may go on later."""
+    # A trial that begins again has to get further than it was.
+    if left is None or (isinstance(answer, GoOn) and answer.begins_again):
+        return answer
+    plan = _paused(study, answer.number).plan if isinstance(answer, GoOn) else TrialPlan(epochs=answer.epochs)
+    begun = plan.pause_at or 0
+    until = answer.pause_at or plan.epochs
+    if until is None or begun + left >= until:
+        return answer
+    return dataclasses.replace(answer, pause_at=begun + left)
 
 
 def _asked(strategy: Strategy, study: Study, number: int) -> Answer:
@@ -258,10 +273,16 @@ def _begun(study: Study, number: int, answer: Suggestion | GoOn, notes: Sequence
                 f"The strategy wants to continue trial {source.number}, whose setting lies outside the space as "
                 "build_fn asks for it now. A strategy that pauses trials leaves out those whose is_outside is true."
             )
+        resumed_at = source.plan.pause_at or 0
         plan = dataclasses.replace(
-            source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=source.plan.pause_at or 0
+            source.plan, pause_at=answer.pause_at, resumed_from=source.number, resumed_at=resumed_at
         )
-        return _event(study, source.number, source.values, plan, 1, source.notes, source.memory)
+        if not answer.begins_again:
+            return _event(study, source.number, source.values, plan, 1, source.notes, source.memory)
+        text = f"trained again from the first epoch, since its state after {resumed_at} epochs wasn't kept"
+        plan = dataclasses.replace(plan, resumed_from=None, resumed_at=0)
+        notes = (*source.notes, Note(text, "checkpoint"))
+        return _event(study, source.number, source.values, plan, 1, notes, source.memory)
     plan = TrialPlan(
         epochs=answer.epochs,
         pause_at=answer.pause_at,

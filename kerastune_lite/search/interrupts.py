@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 from kerastune_lite.errors import ProcessTerminated, SearchTerminated
 
@@ -27,6 +28,29 @@ def sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def without_traceback(error: BaseException) -> None:
+    """Lets Python end the program without a traceback where nobody catches this error: a person has been told of it.
+
+    Whoever catches it finds it as it is.
+    """
+    global _print_exception
+    error.__dict__[_TOLD] = True
+    # IPython doesn't ask sys.excepthook, but the error itself.
+    kind = type(error).__name__
+    error.__dict__["_render_traceback_"] = lambda: [f"{kind}: the search was interrupted, as is told above"]
+    if sys.excepthook is not _print_unless_told:
+        _print_exception, sys.excepthook = sys.excepthook, _print_unless_told
+
+
+_TOLD = "_was_told_by_kerastune_lite"
+_print_exception = sys.__excepthook__
+
+
+def _print_unless_told(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if not error.__dict__.get(_TOLD):
+        _print_exception(kind, error, traceback)
 
 
 @contextmanager

@@ -228,10 +228,11 @@ class SearchLoop:
         is_last = known.epochs is not None and epoch + 1 >= known.epochs
         if is_last and (not self._plan.folds or run + 1 >= self._plan.trainings):
             return None
+        pauses = epoch + 1 == known.plan.pause_at
         if self._is_stopped():
             # A trial that pauses with this epoch is kept, and goes on in a later search.
-            return None if epoch + 1 == known.plan.pause_at else STOPPED
-        if epochs_left(self._study, self._plan) == 0:
+            return None if pauses else STOPPED
+        if epochs_left(self._study, self._plan) == 0 and not pauses:
             return f"max_epochs_total: {self._plan.max_epochs_total} epochs were trained"
         return self._asked_rule(known, run, epoch, is_last=is_last)
 

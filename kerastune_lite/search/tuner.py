@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from kerastune_lite.errors import DataError, ProcessTerminated, SearchTerminated, StudyError
+from kerastune_lite.other_tuners import TUNER_ARGUMENTS, TUNER_NAMES, told_arguments, told_names
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.failures import check_has_score, failed_numbers
@@ -28,6 +29,7 @@ from kerastune_lite.search.settings import (
     check_views,
     check_workers,
 )
+from kerastune_lite.search.shown import tuner_html, tuner_text
 from kerastune_lite.space import Space, Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
@@ -40,7 +42,8 @@ from kerastune_lite.study.objective import Objective, is_of_training
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial
 from kerastune_lite.study.writer import StudyWriter, View
-from kerastune_lite.views.progress import Progress
+from kerastune_lite.views.display import display_for
+from kerastune_lite.views.progress import WITH_KERAS_OUTPUT
 from kerastune_lite.views.screen import Screen
 from kerastune_lite.views.tensorboard import TensorBoard
 
@@ -95,8 +98,9 @@ class Tuner:
         max_failures_in_a_row: The search ends with an error after so many failures without a success between them.
         retry_failed: Begin trials again that failed in earlier searches of the directory, under their own numbers and
             with their own settings, once in each call of `search`. Not for strategies that pause trials.
-        verbose: 0 prints nothing, 1 a line for each trial. What `fit` prints is `verbose=` of `search`, and 0 by
-            default.
+        verbose: 0 prints nothing; 1 shows a table of the trials and how far the search is, or a line for each trial
+            where the output isn't a terminal; 2 shows the table and what Keras prints. (`search(verbose=…)` is that of
+            `fit`, whatever this one is.)
         views: Functions of (event, study) that are called with every event of a search, after it was journaled: a
             person's own display or tracker. The types of events are in `kerastune_lite.study.events`; the study is
             that after the event. An exception out of a view ends the search.
@@ -113,6 +117,7 @@ class Tuner:
         ValueError: An argument is impossible.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -184,6 +189,9 @@ class Tuner:
         self._latest_plan: SearchPlan | None = None
         self._study_as_read: tuple[tuple[int, ...], Study] | None = None
 
+    if not TYPE_CHECKING:
+        __getattr__ = told_names("tuner", TUNER_NAMES)
+
     def search(
         self,
         x: Any = None,
@@ -238,11 +246,11 @@ class Tuner:
         """
         from kerastune_lite.running.task import Shared
         from kerastune_lite.search import enqueued, fixed_values
+        from kerastune_lite.search.interrupts import without_traceback
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan, check_trainings
-        from kerastune_lite.training import callback_copies
+        from kerastune_lite.training import callback_copies, start_messages
         from kerastune_lite.training.data import prepare
-        from kerastune_lite.training.devices import visible_gpus
 
         self._is_stopped = self._is_copy = False
         max_seconds = None if max_time is None else seconds_of(max_time)
@@ -251,6 +259,9 @@ class Tuner:
         max_trials = self.max_trials
         if isinstance(max_trials, DefaultCount) and (max_seconds is not None or max_epochs_total is not None):
             max_trials = None  # nobody gave it, and there is another bound
+        if self.verbose >= WITH_KERAS_OUTPUT:
+            # The bars of several processes would be mixed up; a line for each epoch is whole.
+            fit_arguments.setdefault("verbose", "auto" if self._places.is_here else 2)
         fit_arguments |= {"epochs": epochs} if batch_size is None else {"epochs": epochs, "batch_size": batch_size}
         callbacks = callback_copies.checked(callbacks)
         data = prepare(x, y, validation_data, validation_split, fit_arguments, cv, groups)
@@ -283,9 +294,9 @@ class Tuner:
         check_trainings(plan, self.seed or 0)
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
-            if not self._places.is_here:
-                # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
-                visible_gpus()
+            # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
+            start_messages.look_for_devices(leaves_memory=not self._places.is_here or self.workers == "auto")
+            start_messages.write_held(writer.study.directory)
             fixed_values.check(shared, writer.study)
             plan = replace(plan, strategy=strategy_of(plan.strategy, writer.study.seed or 0))
             reviewer, remarks = self._resumed(plan, writer)
@@ -296,9 +307,9 @@ class Tuner:
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
             )
             ended, reason = SearchEnded(reason=None), None
-            writer.show(begun)
             self._latest_plan = plan
             try:
+                writer.show(begun)
                 queue = enqueued.checked(self._enqueued, shared, writer)
                 with closing(self._places.workers_for(plan, writer)) as workers:
                     loop = SearchLoop(plan, writer, workers, queue, reviewer, is_stopped=lambda: self._is_stopped)
@@ -313,9 +324,12 @@ class Tuner:
                         *fixed_values.never_asked_for(self.fixed, writer.study),
                     ),
                 )
+            except (KeyboardInterrupt, ProcessTerminated) as error:
+                ended = SearchEnded(reason=None, is_interrupted=True)
+                if self.verbose:
+                    without_traceback(error)
+                raise
             except SearchTerminated as error:
-                if isinstance(error, ProcessTerminated):
-                    raise
                 ended = SearchEnded(reason=f"SearchTerminated was raised: {error}".removesuffix(": "))
             finally:
                 writer.show(ended)
@@ -345,6 +359,12 @@ class Tuner:
         if self._is_copy:
             raise SearchTerminated("tuner.stop() was called in a worker process")
         self._is_stopped = True
+
+    def __repr__(self) -> str:
+        return tuner_text(self)
+
+    def _repr_html_(self) -> str:
+        return tuner_html(self)
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state, _is_copy=True)
@@ -427,11 +447,14 @@ class Tuner:
         Raises:
             StudyMismatchError: The study can't go on with this search.
         """
+        from kerastune_lite.running.task import trial_runner_of
         from kerastune_lite.search import description, resumption
 
         tuner, strategy = type(self).__name__, plan.strategy
         resumption.check_plan(writer.study, strategy, tuner)
-        reviewer = resumption.Reviewer(plan.shared, writer) if writer.is_resumed else None
+        # What runs whole trials itself can't be asked for their parameters without running them.
+        may_ask = writer.is_resumed and trial_runner_of(self.build_fn) is None
+        reviewer = resumption.Reviewer(plan.shared, writer) if may_ask else None
         if reviewer is not None:
             reviewer.begin(lambda study: resumption.check_goes_on(study, strategy, tuner))
         now = description.description_of(tuner, plan)
@@ -456,7 +479,7 @@ class Tuner:
                 self.seed,
                 fresh_seed=int(np.random.SeedSequence().generate_state(1)[0]),
                 overwrite=self.overwrite,
-                views=[Progress(self.verbose), *self._logs(), *self.views],
+                views=[display_for(self.verbose), *self._logs(), *self.views],
             )
             self.overwrite = False
             with closing(writer):
@@ -597,7 +620,7 @@ class Tuner:
     def _say(self, text: str) -> None:
         """Prints a line for a person, unless the tuner is to be silent."""
         if self.verbose:
-            Screen(Console(soft_wrap=True)).show(text)
+            Screen(Console(soft_wrap=True, force_jupyter=False)).show(text)
 
     def _build(self, trial_or_values: Trial | Mapping[str, Value]) -> tuple[keras.Model, dict[str, Any]]:
         """A model of a setting, and the arguments of `fit` that build_fn decided with it."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from kerastune_lite.search.settings import TunerSettings, check_count, check_strategy
+from kerastune_lite.other_tuners import TUNER_ARGUMENTS, told_arguments
+from kerastune_lite.search.settings import DEFAULT_MAX_TRIALS, TunerSettings, check_count, check_strategy
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
 from kerastune_lite.strategies.strategy import Strategy, StrategySource, strategy_of
 from kerastune_lite.study import Study
-from kerastune_lite.study.leaderboard import score_text, values_text
+from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.leaderboard import score_text
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 
@@ -38,6 +41,7 @@ class GridSearch(Tuner):
         **settings: As in `Tuner`; `max_trials` is None by default: the whole grid.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -59,6 +63,7 @@ class RandomSearch(Tuner):
         **settings: As in `Tuner`.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -81,6 +86,7 @@ class BayesianOptimization(Tuner):
         **settings: As in `Tuner`.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -99,9 +105,9 @@ class BayesianOptimization(Tuner):
         if recommended.number == best.number or not _is_luck(study, best):
             return ()
         return [
-            f"recommended: trial {recommended.number} {score_text(recommended)}  {values_text(recommended.values)}\n"
-            f"  By the neighbours' scores it is the better setting, and trial {best.number}'s score partly luck. "
-            "tuner.confirm(n=5, repeats=3) trains the finalists again and settles it."
+            f"Trial {recommended.number} ({score_text(recommended)}) may be the better choice: by the scores of "
+            f"similar settings, trial {best.number}'s is partly luck. "
+            "tuner.confirm() trains the best ones again and tells."
         ]
 
 
@@ -123,6 +129,7 @@ class Hyperband(Tuner):
         **settings: As in `Tuner`; `max_trials` is None by default: as many settings as the brackets ask for.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -151,11 +158,7 @@ class Hyperband(Tuner):
 
     def search(self, x: Any = None, y: Any = None, **arguments: Any) -> Study:
         """Runs all brackets; called again, it continues. Takes what `Tuner.search` takes, but for `epochs`."""
-        if "epochs" in arguments:
-            raise TypeError(
-                f"Hyperband decides how long each trial trains, up to max_epochs={self.max_epochs}: search() takes no "
-                f"epochs. Received: epochs={arguments['epochs']!r}."
-            )
+        _check_no_epochs("Hyperband", self.max_epochs, arguments)
         return super().search(x, y, epochs=self.max_epochs, **arguments)
 
     def _planned_epochs(self, epochs: int) -> int | None:
@@ -163,6 +166,82 @@ class Hyperband(Tuner):
 
     def _hyperband(self, seed: int) -> Strategy:
         return replace(self._plan, inner=strategy_of(self._inner, seed))
+
+
+class FreezeThaw(Tuner):
+    """Trains whatever promises most for its epochs: a paused trial further, or a new one (Swersky et al. 2014).
+
+    Every trial pauses after a few epochs and may go on at any later time, from where it was, under its own number. No
+    trial is given up early; those whose learning curves promise little are left as they are. Every training is planned
+    for `max_epochs`, which schedules go by. See kerastune_lite/strategies/bayesian/freeze_thaw.py.
+
+    A search is best bounded by `max_epochs_total` or `max_time` of `search`. Where nothing bounds it, it trains as many
+    epochs as ten whole trainings have.
+
+    Args:
+        build_fn: As in `Tuner`; it has to return a model, and leave the epochs to the search.
+        objective: As in `Tuner`.
+        max_epochs: How many epochs a whole training has.
+        keep_paused: The training states of how many paused trials stay on disk at most, those with the best chances;
+            most searches need far fewer. Where models are large, keep fewer: a paused trial whose state wasn't kept
+            begins again if it is ever to go on.
+        **settings: As in `Tuner`. With `max_trials`, only so many settings are tried, and the search ends once none of
+            them is likely to improve on the best; it is None by default.
+    """
+
+    def __init__(
+        self,
+        build_fn: BuildFunction | Builder,
+        objective: str | Objective | None = None,
+        *,
+        max_epochs: int,
+        keep_paused: int = 200,
+        **settings: Unpack[TunerSettings],
+    ) -> None:
+        max_epochs = check_count("max_epochs", max_epochs, at_least=2)
+        keep_paused = check_count("keep_paused", keep_paused, at_least=1)
+        _check_one_execution("FreezeThaw", settings)
+        settings.setdefault("max_trials", None)
+        super().__init__(build_fn, objective, strategy=self._freeze_thaw, **settings)
+        self.max_epochs = max_epochs
+        self.keep_paused = keep_paused
+        self._freeze_thaw(seed=0)  # refuses impossible arguments before a search begins
+
+    def search(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        max_time: float | str | timedelta | None = None,
+        max_epochs_total: int | None = None,
+        **arguments: Any,
+    ) -> Study:
+        """Searches until a bound is reached; called again, it continues. Takes what `Tuner.search` takes, but `epochs`.
+
+        With a larger `max_epochs_total` it goes on with the trials that had paused.
+        """
+        _check_no_epochs("FreezeThaw", self.max_epochs, arguments)
+        if max_time is None and max_epochs_total is None and self.max_trials is None:
+            max_epochs_total = DEFAULT_MAX_TRIALS * self.max_epochs
+        return super().search(
+            x, y, epochs=self.max_epochs, max_time=max_time, max_epochs_total=max_epochs_total, **arguments
+        )
+
+    def _freeze_thaw(self, seed: int) -> Strategy:
+        from kerastune_lite.strategies.bayesian.freeze_thaw import FreezeThawStrategy
+
+        return FreezeThawStrategy(self.max_epochs, seed=seed, max_trials=self.max_trials, keep_paused=self.keep_paused)
+
+    def _closing_remarks(self, study: Study) -> Sequence[str]:
+        paused = [trial for trial in study.trials if trial.is_paused and not trial.is_outside]
+        if not paused:
+            return ()
+        size = StudyFiles(study.directory).size_of_checkpoints(study.records)
+        are = "trial is paused and may" if len(paused) == 1 else "trials are paused and may"
+        told = f"{len(paused)} {are} go on in a later search; their training states take {size / 1e6:.1f} MB"
+        if study.leaderboard(1) and study.best.is_paused:
+            told += f". The best one, trial {study.best.number}, is among them: {study.best.stop_reason}"
+        return [told]
 
 
 class PopulationBasedTraining(Tuner):
@@ -181,6 +260,7 @@ class PopulationBasedTraining(Tuner):
         **settings: As in `Tuner`, but for `max_trials`: the population and the epochs tell how many there are.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,
@@ -272,6 +352,14 @@ def _check_one_execution(tuner: str, settings: TunerSettings) -> None:
         raise ValueError(
             f"{tuner} pauses trials and goes on with them, one training a trial: executions_per_trial has to be 1. "
             f"Received: {executions!r}. tuner.confirm() trains the best settings again with other seeds."
+        )
+
+
+def _check_no_epochs(tuner: str, max_epochs: int, arguments: Mapping[str, Any]) -> None:
+    if "epochs" in arguments:
+        raise TypeError(
+            f"{tuner} decides how long each trial trains, up to max_epochs={max_epochs}: search() takes no epochs. "
+            f"Received: epochs={arguments['epochs']!r}."
         )
 
 

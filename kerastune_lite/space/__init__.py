@@ -13,6 +13,7 @@ from kerastune_lite.space.parameters import (
     Parameter,
     moved_label,
 )
+from kerastune_lite.space.rounded import Rounded
 from kerastune_lite.space.space import Space
 from kerastune_lite.space.values import (
     UNSET,
@@ -40,6 +41,7 @@ __all__ = [
     "Normal",
     "OptionLabel",
     "Parameter",
+    "Rounded",
     "Space",
     "Value",
     "as_float",

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerastune_lite.space.normal import Normal
 from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter
+from kerastune_lite.space.rounded import Rounded
 from kerastune_lite.space.values import UNSET, OptionLabel, from_json
 
 
@@ -29,6 +30,8 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
         case "int" | "float":
             if "normal" in data:
                 return _normal_from_json(data, common)
+            if "rounded" in data:
+                return _rounded_from_json(data, common)
             number = Int if kind == "int" else Float
             for name in ("log", "reversed"):
                 if not isinstance(data.get(name, False), bool):
@@ -62,3 +65,12 @@ def _normal_from_json(data: Mapping[str, Any], common: Mapping[str, Any]) -> Nor
     if not isinstance(described["log"], bool):
         raise TypeError(f"log has to be true or false, and is {described['log']!r}")
     return Normal(mean=described["mean"], sd=described["sd"], step=data["step"], log=described["log"], **common)
+
+
+def _rounded_from_json(data: Mapping[str, Any], common: Mapping[str, Any]) -> Rounded:
+    drawn = data["rounded"]
+    if not isinstance(drawn, dict):
+        raise TypeError(f"rounded has to be an object, and is {drawn!r}")
+    if not isinstance(drawn["log"], bool):
+        raise TypeError(f"log has to be true or false, and is {drawn['log']!r}")
+    return Rounded(low=drawn["low"], high=drawn["high"], step=data["step"], log=drawn["log"], **common)

@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
+from kerastune_lite import markup
 from kerastune_lite.errors import SpaceError
 from kerastune_lite.space.misuse import checked_options, explained, unknown_name
 from kerastune_lite.space.normal import Normal
 from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, moved_label
 from kerastune_lite.space.space import Space
-from kerastune_lite.space.values import UNSET, OptionLabel, Value, as_float, as_integer, plain
+from kerastune_lite.space.values import UNSET, OptionLabel, Value, as_float, as_integer, plain, short_label
 
 T = TypeVar("T")
+
+FEW_VALUES, MOST_ROWS, LONGEST_PART = 8, 40, 30
+"""How many values `repr(hp)` tells, how many rows a notebook shows, and how many characters of a name or a value."""
 
 
 class HyperParameters:
@@ -77,6 +81,28 @@ class HyperParameters:
 
     def __contains__(self, name: object) -> bool:
         return any(known in self._values for known in (name, *self._namesakes.get(name, ())))
+
+    def __repr__(self) -> str:
+        shown = list(self.values.items())[:FEW_VALUES]
+        more = len(self._values) - len(shown)
+        told = [f"{_cut(repr(name))}: {_cut(short_label(value))}" for name, value in shown]
+        return f"<HyperParameters {{{', '.join([*told, f'and {more} more'] if more > 0 else told)}}}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (parameter.name, short_label(self._values[parameter.name]), _without_name(parameter))
+            for parameter in self._asked
+            if parameter.name in self._values
+        ]
+        if not rows:
+            return markup.line("HyperParameters: build_fn has asked for nothing yet")
+        more = len(rows) - MOST_ROWS
+        rest = markup.line(f"and {more} more parameters: see hp.values", soft=True) if more > 0 else ""
+        header = ["parameter", "value", "out of"]
+        shown = markup.table(
+            header, rows[:MOST_ROWS], caption="HyperParameters", texts=(0, 1, 2), is_headed_by_rows=True
+        )
+        return markup.block(shown, rest)
 
     def __getattr__(self, name: str) -> Any:
         # Python and other libraries look for names with underscores, and have to be told in the usual way.
@@ -245,6 +271,13 @@ class HyperParameters:
         """Gives back `value`, and records it together with the open choices."""
         answer: T = self._ask(Fixed(name=self._full_name(name), options=(plain(value),)))
         return answer
+
+    def ask(self, parameter: Parameter) -> Value:
+        """Asks for a parameter that was made by hand, such as `space.Rounded`: for layers in other tuners' words.
+
+        Inside `hp.scope` its name is prefixed, and inside `hp.when` it has these conditions.
+        """
+        return self._ask(dataclasses.replace(parameter, name=self._full_name(parameter.name)))
 
     @explained
     def uniform(self, name: str, low: builtins.float, high: builtins.float, *, default: Any = UNSET) -> builtins.float:
@@ -418,3 +451,12 @@ def held(parameter: Parameter, value: Value) -> Fixed:
             "Give one of them, or widen the range in build_fn."
         )
     return Fixed(name=parameter.name, options=(settled(parameter, value),), conditions=parameter.conditions)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_PART else text[: LONGEST_PART - 1] + "…"
+
+
+def _without_name(parameter: Parameter) -> str:
+    """A parameter's kind and range."""
+    return str(parameter).replace(f" {parameter.name!r}", "", 1)

@@ -9,50 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from kerastune_lite.errors import SpaceError, UnknownNameError, WrongCallError
+from kerastune_lite.other_tuners import HP_ARGUMENTS, HP_CALLS, HP_NAMES, guide_of_hp
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_WORDS = {
-    "bool": "boolean",
-    "categorical": "choice",
-    "conditional_scope": "when",
-    "constant": "fixed",
-    "get": "values",
-    "integer": "int",
-    "name_scope": "scope",
-    "real": "float",
-    "suggest_categorical": "choice",
-    "suggest_discrete_uniform": "quniform",
-    "suggest_float": "float",
-    "suggest_int": "int",
-    "suggest_loguniform": "loguniform",
-    "suggest_uniform": "uniform",
-}
-"""What other libraries call it, in lower case, and what it is called here."""
-
-_ARGUMENTS = {
-    "choices": "values",
-    "max": "high",
-    "max_value": "high",
-    "min": "low",
-    "min_value": "low",
-    "options": "values",
-    "parent_name": "hp.when",
-    "parent_values": "hp.when",
-    "q": "step",
-    "sampling": "log=True",
-}
-"""The same for arguments."""
 
 
 def unknown_name(name: str, known: Iterable[str]) -> UnknownNameError:
     """The error of `hp.name`, which there is not."""
     known = sorted(known)
     folded = name.casefold()
-    near = [_WORDS[folded]] if folded in _WORDS else difflib.get_close_matches(folded, known, n=1)
+    near = [HP_NAMES[folded]] if folded in HP_NAMES else difflib.get_close_matches(folded, known, n=1)
     hint = f": did you mean hp.{near[0]}?" if near else "."
-    return UnknownNameError(f"There is no hp.{name}{hint} hp has: {', '.join(known)}.")
+    call = f" Write {HP_CALLS[near[0]]}." if near and near[0] in HP_CALLS else ""
+    guide = f" See {guide_of_hp(name)}." if guide_of_hp(name) else ""
+    return UnknownNameError(f"There is no hp.{name}{hint} hp has: {', '.join(known)}.{call}{guide}")
 
 
 def explained(method: Callable[P, T]) -> Callable[P, T]:
@@ -94,7 +65,7 @@ def _wrong_call(method: Callable[..., Any], problem: str, arguments: tuple[Any, 
 def _argument_hint(name: str, known: list[str]) -> str | None:
     if name in known:
         return None
-    meant = _ARGUMENTS.get(name) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    meant = HP_ARGUMENTS.get(name) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
     return None if meant is None or meant == name else f"For {name} did you mean {meant}?"
 
 

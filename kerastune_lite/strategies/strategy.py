@@ -53,10 +53,13 @@ class GoOn:
     Attributes:
         number: The paused trial.
         pause_at: After how many epochs, counted from the trial's first one, to pause again; None trains to the end.
+        begins_again: Whether it is trained from its first epoch again, by the same seed, as it has to be where
+            `resumable` has left it out since it paused.
     """
 
     number: int
     pause_at: int | None = None
+    begins_again: bool = False
 
 
 class Pause(Enum):
@@ -118,7 +121,11 @@ class PlannedStrategy(Strategy, Protocol):
 
 @runtime_checkable
 class PausingStrategy(Strategy, Protocol):
-    """A strategy that pauses trials and continues them later, and that decides itself when the search is over."""
+    """A strategy that pauses trials and continues them later, and that decides itself when the search is over.
+
+    One whose `pauses_anywhere` is true goes on with a trial from any epoch: where `max_epochs_total` is over before a
+    trial would pause, it pauses there instead of ending.
+    """
 
     @property
     def ending(self) -> str:
@@ -128,6 +135,7 @@ class PausingStrategy(Strategy, Protocol):
     def resumable(self, trials: Sequence[Trial]) -> Collection[int]:
         """The numbers of the paused trials that a later answer may continue or take over.
 
-        The training state of all other trials is deleted.
+        The training state of all other trials is deleted. They can only be trained again, by `GoOn(…,
+        begins_again=True)`.
         """
         ...

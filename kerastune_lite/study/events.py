@@ -404,11 +404,13 @@ class SearchEnded:
 
     Attributes:
         reason: Why it ended; None where an exception ended it, which is on its way to the user.
+        is_interrupted: Whether that exception was a person's Ctrl-C or the system's order to end (SIGTERM).
         seconds_saved: How long its trials would have traced what the engine had traced before.
         remarks: What else a person should know at the end.
     """
 
     reason: str | None
+    is_interrupted: bool = False
     seconds_saved: float = 0.0
     remarks: Sequence[str] = field(default_factory=tuple)
 

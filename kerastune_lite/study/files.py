@@ -78,6 +78,10 @@ class StudyFiles:
             if was_paused and path.name not in stay and path.name.removeprefix(UNFINISHED) not in being_written:
                 path.unlink(missing_ok=True)
 
+    def size_of_checkpoints(self, known: Container[int]) -> int:
+        """How many bytes the checkpoints of the trials with these numbers take."""
+        return sum(path.stat().st_size for path, number, _ in self._checkpoints() if number in known)
+
     def remove(self, known: Container[int]) -> None:
         """Removes the models and checkpoints of a study that is thrown away, of the trials with these numbers."""
         self.keep_models((), (), known)

@@ -169,19 +169,21 @@ class Journal:
                 os.fsync(kept.fileno())
             os.ftruncate(self._file, sound_bytes)
 
-    def append(self, event: str, *, flush: bool = False, **fields: Any) -> Line:
+    def append(self, event: str, *, flush: bool = False, at: datetime | None = None, **fields: Any) -> Line:
         """Writes one line and gives it back as a reader would see it.
 
         Args:
             event: The kind of event.
             flush: Whether the line has to be on the disk before this returns (fsync).
+            at: When it happened, where that was not just now: another tuner's trials have their own times.
             **fields: What the line says besides its time.
 
         Raises:
             JournalError: The line could not be written whole; the journal is as it was before.
         """
         # Also where the system's clock is set back, so that the order of lines can be told from their times.
-        self._latest_time = max(datetime.now(UTC).isoformat(timespec="milliseconds"), self._latest_time)
+        time = (at or datetime.now(UTC)).astimezone(UTC)
+        self._latest_time = max(time.isoformat(timespec="milliseconds"), self._latest_time)
         entry = {"event": event, "time": self._latest_time, **fields}
         line = _encode(entry)
         start = os.lseek(self._file, 0, os.SEEK_END)

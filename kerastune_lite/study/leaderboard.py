@@ -7,8 +7,11 @@ from typing import Any
 
 from kerastune_lite.space import label_of
 from kerastune_lite.study.objective import Objective
-from kerastune_lite.study.texts import printable
+from kerastune_lite.study.texts import beginning_of, counted, printable
 from kerastune_lite.study.trial import Trial
+
+BRIEF = 160
+"""Characters of a setting where an object tells in one line what it is."""
 
 
 class Leaderboard(tuple[Trial, ...]):
@@ -33,6 +36,15 @@ class Leaderboard(tuple[Trial, ...]):
         columns |= {"epoch": epoch_text, "seconds": seconds_text, "values": lambda trial: values_text(trial.values)}
         body = [[str(rank), *(text(trial) for text in columns.values())] for rank, trial in enumerate(self, start=1)]
         return [["rank", *columns], *body]
+
+    def __repr__(self) -> str:
+        best = "".join(f", best {score_text(trial)} (trial {trial.number})" for trial in self[:1])
+        return f"<Leaderboard of {counted(len(self), 'trial')}{best}>"
+
+    def _repr_html_(self) -> str:
+        from kerastune_lite.study.as_html import leaderboard_html
+
+        return leaderboard_html(self)
 
     def __str__(self) -> str:
         if not self:
@@ -84,6 +96,19 @@ def _mean_text(mean: float, spread: float | None) -> str:
 def values_text(values: Mapping[str, Any]) -> str:
     """A setting as text on one line."""
     return " ".join(f"{printable(name)}={value_text(value)}" for name, value in values.items())
+
+
+def brief_values(values: Mapping[str, Any], longest: int = BRIEF) -> str:
+    """A setting on one line of about so many characters: as many of its first parameters as fit."""
+    parts: list[str] = []
+    room = longest
+    for name, value in values.items():
+        part = f"{beginning_of(printable(name))}={beginning_of(value_text(value))}"
+        room -= len(part) + 1
+        if room < 0 and parts:
+            return " ".join([*parts, f"and {len(values) - len(parts)} more"])
+        parts.append(part)
+    return " ".join(parts)
 
 
 def value_text(value: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
+from kerastune_lite.other_tuners import STUDY_NAMES, told_names
 from kerastune_lite.space import OptionLabel, Space, Value
 from kerastune_lite.space.seeds import run_seed
 from kerastune_lite.study.best_so_far import BestSoFar
@@ -27,16 +29,18 @@ from kerastune_lite.study.files import expanded
 from kerastune_lite.study.fold import Fold
 from kerastune_lite.study.journal import JOURNAL_NAME, Reading, read_journal
 from kerastune_lite.study.labels import resolved
-from kerastune_lite.study.leaderboard import Leaderboard
+from kerastune_lite.study.leaderboard import Leaderboard, score_text
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.series import Series
 from kerastune_lite.study.sorted_map import SortedMap
 from kerastune_lite.study.tables import Table, curves_table, trials_table
 from kerastune_lite.study.tally import Counted, Tally
+from kerastune_lite.study.texts import counted, end_of
 from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.study.trials import Trials
 
 if TYPE_CHECKING:
+    import optuna
     import pandas
 
     from kerastune_lite.importances import Importances
@@ -119,6 +123,32 @@ class Study:
             return cls.of_events(directory, read_journal(path))
 
     @classmethod
+    def from_keras_tuner(
+        cls,
+        project: str | Path,
+        directory: str | Path | None = None,
+        objective: str | Objective | None = None,
+    ) -> Study:
+        """The study of a project that KerasTuner has written, with its settings, scores and metrics.
+
+        KerasTuner keeps the metrics of each trial's best epoch alone: they stand at that epoch, and those before it
+        are empty.
+
+        Args:
+            project: The project's folder, `directory/project_name`, which holds oracle.json.
+            directory: Where to write the study down, so that a search in this directory goes on from its trials; None
+                writes nothing.
+            objective: What was optimised; None finds the metric that is the score of every trial.
+
+        Raises:
+            StudyError: There is no project, or it can't be read; its objective has to be given; or the directory holds
+                a study already.
+        """
+        from kerastune_lite.compat.keras_tuner import projects
+
+        return projects.imported(expanded(project), None if directory is None else expanded(directory), objective)
+
+    @classmethod
     def of_events(cls, directory: Path, reading: Reading) -> Study:
         """The study that is folded from the lines of a journal."""
         with _without_collections():
@@ -149,6 +179,22 @@ class Study:
         records: Mapping[int, Trial] = self.records
         if not isinstance(records, SortedMap):  # made by hand
             object.__setattr__(self, "records", SortedMap(records))
+
+    if not TYPE_CHECKING:
+        __getattr__ = told_names("study", STUDY_NAMES)
+
+    def __repr__(self) -> str:
+        states = Counter(record.state.value if record.state.ended else "unfinished" for record in self.records.values())
+        counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+        name = self.objective.name if self.objective else "score"
+        best = "".join(f", best {name} {score_text(trial)} (trial {trial.number})" for trial in self._ranked(1))
+        trials = counted(len(self.records), "trial") + (f" ({counts})" if counts else "")
+        return f"<Study {end_of(str(self.directory))!r}: {trials}{best}>"
+
+    def _repr_html_(self) -> str:
+        from kerastune_lite.study.as_html import study_html
+
+        return study_html(self)
 
     def after(self, event: JournaledEvent) -> Study:
         """The study as it stands after one more event."""
@@ -283,6 +329,23 @@ class Study:
             f"No trial of the study in {self.directory} has a score ({counts})."
             + (f" The first error was {failure.summary}" if failure else "")
         )
+
+    @property
+    def best_trial(self) -> Trial:
+        """The trial with the best score, under Optuna's name for `best`."""
+        return self.best
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The best trial's values as a dict, under Optuna's name; NoResultError where no trial has a score."""
+        return dict(self.best.values)
+
+    @property
+    def best_value(self) -> float:
+        """The best trial's score, under Optuna's name; NoResultError where no trial has one."""
+        score = self.best.score
+        assert score is not None
+        return score
 
     def leaderboard(self, n: int | None = None) -> Leaderboard:
         """The best `n` trials (all by default), best first; printed, it is a table."""
@@ -423,6 +486,45 @@ class Study:
         from kerastune_lite.importances import importances
 
         return importances(self)
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
+        """The study as a new one of Optuna's, for its figures, importances and dashboard.
+
+        Stopped trials are its pruned ones, and the objective after each epoch is its intermediate values.
+
+        Args:
+            storage: As in `optuna.create_study`; None keeps it in memory.
+            study_name: As there; by default the name of the study's directory.
+
+        Raises:
+            ImportError: optuna isn't installed.
+            StudyError: No trial has told the objective's direction yet.
+        """
+        from kerastune_lite.compat.optuna.exported import to_optuna
+
+        return to_optuna(self, storage, study_name)
+
+    @classmethod
+    def from_optuna(cls, study: optuna.Study, directory: str | Path, objective: str | None = None) -> Study:
+        """Writes a study of Optuna's into a directory, and gives it back as one of this library's.
+
+        A search with that directory learns from its trials.
+
+        Args:
+            study: The study.
+            directory: Where it is to be kept; it may not hold a study yet.
+            objective: The objective's name, which Optuna doesn't know; by default the name of the study's metric where
+                it has one, else "value". A search that goes on has to have the same.
+
+        Raises:
+            ImportError: optuna isn't installed.
+            ObjectiveError: The study has several objectives.
+            SpaceError: A name has distributions that can't be one parameter.
+            StudyError: The directory holds a study already.
+        """
+        from kerastune_lite.compat.optuna.brought import from_optuna
+
+        return from_optuna(study, expanded(directory), objective)
 
     @property
     def plot(self) -> Plots:

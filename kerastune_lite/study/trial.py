@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from kerastune_lite.other_tuners import TRIAL_NAMES, told_names
 from kerastune_lite.space import Value
 from kerastune_lite.study.error_lines import informative_line, without_numbers
 from kerastune_lite.study.metric_directions import Direction
@@ -214,6 +215,22 @@ class Trial:
     def __post_init__(self) -> None:
         if not isinstance(self.values, ReadOnlyDict):
             object.__setattr__(self, "values", ReadOnlyDict(self.values))
+
+    if not TYPE_CHECKING:
+        __getattr__ = told_names("trial", TRIAL_NAMES)
+
+    def __repr__(self) -> str:
+        from kerastune_lite.study.leaderboard import brief_values, epoch_text, score_text
+
+        score = "" if self.score is None else f", score {score_text(self)} (epoch {epoch_text(self)})"
+        error = f" ({self.error.type})" if self.error is not None and self.state is TrialState.FAILED else ""
+        values = f", {brief_values(self.values)}" if self.values else ""
+        return f"<Trial {self.number}: {self.state.value}{error}{score}{values}>"
+
+    def _repr_html_(self) -> str:
+        from kerastune_lite.study.as_html import trial_html
+
+        return trial_html(self)
 
     def changed(self, **changes: Any) -> Self:
         """The trial with some attributes changed: what `dataclasses.replace` makes, in a fraction of its time.

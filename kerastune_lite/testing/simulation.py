@@ -209,13 +209,15 @@ class _Simulation:
 
     def _begin(self, answer: Suggestion | GoOn) -> None:
         if isinstance(answer, GoOn):
-            paused = self._paused(answer.number)
-            number, values, total = paused.number, paused.values, paused.plan.epochs
+            paused = self._paused(answer.number, must_be_kept=not answer.begins_again)
+            number, values, total, memory = paused.number, paused.values, paused.plan.epochs, paused.memory
             plan = dataclasses.replace(
                 paused.plan, pause_at=answer.pause_at, resumed_from=number, resumed_at=len(paused.curve)
             )
+            if answer.begins_again:
+                plan = dataclasses.replace(plan, resumed_from=None, resumed_at=0)
         else:
-            number, total = self._number, answer.epochs
+            number, total, memory = self._number, answer.epochs, answer.memory
             values = self._asked_for(answer.values, answer.fill, number)
             plan = TrialPlan(
                 epochs=answer.epochs,
@@ -230,9 +232,9 @@ class _Simulation:
         source = None if plan.resumed_from is None else self._trials[plan.resumed_from]
         scores = () if source is None else tuple(logs[OBJECTIVE.name] for logs in source.curve)
         begun = made_up_trial(number, scores, values=values, epochs=total)
-        if isinstance(answer, GoOn) and source is not None:
+        if isinstance(answer, GoOn) and source is not None:  # a trial that begins again has no score meanwhile
             begun = dataclasses.replace(begun, score=source.score, scores=source.scores, best_epoch=source.best_epoch)
-        self._trials[number] = dataclasses.replace(begun, plan=plan)
+        self._trials[number] = dataclasses.replace(begun, plan=plan, memory=memory)
         self._running.append(number)
 
     def _asked_for(self, given: Mapping[str, Value], fill: Fill, number: int) -> dict[str, Value]:
@@ -255,15 +257,16 @@ class _Simulation:
                 values[parameter.name] = value
         return values
 
-    def _paused(self, number: int) -> Trial:
+    def _paused(self, number: int, *, must_be_kept: bool = True) -> Trial:
         trial = self._trials.get(number)
         if trial is None or not trial.is_paused:
             state = "there is none of that number" if trial is None else f"it is {trial.state.value}"
             raise ValueError(f"The strategy continues trial {number}, which isn't paused: {state}.")
-        if number not in self._kept:
+        if must_be_kept and number not in self._kept:
             raise ValueError(
                 f"The strategy continues trial {number}, whose training state was deleted: resumable() left it out "
-                "after a trial had ended. It has to name every trial that a later answer may continue."
+                "after a trial had ended. It has to name every trial that a later answer may continue; another one can "
+                "only be trained again, with begins_again=True."
             )
         return trial
 

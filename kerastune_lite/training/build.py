@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerastune_lite.errors import BuildError
-from kerastune_lite.running.task import Builder, BuildFunction
+from kerastune_lite.running.task import Builder, BuildFunction, own_fit_of
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.keras_internals import reset_layer_names
@@ -52,11 +52,16 @@ def built_with(build_fn: BuildFunction | Builder, hp: HyperParameters, objective
         ObjectiveError: As `interpret` does.
     """
     reset_layer_names()
-    return interpret(builder_of(build_fn)(hp), objective)
+    return interpret(builder_of(build_fn)(hp), objective, has_own_fit=own_fit_of(build_fn) is not None)
 
 
-def interpret(returned: Any, objective: Objective) -> Built:
+def interpret(returned: Any, objective: Objective, *, has_own_fit: bool = False) -> Built:
     """What build_fn returned, sorted by kind.
+
+    Args:
+        returned: What it returned.
+        objective: What is optimised.
+        has_own_fit: Whether a `fit` of the user's own trains the model, which needn't be compiled then.
 
     Raises:
         BuildError: It can't be trained. The message says what to return instead.
@@ -68,9 +73,9 @@ def interpret(returned: Any, objective: Objective) -> Built:
             raise BuildError(
                 f"build_fn returned a model with {fit_arguments!r}, not a dict of fit's arguments. {_WAYS}"
             )
-        return Built(_compiled(model), dict(fit_arguments))
+        return Built(_trainable(model, has_own_fit=has_own_fit), dict(fit_arguments))
     if isinstance(returned, keras.Model):
-        return Built(_compiled(returned))
+        return Built(_trainable(returned, has_own_fit=has_own_fit))
     if returned is None:
         raise BuildError(f"build_fn returned None: its last line may lack a `return`. {_WAYS}")
     result = returned_of(returned, objective)
@@ -79,8 +84,9 @@ def interpret(returned: Any, objective: Objective) -> Built:
     return Built(result.model, None, result)
 
 
-def _compiled(model: keras.Model) -> keras.Model:
-    if not model.compiled:
+def _trainable(model: keras.Model, *, has_own_fit: bool) -> keras.Model:
+    """The model, which has to be compiled where Keras's own `fit` is to train it."""
+    if not model.compiled and not has_own_fit and type(model).fit is keras.Model.fit:
         raise BuildError(
             f"build_fn returned the model {model.name!r}, which is not compiled. Call model.compile(optimizer, loss, "
             "metrics=…) in build_fn before you return it."

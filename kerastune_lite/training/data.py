@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from kerastune_lite.errors import DataError, ObjectiveError
+from kerastune_lite.other_tuners import SEARCH_ARGUMENTS
 from kerastune_lite.running.training_data import TrainingData, is_factory
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.folds import folds_of
@@ -109,6 +110,8 @@ def check_names(arguments: Mapping[str, Any], by: str = "search() and model.fit 
     known = [name for name in inspect.signature(keras.Model.fit).parameters if name != "self"]
     for name in arguments:
         if name not in known:
+            if name in SEARCH_ARGUMENTS:
+                raise DataError(SEARCH_ARGUMENTS[name].told(f"{by} no argument {name!r}"))
             near = difflib.get_close_matches(name, [*known, "max_time"], n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(f"{by} no argument {name!r}.{hint} fit takes: {', '.join(known)}.")

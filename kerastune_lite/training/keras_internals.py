@@ -79,8 +79,11 @@ try:
     from keras.src.random import seed_generator as _seed_generator
     from keras.src.trainers import data_adapters as _data_adapters
     from keras.src.trainers.data_adapters import array_slicing as _array_slicing
+    from keras.src.trainers.data_adapters import data_adapter_utils as _data_adapter_utils
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as _ArrayDataAdapter
     from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
+    from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter as _GeneratorDataAdapter
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter as _PyDatasetAdapter
     from tensorflow.python.eager import context as _tf_context
     from tensorflow.python.framework import config as _tf_config
     from tensorflow.python.framework import op_def_registry as _op_def_registry
@@ -123,9 +126,31 @@ def converted_arrays(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> t
     return keras.tree.lists_to_tuples(arrays), adapter._num_samples
 
 
+_FIRST_BATCHES = 2
+"""From how many batches Keras tells the shapes of those that Python makes."""
+
+
 def data_adapter_of(**arguments: Any) -> Any:
     """The adapter that Keras makes of the data of a `fit`, from x, y, sample_weight, batch_size and so on, by name."""
     return _data_adapters.get_data_adapter(**arguments)
+
+
+def spec_of_python_batches(adapter: Any) -> Any:
+    """The shapes and dtypes of the batches that an adapter takes from a PyDataset or a generator; None of another one.
+
+    They are found as the adapter itself finds them when it makes a data set, from the first batches, and it keeps them.
+    """
+    if isinstance(adapter, _PyDatasetAdapter):
+        number = adapter.num_batches
+        first = range(_FIRST_BATCHES if number is None else min(_FIRST_BATCHES, number))
+        batches = [adapter._standardize_batch(adapter.py_dataset[index]) for index in first]
+    elif isinstance(adapter, _GeneratorDataAdapter):
+        batches = adapter._first_batches
+    else:
+        return None
+    if adapter._output_signature is None and batches:
+        adapter._output_signature = _data_adapter_utils.get_tensor_spec(batches)
+    return adapter._output_signature
 
 
 def split_by_keras(arrays: Any, validation_split: float) -> tuple[Any, Any]:
@@ -397,6 +422,22 @@ def has_own_step(model: keras.Model) -> bool:
         getattr(type(model), name) is not getattr(keras.Model, name) or name in vars(model)
         for name in ("train_step", "compute_loss", "compute_metrics")
     )
+
+
+def has_known_step(model: keras.Model) -> bool:
+    """Whether it is known what a training step of a model does before it changes the weights: it is Keras's own."""
+    names = ("_compute_loss", "_loss_tracker", "_call_has_training_arg")
+    return not has_own_step(model) and all(hasattr(model, name) for name in names)
+
+
+def logs_before_update(model: keras.Model, batch: Any) -> Any:
+    """The logs of Keras's own `train_step` on a batch, without gradients and the update of the weights."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    y_pred = model(x, training=True) if model._call_has_training_arg else model(x)
+    loss = model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+    count = keras.ops.shape(next(part for part in keras.tree.flatten(x) if part is not None))[0]
+    model._loss_tracker.update_state(loss, sample_weight=count)
+    return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 
 def complete_state(model: keras.Model, symbols: Any) -> None:

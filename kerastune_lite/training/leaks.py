@@ -73,7 +73,8 @@ def _may_leak(model: keras.Model) -> Iterator[keras.Variable]:
     The states of random generators are left out: they differ between trials in any case.
     """
     yield from (variable for variable in model.variables if keras.backend.is_float_dtype(variable.dtype))
-    for optimizer in {id(value): value for value in (model.optimizer, *vars(model).values())}.values():
+    compiled_with = getattr(model, "optimizer", None)  # a model that isn't compiled has none
+    for optimizer in {id(value): value for value in (compiled_with, *vars(model).values())}.values():
         if isinstance(optimizer, keras.optimizers.Optimizer):
             yield from optimizer.variables
 

@@ -332,6 +332,6 @@ def _with_tuples(config: Any) -> Any:
 
 def _build_optimizer(model: keras.Model) -> None:
     """Makes the optimizer's own variables, so that the model can be trained further, and the file's be read."""
-    optimizer = model.optimizer
+    optimizer = getattr(model, "optimizer", None)  # a model that isn't compiled has none
     if isinstance(optimizer, keras.optimizers.Optimizer) and not optimizer.built:
         optimizer.build(model.trainable_variables)

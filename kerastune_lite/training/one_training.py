@@ -35,7 +35,7 @@ from kerastune_lite.training.leaks import leak_notes, remember
 from kerastune_lite.training.own_fit import Scored, scored_by_epochs, scored_by_own_fit
 from kerastune_lite.training.pausing import PauseAt, pausing_callbacks, resume
 from kerastune_lite.training.recorder import EpochRecorder
-from kerastune_lite.training.returned import Returned
+from kerastune_lite.training.returned import Curve, Returned
 from kerastune_lite.training.seeding import set_random_seed
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Run:
         example: Tells the shapes of the data that it was trained on.
         notes: Remarks for the trial's record.
         returned: What build_fn returned besides the model or the metrics of epochs, as JSON can hold it.
+        curve: The logs of each epoch.
     """
 
     number: int
@@ -77,6 +78,7 @@ class Run:
     example: Callable[[], Example | None] = lambda: None
     notes: tuple[Note, ...] = ()
     returned: Mapping[str, Any] = field(default_factory=dict)
+    curve: Curve = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class Training:
         objective: What is optimised; its direction may still be unknown.
         checkpoint: The training that this one continues, or None.
         deadline: When the time of the whole search is over, by `time.monotonic()`; None for no bound.
+        hp: What is asked, where all trainings of the trial ask the same object; None makes one.
     """
 
     shared: Shared
@@ -104,6 +107,7 @@ class Training:
     objective: Objective
     checkpoint: Checkpoint | None = None
     deadline: float | None = None
+    hp: HyperParameters | None = None
 
     @property
     def seed(self) -> int:
@@ -118,9 +122,7 @@ class Training:
             Exception: Whatever the user's code or Keras raises.
         """
         started = time.monotonic()
-        # A strategy that doesn't look at the space may have chosen something for what is held.
-        free = {name: value for name, value in self.values.items() if name not in self.shared.fixed}
-        hp = HyperParameters(free, self.request.space, self._fill, self.shared.fixed)
+        hp = asked_by(self.request, self.shared, self.values) if self.hp is None else self.hp
         set_random_seed(self.seed)
         try:
             built = built_with(self.shared.build_fn, hp, self.objective)
@@ -132,15 +134,6 @@ class Training:
         finally:
             # A build that failed has asked too, and a fit of the user's own may ask for more.
             self.report.asked(AskedParameters(hp.asked, hp.values))
-
-    def _fill(self, parameter: Parameter) -> Value:
-        """The value of a parameter that the values to try don't hold."""
-        trial = self.request.trial
-        if trial.number == 0 and self.shared.try_defaults and parameter.default is not UNSET:
-            return parameter.default
-        if trial.plan.fill == "first":
-            return parameter.grid(2)[0]
-        return random_value(parameter, self.request.study_seed, trial.number)
 
     def _fitted(self, hp: HyperParameters, built: Built, objective: Objective, started: float) -> Run:
         """Trains the model with the user's callbacks, and gives it the weights that were scored."""
@@ -181,6 +174,7 @@ class Training:
             example=partial(example_of, {name: arguments.get(name) for name in ("x", "y")}),
             notes=(*notes, *recorder.notes, *scored.notes),
             returned={**recordable(built.fit_arguments or {}), **scored.besides},
+            curve=tuple(recorder.curve) or scored.unrecorded,
         )
 
     def _recorder(
@@ -288,7 +282,27 @@ class Training:
             best_epoch=best_epoch,
             model=model,
             returned=result.besides,
+            curve=curve,
         )
+
+
+def asked_by(request: Request, shared: Shared, values: Mapping[str, Value]) -> HyperParameters:
+    """The `hp` of a trial, which answers with some values, and fills in what they don't hold."""
+    # A strategy that doesn't look at the space may have chosen something for what is held.
+    free = {name: value for name, value in values.items() if name not in shared.fixed}
+    return HyperParameters(
+        free, request.space, partial(_filled, request, try_defaults=shared.try_defaults), shared.fixed
+    )
+
+
+def _filled(request: Request, parameter: Parameter, *, try_defaults: bool) -> Value:
+    """The value of a parameter that the values to try don't hold."""
+    trial = request.trial
+    if trial.number == 0 and try_defaults and parameter.default is not UNSET:
+        return parameter.default
+    if trial.plan.fill == "first":
+        return parameter.grid(2)[0]
+    return random_value(parameter, request.study_seed, trial.number)
 
 
 def _settled(objective: Objective, model: keras.Model | None) -> Objective:

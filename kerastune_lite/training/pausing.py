@@ -101,7 +101,7 @@ def pausing_callbacks(
         BuildError: The training is to pause, and the model's optimizer isn't compile's.
     """
     pauses = pause_at is not None or checkpoint is not None
-    if pauses and not isinstance(model.optimizer, keras.optimizers.Optimizer):
+    if pauses and not isinstance(getattr(model, "optimizer", None), keras.optimizers.Optimizer):
         raise BuildError(
             f"The model {model.name!r} can't be paused with its trial: it has no optimizer of its own compile(), whose "
             "state would be kept. Use a search whose trials don't pause."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
-from rich.status import Status
+from rich.text import Text
 
 from kerastune_lite.errors import SearchTerminated
-from kerastune_lite.study.texts import printable
+from kerastune_lite.views.glyphs import Glyphs, glyphs_for
+from kerastune_lite.views.live_area import LiveArea
 
 
 class Screen:
@@ -23,7 +24,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = None
+        self._area: LiveArea | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -32,31 +33,67 @@ class Screen:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a line can be updated in place."""
-        return self._console.is_terminal
+        """Whether lines can be drawn anew in place."""
+        return self._console.is_terminal and not self._console.is_dumb_terminal
+
+    @property
+    def width(self) -> int:
+        """How many cells a line has now."""
+        return self._console.width
+
+    @property
+    def height(self) -> int:
+        """How many lines there are now."""
+        return self._console.height
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The signs that its encoding has."""
+        return glyphs_for(self._console.encoding)
+
+    @property
+    def foreign_lines(self) -> int:
+        """How many lines others have printed since the area was begun, as far as is known."""
+        return self._area.foreign_lines if self._area is not None else 0
 
     def show(self, text: str) -> None:
-        """Prints a line."""
-        self._try(lambda: self._console.print(self._fit(text), markup=False, highlight=False))
+        """Prints a line, which the terminal may wrap."""
+        self.show_lines([Text(self.glyphs.shown(text))])
 
-    def update(self, text: str) -> None:
-        """Shows a text in the line that is updated in place, if it was begun."""
-        if self._status is not None:
-            status = self._status
-            self._try(lambda: status.update(self._fit(text)))
+    def show_lines(self, lines: Sequence[Text]) -> None:
+        """Prints lines that the encoding has all characters of, above the area that is drawn in place."""
+        if self._area is not None:
+            area = self._area
+            self._attempt(lambda: area.print(lines))
+        else:
+            self._attempt(lambda: self._print(lines))
 
-    def begin_line(self, text: str) -> None:
-        """Begins a line that is updated in place, below all that is printed."""
-        self._status = self._console.status(self._fit(text))
-        self._try(self._status.start)
+    def begin_area(self, draw: Callable[[], Sequence[Text]]) -> None:
+        """Begins to draw lines below all that is printed.
 
-    def end_line(self) -> None:
-        """Ends the line that is updated in place."""
-        if self._status is not None:
-            status, self._status = self._status, None
-            self._try(status.stop)
+        Args:
+            draw: Makes the lines; called again and again by another thread.
+        """
+        self._area = LiveArea(self._console, draw, self._attempt)
+        self._attempt(self._area.start)
 
-    def _try(self, act: Callable[[], object]) -> None:
+    def refresh(self) -> None:
+        """Lets the area be drawn anew soon."""
+        if self._area is not None:
+            self._area.refresh()
+
+    def end_area(self) -> None:
+        """Clears the area."""
+        if self._area is not None:
+            area, self._area = self._area, None
+            area.stop()
+            self._attempt(area.clear)
+
+    def _print(self, lines: Sequence[Text]) -> None:
+        for line in lines:
+            self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _attempt(self, act: Callable[[], object]) -> None:
         if self._console.quiet:
             return
         try:
@@ -65,11 +102,3 @@ class Screen:
             if isinstance(error, SearchTerminated):
                 raise
             self._console.quiet = True
-
-    def _fit(self, text: str) -> str:
-        """The text with escapes for what the console's encoding lacks, and for control characters."""
-        encoding = self._console.encoding
-        try:
-            return printable(text).encode(encoding, "backslashreplace").decode(encoding)
-        except LookupError:  # an encoding that Python doesn't know
-            return ascii(text)[1:-1]

@@ -139,7 +139,7 @@ def test_a_search_that_is_ended_takes_its_workers_along_and_can_be_resumed(tmp_p
 
     assert process.returncode != 0
     assert cut <= ({"running"} if number == signal.SIGKILL else {"interrupted"})
-    assert f"{len(before)} finished trials found" in capfd.readouterr().out
+    assert f"{len(before)} trial{'s' * (len(before) != 1)} finished" in capfd.readouterr().out
     assert_whole(tmp_path, before)
 
 

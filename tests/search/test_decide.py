@@ -156,6 +156,41 @@ def test_a_paused_trial_is_continued_under_its_own_number_with_its_own_values():
     assert begun.plan == TrialPlan(epochs=9, pause_at=3, resumed_from=1, resumed_at=1)
 
 
+def test_a_paused_trial_whose_state_was_not_kept_begins_again_and_says_so():
+    begun = decided(study(paused(0, at=3)), AlwaysPausing(GoOn(0, pause_at=5, begins_again=True))).begun
+
+    assert begun.plan == TrialPlan(epochs=9, pause_at=5)
+    assert begun.notes == ("kept", "trained again from the first epoch, since its state after 3 epochs wasn't kept")
+
+
+class PausingAnywhere(AlwaysPausing):
+    """A strategy that goes on with a trial from any epoch."""
+
+    pauses_anywhere = True
+
+
+@pytest.mark.parametrize(
+    ("answer", "left", "pause_at"),
+    [
+        (GoOn(0, pause_at=5), 3, 5),
+        (GoOn(0, pause_at=5), 2, 5),
+        (GoOn(0, pause_at=5), 1, 4),
+        (GoOn(0), 6, None),
+        (GoOn(0), 5, 8),
+        (GoOn(0, pause_at=5, begins_again=True), 1, 5),
+        (Suggestion(epochs=9, pause_at=2), 1, 1),
+        (Suggestion(epochs=9, pause_at=2), 2, 2),
+        (Suggestion({"units": 7}), 1, None),
+    ],
+)
+def test_a_trial_that_may_pause_anywhere_pauses_where_the_epochs_are_over(answer, left, pause_at):
+    known = study(paused(0, at=3))
+
+    assert decided(known, PausingAnywhere(answer), max_epochs_total=3 + left).begun.plan.pause_at == pause_at
+    assert decided(known, PausingAnywhere(answer)).begun.plan.pause_at == answer.pause_at
+    assert decided(known, AlwaysPausing(answer), max_epochs_total=3 + left).begun.plan.pause_at == answer.pause_at
+
+
 def test_a_new_trial_may_take_over_from_a_paused_one():
     answer = Suggestion({"units": 1}, epochs=9, pause_at=2, resume_from=0, continues_as_new_trial=True)
 

@@ -54,7 +54,7 @@ def test_stop_in_a_callback_ends_the_trial_with_its_epoch_and_the_search_with_th
     assert states(study) == ["completed", "stopped"]
     assert [len(trial.curve) for trial in study.trials] == [4, 2]
     assert (study.trials[1].stop_reason, study.trials[1].score is None) == ("tuner.stop() was called", False)
-    assert "search ended: tuner.stop() was called (1 completed, 1 stopped" in capsys.readouterr().out
+    assert "Search ended: tuner.stop() was called (1 completed, 1 stopped" in capsys.readouterr().out
     assert states(tuner.search(X, Y, epochs=4)) == ["completed", "stopped", "completed"]
 
 

@@ -64,7 +64,7 @@ def test_a_search_without_any_score_ends_with_an_error_that_shows_the_first_fail
     assert f"it isn't the setting. The first was trial 0 with {dict(first.values)}: OSError: no" in str(caught.value)
     assert first.error.summary in str(caught.value)
     assert "in build_fn" in str(caught.value)  # the traceback
-    assert ("search ended: 2 trials are done (2 failed" in capsys.readouterr().out) == bool(verbose)
+    assert ("Search ended: 2 trials are done (2 failed" in capsys.readouterr().out) == bool(verbose)
     assert [trial.state.value for trial in tuner.study.trials] == ["failed", "failed"]
 
 
@@ -196,7 +196,7 @@ def test_views_are_told_the_end_of_a_search_that_an_exception_ends(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tuner.search()
 
-    assert seen[-1] == SearchEnded(reason=None)
+    assert seen[-1] == SearchEnded(reason=None, is_interrupted=True)
 
 
 @pytest.mark.parametrize("epochs", [0, -1, 1.5])

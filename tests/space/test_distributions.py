@@ -42,7 +42,7 @@ REVERSED = [
 @pytest.mark.parametrize(
     ("parameter", "expected"),
     [(NORMALS[0], stats.norm(3.0, 2.0)), (NORMALS[1], stats.lognorm(s=0.7, scale=math.exp(-2.0)))],
-    ids=str,
+    ids=["normal", "lognormal"],
 )
 def test_draws_of_a_normal_are_normally_distributed(parameter, expected):
     assert stats.kstest(drawn(parameter), expected.cdf).pvalue > LEAST_P
@@ -51,7 +51,7 @@ def test_draws_of_a_normal_are_normally_distributed(parameter, expected):
 @pytest.mark.parametrize(
     ("parameter", "expected"),
     [(NORMALS[2], stats.norm(0.0, 3.0)), (NORMALS[3], stats.lognorm(s=1.0, scale=math.e))],
-    ids=str,
+    ids=["normal", "lognormal"],
 )
 def test_a_step_rounds_the_draws_of_a_normal_to_its_multiples(parameter, expected):
     values, counts = np.unique(drawn(parameter), return_counts=True)

@@ -32,7 +32,7 @@ def test_an_unknown_name_on_hp_is_told_with_the_one_that_was_meant(name, meant):
 
 
 def test_a_name_like_no_other_is_told_with_all_that_there_are():
-    with pytest.raises(SpaceError, match=r"There is no hp\.zzz\. hp has: asked, boolean, choice, "):
+    with pytest.raises(SpaceError, match=r"There is no hp\.zzz\. hp has: ask, asked, boolean, choice, "):
         _ = HyperParameters().zzz
 
 

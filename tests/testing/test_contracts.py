@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving
+from kerastune_lite.strategies.bayesian.freeze_thaw import FreezeThawStrategy
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.hyperband import HyperbandStrategy
@@ -36,6 +37,16 @@ class TestHyperbandStrategy(StrategyContract):
 class TestHyperbandStrategyWithAGaussianProcess(StrategyContract):
     def strategy(self):
         return HyperbandStrategy(BayesianStrategy(seed=1), max_epochs=9)
+
+
+class TestFreezeThawStrategy(StrategyContract):
+    def strategy(self):
+        return FreezeThawStrategy(max_epochs=9, seed=1)
+
+
+class TestFreezeThawStrategyThatKeepsFewPausedTrials(StrategyContract):
+    def strategy(self):
+        return FreezeThawStrategy(max_epochs=9, seed=1, design=3, spread=4, keep_paused=5)
 
 
 class TestPopulationStrategy(StrategyContract):

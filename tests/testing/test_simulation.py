@@ -178,6 +178,15 @@ def test_what_no_search_can_do_is_refused(strategy, error, message):
         simulated_search(strategy, LINE, bowl)
 
 
+def test_a_trial_whose_training_state_was_deleted_may_begin_again():
+    strategy = ScriptedWithPauses(Suggestion(epochs=4, pause_at=2), GoOn(0, begins_again=True), forgotten=[0])
+
+    search = simulated_search(strategy, LINE, bowl)
+
+    assert [(len(trial.curve), trial.state) for trial in search.trials] == [(4, COMPLETED)]
+    assert search.trials[0].plan.resumed_from is None
+
+
 def test_a_made_up_trial_is_one_of_a_study_with_the_objective():
     accuracy = Objective("val_accuracy", "max")
     trial = made_up_trial(3, [0.5, math.nan, 0.7, 0.6], accuracy, state=COMPLETED, epochs=9)

@@ -132,7 +132,7 @@ def test_the_line_of_a_failed_trial_shows_what_keras_found(tmp_path, capsys):
 
     RandomSearch(build_fn, "loss", max_trials=2, directory=tmp_path, seed=0).search(X, Y)
 
-    lines = [line for line in capsys.readouterr().out.splitlines() if "failed" in line and line.startswith("trial")]
+    lines = [line for line in capsys.readouterr().out.splitlines() if re.match(r"[\d:]{8} trial \d failed", line)]
     assert len(lines) == 1
     assert "ValueError: Input 0 " in lines[0]  # "with name" or "of layer", by Keras's version
     assert "Exception encountered" not in lines[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -59,7 +60,9 @@ def serve(channel: Channel, packed: Path, digest: str) -> None:
     from kerastune_lite.execution.quick_collection import quick_collection
     from kerastune_lite.execution.worker_setup import WorkerContext
     from kerastune_lite.running.task import Request
+    from kerastune_lite.training.start_messages import look_for_devices
 
+    look_for_devices()
     context = WorkerContext.of(unpack(Packed(packed, digest)))
     channel.send(Ready())
     with quick_collection():
@@ -79,6 +82,8 @@ def serve(channel: Channel, packed: Path, digest: str) -> None:
 def main() -> None:
     """Serves, and ends at once: the search tidies up."""
     connection, packed, digest, crash_file, heartbeat = sys.argv[1:]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a pipe to the search is shown in a terminal
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     channel = Channel(Connection(int(connection)))

@@ -18,8 +18,10 @@ from kerastune_lite.execution.messages import EpochLogs, Finished, LastMessage, 
 from kerastune_lite.execution.packing import Packed
 from kerastune_lite.execution.processes.descendants import MARK, end_descendants
 from kerastune_lite.execution.processes.heartbeat import CouldNotStart, Heartbeat, Ready
+from kerastune_lite.execution.processes.passed_on import PassedOn, pipe_for
 from kerastune_lite.execution.workers import Lost, progress_of
 from kerastune_lite.running.task import Report, Request
+from kerastune_lite.training.start_messages import HELD_IN_WORKERS
 
 MIB = 1 << 20
 
@@ -55,6 +57,10 @@ class ChildProcess:
         self._mark = mark
         self._report: Report | None = None
         self._latest_epoch: int | None = None
+        self._passed_on = [
+            *([PassedOn(process.stdout, "stdout")] if process.stdout is not None else []),
+            *([PassedOn(process.stderr, "stderr")] if process.stderr is not None else []),
+        ]
 
     @classmethod
     def started(
@@ -74,11 +80,15 @@ class ChildProcess:
             descriptor = theirs.fileno()
             module = ["-P", "-m", "kerastune_lite.execution.processes.child"]
             arguments = [str(descriptor), str(packed.path), packed.digest, str(crash_file), str(heartbeat)]
+            errors = pipe_for("stderr")
+            watched = {} if errors is None else {HELD_IN_WORKERS: "1"}
             process = subprocess.Popen(
                 [sys.executable, *module, *arguments],
                 stdin=subprocess.PIPE,
+                stdout=pipe_for("stdout"),
+                stderr=errors,
                 pass_fds=[descriptor],
-                env={**os.environ, **environment, "PYTHONPATH": _module_path(), MARK: mark},
+                env={**os.environ, **environment, **watched, "PYTHONPATH": _module_path(), MARK: mark},
                 start_new_session=True,
             )
         return cls(process, connection, crash_file, mark)
@@ -149,6 +159,8 @@ class ChildProcess:
                 self._process.wait(grace)
         end_descendants(self._process.pid, self._mark)
         self._process.wait()
+        for passed_on in self._passed_on:
+            passed_on.finish()
 
     def last_words(self) -> Lost:
         """How the process died, and what is known of its trial. Call it after `end`."""

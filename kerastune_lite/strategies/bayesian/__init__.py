@@ -6,6 +6,10 @@
     ├── maximise ── acquisition, columns           the best rows under the model
     └── output_warp                                scores as outputs of the model, and back
 
-Only strategy.py, predictions.py, rows.py and partial_trials.py know trials and spaces; all other files take and return
-arrays.
+    freeze_thaw                                    the search that pauses trials and goes on with them
+    ├── trial_curves ── rows                       learning curves as points
+    └── curve_process ── gaussian_process          the model of learning curves
+
+Only strategy.py, predictions.py, freeze_thaw.py, rows.py, trial_curves.py and partial_trials.py know trials and spaces;
+all other files take and return arrays.
 """

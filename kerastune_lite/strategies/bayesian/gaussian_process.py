@@ -69,7 +69,7 @@ def negative_log_posterior(p: Floats, differences: Floats, t: Floats) -> tuple[f
     except np.linalg.LinAlgError:
         # Rounding can make K singular where the noise is tiny; a high value makes the line search step back.
         return 1e10, np.zeros_like(p)
-    inverse = _inverse(factor)
+    inverse = inverse_from(factor)
     sums = inverse.sum(axis=1)
     centred = t - float(sums @ t) / float(sums.sum())
     alpha = inverse @ centred
@@ -157,7 +157,7 @@ def posterior(p: Floats, group: Integers, features: Floats, t: Floats) -> Poster
     scaled = features * weights
     covariance = signal * matern52(squared_distances(scaled, scaled))[0]
     covariance.flat[:: n + 1] = signal
-    whitener, _ = dtrtri(_cholesky(covariance, noise).T, lower=0)
+    whitener, _ = dtrtri(noisy_cholesky(covariance, noise).T, lower=0)
     whitener = whitener.T
     white_ones, white_t = whitener.sum(axis=1), whitener @ t
     mean = float(white_ones @ white_t) / float(white_ones @ white_ones)
@@ -193,7 +193,7 @@ def predict_with_gradient(post: Posterior, row: Floats) -> tuple[float, float, F
     return mean, variance, mean_pull, -2.0 * variance_pull
 
 
-def _cholesky(covariance: Floats, noise: float) -> Floats:
+def noisy_cholesky(covariance: Floats, noise: float) -> Floats:
     """The lower Cholesky factor of `covariance` + noise I, with more noise where rounding would make that singular."""
     while True:
         noisy = covariance.copy()
@@ -204,7 +204,7 @@ def _cholesky(covariance: Floats, noise: float) -> Floats:
             noise = max(10.0 * noise, 1e-10)
 
 
-def _inverse(factor: Floats) -> Floats:
+def inverse_from(factor: Floats) -> Floats:
     """K⁻¹ from the lower Cholesky factor of K."""
     # The transpose of a C-ordered array is the upper factor in LAPACK's order, without a copy.
     inverse, _ = dpotri(factor.T, lower=0)

@@ -1,8 +1,8 @@
 """Warps between scores and the outputs that a Gaussian process is fitted to.
 
-There are two warps. `warped` keeps the distances within the better half of the scores and only the order within the
-worse half, so that very bad scores do no harm. `straight` keeps all distances, which is more informative where the
-worse half has no outliers.
+There are two warps for the scores of trials. `warped` keeps the distances within the better half of the scores and only
+the order within the worse half, so that very bad scores do no harm. `straight` keeps all distances, which is more
+informative where the worse half has no outliers. A third one, `logarithmic`, is for the points of learning curves.
 
 Arrays of float64 only. Symbols:
 
@@ -30,6 +30,9 @@ from kerastune_lite.strategies.bayesian.arrays import Floats
 LARGEST = float(np.finfo(np.float64).max)
 FARTHEST = 1e4
 """`straight` isn't used where the worst score is more than this many s above the median."""
+
+FARTHEST_LOG = 6.0
+"""`logarithmic` doesn't tell scores apart that are worse than this u."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +122,27 @@ def _standardised(y: Floats, u: Floats, median: float, scale: float) -> tuple[Fl
     above = worse > median
     knots_u, knots_y = np.r_[0.0, u[first[above]]], np.r_[median, worse[above]]
     return t, Warp(median, scale, shift, spread, knots_u, knots_y)
+
+
+def logarithmic(y: Floats) -> Floats | None:
+    """Outputs t, (n,), that are nearly straight near the best of the scores, and logarithmic far from it.
+
+    u = log(1 + (y - best) / (lower quartile - best)), standardised; where the lower quartile is the best, the median or
+    the worst takes its place. Scores of early epochs are much worse than those of late ones and say less of what is to
+    be found, so they are drawn together. A failure counts as the worst score seen. None if no two scores differ.
+    """
+    fine = np.isfinite(y)
+    good = y[fine]
+    if not len(good) or good.min() == good.max():
+        return None
+    # Scores may be as far apart as floats can be, and nearly all of them equal.
+    with np.errstate(over="ignore"):
+        gaps = np.minimum(good - good.min(), LARGEST)
+        scale = next(s for s in (*np.quantile(gaps, [0.25, 0.5]), gaps.max()) if s > 0.0)
+        u = np.full(len(y), np.log1p(gaps.max() / scale))
+        u[fine] = np.log1p(gaps / scale)
+    u = np.minimum(u, FARTHEST_LOG)
+    return np.asarray((u - u.mean()) / u.std())
 
 
 def median_and_scale(y: Floats) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerastune_lite import markup
 from kerastune_lite.space import Space, Value
 from kerastune_lite.space.seeds import suggestion_rng
 from kerastune_lite.strategies.bayesian.acquisition import log_expected_improvement
@@ -47,6 +48,18 @@ class Prediction:
     mean: float
     deviation: float
     expected_improvement: float
+
+    def __repr__(self) -> str:
+        told = f"mean={self.mean:.5g}, deviation={self.deviation:.2g}"
+        return f"Prediction({told}, expected_improvement={self.expected_improvement:.2g})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("expected score", f"{self.mean:.5g}"),
+            ("standard deviation of that", f"{self.deviation:.2g}"),
+            ("expected improvement", f"{self.expected_improvement:.2g}"),
+        ]
+        return markup.table([], rows, caption="Prediction", texts=(0,), is_headed_by_rows=True)
 
 
 @dataclass(frozen=True)

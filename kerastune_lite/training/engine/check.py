@@ -9,7 +9,7 @@ large as a step. Nothing remains of the check but its verdict.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastune_lite.training.keras_internals import compute_dtypes, storage_of
+from kerastune_lite.training.keras_internals import compute_dtypes, has_known_step, logs_before_update, storage_of
 
 BATCHES = {"train": 2, "test": 1}
 """How many batches are compared: the first shows the model's outputs and losses, the second what was learnt from it."""
@@ -28,6 +28,8 @@ IS_ON = True
 
 Numbers = Mapping[str, float]
 """The logs of a step that are single numbers, by name."""
+Stepping = Callable[[Sequence[Any]], list[Numbers]]
+"""Runs a step on some batches, and returns its logs after each of them."""
 
 
 def numbers_of(logs: Any) -> dict[str, float]:
@@ -41,10 +43,25 @@ def numbers_of(logs: Any) -> dict[str, float]:
     return found
 
 
-def stepped_eagerly(model: keras.Model, kind: str, batches: Iterable[Any]) -> list[Numbers]:
-    """The logs of a model's own `train_step` or `test_step` after each of some batches, run eagerly."""
+def ways_to_step(model: keras.Model, kind: str) -> list[Stepping]:
+    """The ways to run a model's own step eagerly on some batches, for its logs; the quickest one is the first.
+
+    The logs of the last batch don't depend on what is learnt from it. So where the step is Keras's own, the gradients
+    and the update of the last one are left out. A metric of the user's may look at the weights nevertheless: a
+    difference counts only where whole steps show it too.
+    """
     step = getattr(model, f"{kind}_step")
-    return [numbers_of(model.distribute_strategy.run(step, args=(batch,))) for batch in batches]
+
+    def run(function: Callable[[Any], Any], batch: Any) -> Numbers:
+        return numbers_of(model.distribute_strategy.run(function, args=(batch,)))
+
+    def in_full(batches: Sequence[Any]) -> list[Numbers]:
+        return [run(step, batch) for batch in batches]
+
+    def in_brief(batches: Sequence[Any]) -> list[Numbers]:
+        return [*in_full(batches[:-1]), run(lambda batch: logs_before_update(model, batch), batches[-1])]
+
+    return [in_brief, in_full] if kind == "train" and has_known_step(model) else [in_full]
 
 
 def difference(
@@ -78,12 +95,13 @@ def dtypes_of(model: keras.Model) -> set[str]:
 def state_kept(variables: Iterable[keras.Variable], others: Iterable[tf.Variable] = ()) -> Iterator[None]:
     """Gives variables and the global random generators the state back that they had before."""
     storages = [*map(storage_of, variables), *others]
-    values = [storage.read_value() for storage in storages]
+    # Plain operations: the methods of variables take three times as long, which tells in a check of small steps.
+    values = [tf.raw_ops.ReadVariableOp(resource=storage.handle, dtype=storage.dtype) for storage in storages]
     states = random.getstate(), np.random.get_state()
     try:
         yield
     finally:
         for storage, value in zip(storages, values, strict=True):
-            storage.assign(value)
+            tf.raw_ops.AssignVariableOp(resource=storage.handle, value=value)
         random.setstate(states[0])
         np.random.set_state(states[1])

@@ -38,7 +38,7 @@ from kerastune_lite.training.engine.streams import ResetSteps, Steps, StepsForVa
 from kerastune_lite.training.keras_internals import engine_missing, split_by_keras, unpacked
 
 SHARE_OF_MEMORY = 0.25
-"""The largest share of the free memory that data may take on the device; larger data isn't copied there."""
+"""The largest share of the free memory that data may take on the device; of larger data batches are copied there."""
 ASSUMED_FREE_MEMORY = 2 << 30
 """Bytes taken to be free where the operating system doesn't report it."""
 SAMPLES = ("x", "y", "sample_weight")
@@ -104,32 +104,44 @@ class Engine:
         if keeps_keras_order(arguments):
             return self._in_keras_order(model, arguments)
         given = tuple(arguments.get(name) for name in ("x", "y", "sample_weight", "class_weight"))
-        reason = "" if self.name == "fit" else self.distrust or unsupported_reason(model) or self._size_reason(*given)
+        reason = self._reason(model)
+        is_large = self._is_large(*given)
         try:
-            samples = self._samples_of(*given, on_host=reason is not None)
+            samples = self._samples_of(*given, on_host=is_large or reason is not None)
         except TypeError:
             return self._in_keras_order(model, arguments)
         if order is None:
             is_shuffled = arguments.get("shuffle", True)
             order = reshuffled(samples.count, seed) if is_shuffled else in_order(samples.count)
         size = arguments.get("batch_size")
-        if reason is None:
+        if reason is None and not is_large:
             return self._by_programs(model, Epochs(samples, size, order), arguments)
         epochs = Epochs(samples, size, order, as_batches=True)
-        return Fitted(model.fit(**_arguments_with(epochs, arguments)), self._as_fit(reason))
+        arguments = _arguments_with(epochs, arguments)
+        if reason is None:
+            return self._by_streams(model, Stream(lambda: epochs), arguments)
+        return Fitted(model.fit(**arguments), self._as_fit(reason))
+
+    def _reason(self, model: keras.Model) -> str | None:
+        """Why a model is trained by Keras's own functions; None where it isn't, empty where that was asked for."""
+        return "" if self.name == "fit" else self.distrust or unsupported_reason(model)
 
     def _in_keras_order(self, model: keras.Model, arguments: Mapping[str, Any]) -> Fitted:
         """Trains on the batches that Keras's own iterator gives, in its order."""
-        reason = "" if self.name == "fit" else self.distrust or unsupported_reason(model)
+        reason = self._reason(model)
         if reason is not None:
             return Fitted(model.fit(**arguments), self._as_fit(reason))
         arguments = _split(arguments)
-        callbacks = keras.tree.flatten(arguments.get("callbacks") or ())
         stream = Stream.of(
             steps=arguments.get("steps_per_epoch"),
             shuffle=arguments.get("shuffle", True),
             **{name: arguments.get(name) for name in (*SAMPLES, "batch_size", "class_weight")},
         )
+        return self._by_streams(model, stream, arguments)
+
+    def _by_streams(self, model: keras.Model, stream: Stream, arguments: Mapping[str, Any]) -> Fitted:
+        """Trains on the batches of an iterator, by programs."""
+        callbacks = keras.tree.flatten(arguments.get("callbacks") or ())
         steps = Steps(stream, *_calls(callbacks, arguments))
         before = model.steps_per_execution, model.train_function, model.test_function
 
@@ -153,7 +165,12 @@ class Engine:
         with self._programs.lent_to(model, samples, callbacks) as programs:
             model.train_function = StreamRunner(model, "train", programs, lambda: between_chunks(callbacks))
             model.test_function = StreamRunner(model, "test", programs)
-            history = model.fit(**arguments)
+            try:
+                history = model.fit(**arguments)
+            finally:
+                for data in (arguments["x"], arguments.get("validation_data")):
+                    if isinstance(data, Stream):
+                        data.close()
         return Fitted(history, programs.trained, programs.seconds_saved, programs.notes)
 
     def _by_programs(self, model: keras.Model, epochs: Epochs, arguments: Mapping[str, Any]) -> Fitted:
@@ -172,7 +189,7 @@ class Engine:
     def _validation(self, arguments: Mapping[str, Any]) -> Epochs | None:
         """The validation data on the device; None if there is none, if it isn't arrays, or if it is too large."""
         given = arguments.get("validation_data")
-        if not isinstance(given, (tuple, list)) or self._size_reason(*given):
+        if not isinstance(given, (tuple, list)) or self._is_large(*given):
             return None
         try:
             samples = self._samples_of(*given)
@@ -194,13 +211,11 @@ class Engine:
             self._samples.popitem(last=False)
         return self._samples[key][2]
 
-    def _size_reason(self, *given: Any) -> str | None:
-        """Why arrays are too large to be kept on the device; None where they aren't, or are there already."""
+    def _is_large(self, *given: Any) -> bool:
+        """Whether arrays are too large to be kept on the device, and aren't there already."""
         leaves = keras.tree.flatten(given[:3])
         size = sum(getattr(leaf, "nbytes", 0) for leaf in leaves if not is_shared(leaf))
-        if (*_identity(*given), False) in self._samples or size <= SHARE_OF_MEMORY * _free_memory():
-            return None
-        return f"the data ({size >> 20} MiB) is too large to be kept on the device"
+        return (*_identity(*given), False) not in self._samples and size > SHARE_OF_MEMORY * _free_memory()
 
     def _as_fit(self, reason: str) -> Trained:
         return Trained("fit", reason if self.name == "auto" else "")

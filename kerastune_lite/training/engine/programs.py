@@ -309,12 +309,13 @@ class LentPrograms:
         with check.state_kept(*state):
             found = rehearsal.by(function)
         problem = "they give other numbers when they are run eagerly"
-        with check.state_kept(*state):
-            try:
-                if not check.difference(found, rehearsal.by_itself(), dtypes):
-                    return
-            except Exception as error:  # code that can't be run eagerly may raise anything
-                problem = f"run eagerly they raise {_in_a_line(error)}"
+        for steps in check.ways_to_step(self._model, kind):
+            with check.state_kept(*state):
+                try:
+                    if not check.difference(found, rehearsal.by_itself(steps), dtypes):
+                        return
+                except Exception as error:  # code that can't be run eagerly may raise anything
+                    problem = f"run eagerly they raise {_in_a_line(error)}"
         # Perhaps it only differs when it runs eagerly, as random numbers of XLA do.
         own = rehearsal.traced()
         with check.state_kept(*state):
@@ -562,6 +563,18 @@ def _copy_of(storage: tf.Variable) -> tf.Variable:
 
 
 def _symbols(samples: Samples | Stream) -> Any:
-    return keras.tree.map_structure(
-        lambda t: None if t is None else keras.KerasTensor((None, *t.shape[1:]), t.dtype.name), samples.tensors
-    )
+    return keras.tree.map_structure(lambda spec: None if spec is None else _symbol_of(spec), samples.tensors)
+
+
+def _symbol_of(spec: Any) -> keras.KerasTensor:
+    """The KerasTensor of a batch with the shape and dtype of a tensor or of a TensorFlow specification.
+
+    Raises:
+        TypeError: This Keras has no symbols of ragged tensors.
+    """
+    kind: dict[str, Any] = {}
+    if isinstance(spec, tf.RaggedTensorSpec):
+        kind = {"ragged": True, "ragged_rank": spec.ragged_rank, "row_splits_dtype": spec.row_splits_dtype}
+    elif isinstance(spec, tf.SparseTensorSpec):
+        kind = {"sparse": True}
+    return keras.KerasTensor((None, *spec.shape[1:]), spec.dtype.name, **kind)

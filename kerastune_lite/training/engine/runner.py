@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from kerastune_lite.study.texts import text_of
-from kerastune_lite.training.engine.check import BATCHES, Numbers, numbers_of, stepped_eagerly
+from kerastune_lite.training.engine.check import BATCHES, Numbers, Stepping, numbers_of
 from kerastune_lite.training.engine.epoch_program import traced_epoch
 from kerastune_lite.training.engine.samples import EpochToken
 from kerastune_lite.training.keras_internals import made_by_keras
@@ -33,7 +33,7 @@ class Rehearsing(Protocol):
     def by(self, program: Any) -> list[Numbers]:
         """The logs of a program after each of the batches."""
 
-    def by_itself(self) -> list[Numbers]:
+    def by_itself(self, steps: Stepping) -> list[Numbers]:
         """The logs of the model's own step after each of the batches, run eagerly."""
 
     def traced(self) -> Any:
@@ -187,11 +187,10 @@ class Rehearsal:
         places = range(token.position + 1, self._end + 1)
         return [numbers_of(self._runner._by(program, token, place)) for place in places]
 
-    def by_itself(self) -> list[Numbers]:
+    def by_itself(self, steps: Stepping) -> list[Numbers]:
         """The logs of the model's own step after each of the batches, run eagerly."""
         token = self._copy()
-        batches = (next(token) for _ in range(token.position, self._end))
-        return stepped_eagerly(self._runner.model, self._runner.kind, batches)
+        return steps([next(token) for _ in range(token.position, self._end)])
 
     def traced(self) -> tf.types.experimental.ConcreteFunction:
         """A program that is traced for this model alone."""

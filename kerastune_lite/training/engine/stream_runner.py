@@ -10,10 +10,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerastune_lite.training.engine.check import BATCHES, Numbers, numbers_of, stepped_eagerly
+from kerastune_lite.training.engine.check import BATCHES, Numbers, Stepping, numbers_of
 from kerastune_lite.training.engine.runner import CHUNK_SECONDS, EpochRunner, Logs, ProgramError
 from kerastune_lite.training.engine.stream_program import StreamProgram, traced_stream, without_optionals
-from kerastune_lite.training.engine.streams import StreamToken
+from kerastune_lite.training.engine.tokens import StreamToken
 
 TAKES_BATCHES = "IteratorGetNext"
 """Part of the names of the operations that take a batch: an error that names one is the data's, not the model's."""
@@ -59,33 +59,24 @@ class StreamRunner(EpochRunner):
         """
         program = self._programs.traced(self.kind, stream_key(token), StreamRehearsal(self, token, 0).traced)
         with suppress(tf.errors.OutOfRangeError):
-            program.end(token.iterator)
+            program.end(token.ended)
 
     def _steps(self, token: StreamToken, most: int) -> tuple[int, Logs]:
         """Runs at most so many steps; returns how many were run, and the logs of the last one."""
         try:
             program = self._program(stream_key(token), StreamRehearsal(self, token, most))
-            done, logs = 0, {}
-            while token.waiting and done < most:
-                logs, done = program.step(token.waiting[0]), done + 1
-                del token.waiting[0]
-            if done < most and not token.has_ended:
-                more, latest = program.loop(token.iterator, tf.constant(most - done, tf.int64))
-                token.has_ended = int(more) < most - done
-                done, logs = done + int(more), latest if int(more) else logs
-            token.count(done)
-            return done, logs
+            return token.run(program, most)
         except ProgramError:
             raise
         except Exception as error:
-            if TAKES_BATCHES in str(error):
+            if error is token.error or TAKES_BATCHES in str(error):
                 raise
             raise self._failure(error) from error
 
 
 def stream_key(token: StreamToken) -> Hashable:
     """What a program is traced for: as in Keras, the shapes and dtypes that the iterator tells."""
-    return ("stream", repr(token.element_spec))
+    return ("stream", token.loop_of.__name__, repr(token.element_spec))
 
 
 def _as_number(leaf: Any) -> Any:
@@ -114,15 +105,14 @@ class StreamRehearsal:
         """The logs of a program after each of the batches."""
         return [numbers_of(program.step(batch)) for batch in self._batches()]
 
-    def by_itself(self) -> list[Numbers]:
+    def by_itself(self, steps: Stepping) -> list[Numbers]:
         """The logs of the model's own step after each of the batches, run eagerly."""
-        batches = map(without_optionals, self._batches())
-        return stepped_eagerly(self._runner.model, self._runner.kind, batches)
+        return steps(list(map(without_optionals, self._batches())))
 
     def traced(self) -> StreamProgram:
         """A program that is traced for this model alone."""
         model, kind = self._runner.model, self._runner.kind
-        return traced_stream(model, getattr(model, f"{kind}_step"), self._token.element_spec)
+        return traced_stream(model, getattr(model, f"{kind}_step"), self._token.element_spec, self._token.loop_of)
 
     def _batches(self) -> list[Any]:
         stream, most = self._token.stream, BATCHES[self._runner.kind]

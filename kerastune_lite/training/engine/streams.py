@@ -7,7 +7,7 @@ many steps can be run in one call, and just as many elements are asked for as by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,10 +15,9 @@ import keras
 import tensorflow as tf
 
 from kerastune_lite.training.engine.audit import NotShareableError
-from kerastune_lite.training.keras_internals import DataAdapter, data_adapter_of
-
-UNKNOWN = 1 << 40
-"""The number of steps that Keras asks for in one call where nobody knows how many there are."""
+from kerastune_lite.training.engine.fetching import are_arrays
+from kerastune_lite.training.engine.tokens import UNKNOWN, FetchedToken, StreamToken
+from kerastune_lite.training.keras_internals import DataAdapter, data_adapter_of, spec_of_python_batches
 
 
 class Stream(DataAdapter):
@@ -63,9 +62,18 @@ class Stream(DataAdapter):
 
     def get_tf_dataset(self) -> Any:
         """An iterable that makes one iterator each time that Keras begins with the data."""
+        spec = spec_of_python_batches(self._adapter)
+        if spec is not None and are_arrays(spec):
+            self.when_taken()
+            return StreamEpochs(self, lambda: FetchedToken(self, self._adapter.get_numpy_iterator, spec))
         dataset = self._adapter.get_tf_dataset()
         self.when_taken()
-        return StreamEpochs(self, dataset)
+        return StreamEpochs(self, lambda: StreamToken(self, iter(dataset)))
+
+    def close(self) -> None:
+        """Takes no more batches, once a training has ended."""
+        if self.token is not None:
+            self.token.close()
 
     def on_epoch_begin(self) -> None:
         """Begins to count the batches of an epoch."""
@@ -125,7 +133,7 @@ class Stream(DataAdapter):
         """Whether it is known how many batches an epoch takes at most."""
         return bool(self._steps or self.num_batches)
 
-    def left(self, asked: int) -> int:
+    def left(self, asked: int = UNKNOWN) -> int:
         """How many of the steps that Keras asks for a plain `fit` would run before the end of this epoch."""
         most = self._steps or self.num_batches or UNKNOWN
         return min(asked, most - self.taken)
@@ -135,7 +143,7 @@ class Stream(DataAdapter):
         """(x,), (x, y) or (x, y, sample_weight) with the shape and dtype of each part; None for an absent part.
 
         Raises:
-            NotShareableError: A part has no plain shape and dtype.
+            NotShareableError: The shape of a part isn't known.
         """
         assert self.token is not None, "no batch was asked for yet"
         elements = self.token.element_spec
@@ -143,17 +151,13 @@ class Stream(DataAdapter):
             elements = tuple(elements)
         if not isinstance(elements, tuple):
             elements = (elements,)
-        return keras.tree.map_structure(_plain_spec, elements)
+        return keras.tree.map_structure(_known_spec, elements)
 
 
-def _plain_spec(spec: Any) -> Any:
+def _known_spec(spec: Any) -> Any:
     if isinstance(spec, tf.OptionalSpec) or type(spec).__name__ == "NoneTensorSpec":
         return None
-    if isinstance(spec, tf.RaggedTensorSpec):
-        raise NotShareableError("its data is ragged")
-    if isinstance(spec, tf.SparseTensorSpec):
-        raise NotShareableError("its data is sparse")
-    if not isinstance(spec, tf.TensorSpec):
+    if not isinstance(spec, (tf.TensorSpec, tf.RaggedTensorSpec, tf.SparseTensorSpec)):
         raise NotShareableError(f"a part of its data is described by a {type(spec).__name__}")
     if spec.shape.rank is None:
         raise NotShareableError("it isn't known how many dimensions its data has")
@@ -163,62 +167,14 @@ def _plain_spec(spec: Any) -> Any:
 class StreamEpochs:
     """The iterable that Keras makes its iterators of."""
 
-    def __init__(self, stream: Stream, dataset: Any) -> None:
+    def __init__(self, stream: Stream, make_token: Callable[[], StreamToken]) -> None:
         self._stream = stream
-        self._dataset = dataset
+        self._make_token = make_token
 
     def __iter__(self) -> StreamToken:
-        self._stream.token = StreamToken(self._stream, iter(self._dataset))
+        self._stream.close()
+        self._stream.token = self._make_token()
         return self._stream.token
-
-
-class StreamToken:
-    """An iterator over batches that is under way.
-
-    Attributes:
-        stream: The data that it belongs to.
-        iterator: TensorFlow's iterator.
-        position: How many batches were trained or validated on.
-        waiting: Batches that were taken, but not trained or validated on yet.
-        has_ended: Whether the iterator is known to have no more batches; then it must not be asked again.
-    """
-
-    def __init__(self, stream: Stream, iterator: Any) -> None:
-        self.stream = stream
-        self.iterator = iterator
-        self.position = 0
-        self.waiting: list[Any] = []
-        self.has_ended = False
-
-    @property
-    def element_spec(self) -> Any:
-        """The shapes and dtypes of a batch."""
-        return self.iterator.element_spec
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        """The next batch; only Keras's own functions take batches one by one."""
-        if not self.peeked(1):
-            raise StopIteration
-        self.count(1)
-        return self.waiting.pop(0)
-
-    def peeked(self, number: int) -> list[Any]:
-        """The next batches, or fewer where the data ends, which stay the next ones."""
-        while len(self.waiting) < number and not self.has_ended:
-            batch = next(self.iterator, None)
-            if batch is None:
-                self.has_ended = True
-            else:
-                self.waiting.append(batch)
-        return self.waiting[:number]
-
-    def count(self, number: int) -> None:
-        """Counts batches that were trained or validated on."""
-        self.position += number
-        self.stream.taken += number
 
 
 class Steps:

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from kerastune_lite.training.engine.audit import NotShareableError
 
-LARGEST_VALUE = 1 << 28
-"""The largest array or tensor in bytes whose contents are read for a fingerprint."""
+LARGEST_VALUE = 1 << 30
+"""The largest array or tensor in bytes whose contents are read for a fingerprint, which takes about a second."""
 _SHORT = 1 << 10
 """Contents of fewer bytes are their own digest."""
 _known: dict[int, tuple[weakref.ref[Any], bytes]] = {}
@@ -32,7 +32,9 @@ def digest_of_array(array: np.ndarray) -> bytes:
         if not all(isinstance(item, (str, bytes)) for item in items):
             raise NotShareableError("it holds an array of objects")
         return _digest(repr(items).encode())
-    return _digest(np.ascontiguousarray(array).tobytes())
+    if not array.size:
+        return b""
+    return _digest(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # without a copy of the contents
 
 
 def digest_of_tensor(tensor: tf.Tensor) -> bytes:
@@ -41,7 +43,7 @@ def digest_of_tensor(tensor: tf.Tensor) -> bytes:
     Raises:
         NotShareableError: It is too large.
     """
-    return _remembered(tensor, lambda: digest_of_array(np.asarray(tensor.numpy())))
+    return _remembered(tensor, lambda: digest_of_array(np.asarray(tensor)))
 
 
 def digest_of_table(table: Any) -> bytes:
@@ -54,8 +56,8 @@ def digest_of_table(table: Any) -> bytes:
     return _remembered(table, read) if isinstance(table, tf.lookup.StaticHashTable) else read()
 
 
-def _digest(contents: bytes) -> bytes:
-    return contents if len(contents) < _SHORT else hashlib.blake2b(contents, digest_size=16).digest()
+def _digest(contents: bytes | memoryview) -> bytes:
+    return bytes(contents) if len(contents) < _SHORT else hashlib.blake2b(contents, digest_size=16).digest()
 
 
 def _remembered(thing: Any, read: Any) -> bytes:

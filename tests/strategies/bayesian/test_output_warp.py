@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from kerastune_lite.strategies.bayesian.output_warp import half_rank, median_and_scale, straight, warped
+from kerastune_lite.strategies.bayesian.output_warp import half_rank, logarithmic, median_and_scale, straight, warped
 
 SCORES = np.array([3.0, 1.0, 100.0, 2.0, 1e9])
 
@@ -114,3 +114,39 @@ def test_a_straight_warp_keeps_the_shape_of_all_scores_and_leads_back():
 @pytest.mark.parametrize("scores", [[], [1.0], [2.0, 2.0], [1.0, 1.0, 1.0, 2.0], [1.0, 2.0, 3.0, 1e300], [np.nan]])
 def test_there_is_no_straight_warp_where_it_would_tell_nothing(scores):
     assert straight(np.array(scores)) is None
+
+
+def test_scores_near_the_best_stay_evenly_apart_and_those_far_from_it_are_drawn_together():
+    t = logarithmic(np.array([1.0, 1.001, 1.002, *[3.0] * 6, 100.0, 1000.0, 2000.0]))
+
+    assert t[2] - t[1] == pytest.approx(t[1] - t[0], rel=0.01)
+    assert t[11] - t[10] < t[10] - t[9]
+
+
+def test_the_logarithm_begins_at_the_lower_quartile():
+    """u = log(1 + (y - best) / (quartile - best)): with a best of 0 and a quartile of 1 the logarithm of 1 + y."""
+    y = np.array([0.0, 1.0, 3.0, 7.0, 15.0])
+    u = np.log2(1.0 + y)
+
+    np.testing.assert_allclose(logarithmic(y), (u - u.mean()) / u.std(), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "y", [[1.0, 1.0, 1.0, 1.0, 2.0], [1.0, 1.0, 1.0, 5.0, 2.0, 3.0], [-1e308, 1e308, 0.0], [0.0, 5e-324]]
+)
+def test_it_is_finite_and_keeps_the_order_whatever_the_scores(y):
+    t = logarithmic(np.array(y))
+
+    assert np.isfinite(t).all()
+    assert (np.diff(t[np.argsort(y, kind="stable")]) >= 0.0).all()
+
+
+def test_in_a_logarithmic_warp_too_a_failure_counts_as_the_worst_score():
+    t = logarithmic(np.array([1.0, np.nan, 2.0, 7.0, np.inf]))
+
+    assert t[1] == t[4] == t[3]
+
+
+@pytest.mark.parametrize("y", [[], [1.0], [2.0, 2.0], [np.nan, 3.0], [np.nan, np.inf]])
+def test_without_two_different_scores_there_is_no_logarithmic_warp(y):
+    assert logarithmic(np.array(y)) is None

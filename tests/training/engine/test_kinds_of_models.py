@@ -358,7 +358,7 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("case", some(STEPS, 3))
+@pytest.mark.parametrize("case", some(STEPS, 2))
 def test_models_with_a_step_of_their_own_share_programs(case):
     build, x, y = STEPS[case]
 
@@ -595,7 +595,7 @@ CONSTANTS = {
 }
 
 
-@pytest.mark.parametrize("case", some(CONSTANTS, 3))
+@pytest.mark.parametrize("case", some(CONSTANTS, 2))
 def test_equal_constants_are_shared(case):
     build, x = CONSTANTS[case]
 
@@ -662,7 +662,7 @@ def test_a_scaled_loss_shares_programs():
     assert ran(build) == SHARED
 
 
-@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("trainable", [pytest.param(False, marks=pytest.mark.drill), True])
 def test_a_base_that_all_trials_share_keeps_what_a_plain_fit_leaves_in_it(trainable):
     def search(fit):
         keras.utils.set_random_seed(1)

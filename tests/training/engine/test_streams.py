@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
 import warnings
 
 import keras
@@ -12,7 +14,8 @@ from engine_models import data, differences, model_of, plain, trained
 
 from kerastune_lite.callbacks import StopOnNaN, TimeLimit
 from kerastune_lite.training.engine.engine import Engine
-from kerastune_lite.training.engine.streams import UNKNOWN, Stream, StreamToken
+from kerastune_lite.training.engine.streams import Stream
+from kerastune_lite.training.engine.tokens import UNKNOWN, StreamToken
 
 pytestmark = [  # Keras's own, which a plain fit gives too; those of data that runs out are counted
     pytest.mark.filterwarnings("ignore:`shuffle=True` was passed"),
@@ -35,6 +38,39 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return X[16 * index : 16 * (index + 1)], Y[16 * index : 16 * (index + 1)]
+
+
+class MadeAnew(Batches):
+    """Batches of several parts and types that Python draws, and whose order changes with the epoch."""
+
+    def __init__(self, dtype="float64"):
+        super().__init__()
+        self.dtype, self.order, self.log = dtype, np.arange(50), []
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        places = self.order[14 * index : 14 * (index + 1)]
+        self.log.append(int(places[0]))
+        x = X[places] + 0.1 * np.random.normal(size=(len(places), 16))
+        return x.astype(self.dtype), Y[places].astype("int8"), np.linspace(0.5, 1.5, len(places)).astype("float32")
+
+    def on_epoch_begin(self):
+        self.log.append("begin")
+
+    def on_epoch_end(self):
+        self.log.append("end")
+        np.random.shuffle(self.order)
+
+
+class Endless(Batches):
+    @property
+    def num_batches(self):
+        return None
+
+    def __getitem__(self, index):
+        return super().__getitem__(index % 3)
 
 
 def generator(most=100):
@@ -84,6 +120,13 @@ FORMS = {
     "weights of classes": lambda: {"x": dataset(), "epochs": 2, "class_weight": {0: 1.0, 1: 3.0, 2: 0.5}},
     "weights of samples": lambda: {"x": dataset().map(lambda x, y: (x, y, tf.cast(y, tf.float32))), "epochs": 2},
     "a PyDataset": lambda: {"x": Batches(), "epochs": 3},
+    "a PyDataset of batches that are made anew": lambda: {"x": MadeAnew(), "epochs": 3},
+    "a PyDataset with threads of its own": lambda: {"x": Batches(workers=2), "epochs": 3},
+    "an endless PyDataset": lambda: {"x": Endless(), "epochs": 2, "steps_per_epoch": 4, "shuffle": False},
+    "a part of a PyDataset in each epoch": lambda: {"x": Batches(), "epochs": 4, "steps_per_epoch": 2},
+    "a PyDataset that runs out": lambda: {"x": Batches(), "epochs": 2, "steps_per_epoch": 9},
+    "a PyDataset with weights of classes": lambda: {"x": Batches(), "epochs": 2, "class_weight": {0: 1.0, 1: 3.0}},
+    "a PyDataset to validate on": lambda: {"x": MadeAnew(), "epochs": 3, "validation_data": Batches()},
     "a generator": lambda: {"x": generator(), "epochs": 3, "steps_per_epoch": 3},
     "a generator that runs out": lambda: {"x": generator(5), "epochs": 2, "steps_per_epoch": 3},
     "arrays in parts": lambda: {"x": X, "y": Y, "epochs": 3, "batch_size": 16, "steps_per_epoch": 2},
@@ -101,7 +144,13 @@ FORMS = {
         **{"x": X, "y": Y, "shuffle": False, "epochs": 3, "validation_data": uncounted()}
     },
 }
-QUICK = ("a dataset", "a dataset of unknown length", "a generator", "some steps to validate on")
+QUICK = (
+    "a dataset",
+    "a dataset of unknown length",
+    "a PyDataset of batches that are made anew",
+    "a generator",
+    "some steps to validate on",
+)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +188,7 @@ STRINGS = {
 }
 
 
-@pytest.mark.parametrize("build", [text_model, lookup_model])
+@pytest.mark.parametrize("build", [text_model, pytest.param(lookup_model, marks=pytest.mark.drill)])
 @pytest.mark.parametrize(
     "form", [pytest.param(name, marks=() if name == "a dataset" else pytest.mark.drill) for name in STRINGS]
 )
@@ -160,22 +209,36 @@ def test_each_kind_of_model_trains_on_a_dataset_as_by_a_plain_fit(kind):
     assert compared(arguments, lambda **numbers: model_of(kind, **numbers)) == ["compiled", "shared"]
 
 
-def test_the_check_of_a_model_with_code_of_the_users_leaves_the_order_of_the_batches_alone():
+def test_the_check_of_a_model_with_code_of_the_users_leaves_the_order_and_what_python_draws_alone():
     """Keras draws the order of an epoch when the first of its batches is asked for, which the check does."""
-    x, y = data("own step", 64)
 
-    class Mixed(keras.utils.PyDataset):
-        def __len__(self):
-            return 8
+    def arguments():
+        return {"x": MadeAnew("float32"), "epochs": 2}
 
-        def __getitem__(self, index):
-            return x[8 * index : 8 * (index + 1)], y[8 * index : 8 * (index + 1)]
+    assert compared(arguments, lambda **numbers: model_of("own step", **numbers)) == ["compiled", "shared"]
 
-    arguments = {"epochs": 3}
-    assert compared(lambda: {"x": Mixed(), **arguments}, lambda **numbers: model_of("own step", **numbers)) == [
-        "compiled",
-        "shared",
-    ]
+
+def test_a_pydataset_is_called_as_by_keras():
+    mine, theirs = MadeAnew(), MadeAnew()
+    trained(lambda: model_of("mlp"), by_streams(Engine(), lambda: {"x": mine, "epochs": 3, "validation_data": mine}))
+    trained(lambda: model_of("mlp"), plain(x=theirs, epochs=3, validation_data=theirs))
+
+    assert mine.log == theirs.log
+
+
+@pytest.mark.drill
+def test_batches_of_python_that_differ_in_more_than_their_sizes_train_as_by_a_plain_fit():
+    def series():
+        for length in (3, 5, 5, 4, 4, 4, 7, 3):
+            yield np.full((6, length, 2), 0.1 * length, "float32"), np.arange(6) % 3
+
+    def build(rate=0.01, l2=0.01):
+        out = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))
+        model = keras.Sequential([keras.layers.Input((None, 2)), keras.layers.LSTM(3), out])
+        model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    assert compared(lambda: {"x": series(), "steps_per_epoch": 4, "epochs": 2}, build) == ["compiled", "shared"]
 
 
 class Counted(keras.callbacks.Callback):
@@ -245,24 +308,71 @@ def test_an_error_of_the_data_is_raised_as_by_keras():
             engine.fit(model_of("mlp"), {"x": dataset().map(broken), "verbose": 0}, seed=1)
 
 
-def test_ragged_data_is_not_shared_and_the_reason_is_plain():
-    class OfRagged(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.dense = keras.layers.Dense(1)
+class Broken(Batches):
+    def __getitem__(self, index):
+        if index == 2:
+            raise LookupError("the user's own words")
+        return super().__getitem__(index)
 
-        def call(self, x):
-            return self.dense(tf.reduce_sum(x, axis=1)[:, None])
 
-    def ragged(**_):
-        model = OfRagged()
-        model.compile("sgd", "mse")
-        return model
+@pytest.mark.parametrize("kind", ["mlp", pytest.param("own step", marks=pytest.mark.drill)])
+def test_an_error_of_a_pydataset_is_raised_as_it_is(kind):
+    engine = Engine()
+    trained(lambda: model_of(kind), by_streams(engine, lambda: {"x": Batches()}))
+    with pytest.raises(LookupError, match="own words"):
+        trained(lambda: model_of(kind), by_streams(engine, lambda: {"x": Broken(), "shuffle": False}))
 
-    values = tf.ragged.constant([[1.0, 2.0], [3.0], [4.0, 5.0, 6.0], [7.0]])
-    batches = tf.data.Dataset.from_tensor_slices((values, tf.ones((4, 1)))).batch(2)
 
-    assert compared(lambda: {"x": batches, "epochs": 2}, ragged) == ["compiled: its data is ragged"] * 2
+def test_a_training_that_ends_within_an_epoch_leaves_no_thread_behind():
+    limit = TimeLimit(seconds=0.2)
+    Engine().fit(model_of("mlp"), {"x": Endless(), "callbacks": [limit], "shuffle": False, "verbose": 0}, seed=1)
+
+    assert limit.stop_reason
+    assert "kerastune-lite-batches" not in [thread.name for thread in threading.enumerate()]
+
+
+RAGGED = tf.ragged.constant([[1.0, 2.0], [3.0], [4.0, 5.0, 6.0], [7.0], [1.0, 8.0]])
+SPARSE = tf.sparse.from_dense(np.where(X > 0.5, X, 0.0)[:5])
+
+
+class OfRagged(keras.layers.Layer):
+    def call(self, x):
+        return tf.stack([tf.reduce_sum(x, axis=1), tf.reduce_max(x, axis=1)], axis=-1)
+
+
+def ragged_model(rate=0.01, l2=0.01):
+    inputs = keras.Input((None,), ragged=True)
+    outputs = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))(OfRagged()(inputs))
+    return compiled(keras.Model(inputs, outputs), rate)
+
+
+def sparse_model(rate=0.01, l2=0.01):
+    inputs = keras.Input((16,), sparse=True)
+    outputs = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))(inputs)
+    return compiled(keras.Model(inputs, outputs), rate)
+
+
+def compiled(model, rate):
+    model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+HAS_RAGGED = "ragged" in inspect.signature(keras.KerasTensor).parameters
+
+
+@pytest.mark.parametrize(
+    ("build", "x"),
+    [
+        pytest.param(
+            ragged_model, RAGGED, marks=pytest.mark.skipif(not HAS_RAGGED, reason="no ragged inputs in this Keras")
+        ),
+        (sparse_model, SPARSE),
+    ],
+)
+def test_ragged_and_sparse_data_trains_by_shared_programs_with_the_numbers_of_a_plain_fit(build, x):
+    batches = tf.data.Dataset.from_tensor_slices((x, Y[:5])).batch(2)
+
+    assert compared(lambda: {"x": batches, "epochs": 2}, build) == ["compiled", "shared"]
 
 
 def test_batches_that_were_looked_at_stay_the_next_ones():
