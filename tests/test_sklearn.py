@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,21 +16,27 @@ import pandas
 import pytest
 from scipy import stats
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.metrics import get_scorer, r2_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kerastune_lite import BayesianOptimization, HyperParameters, SpaceError
+from kerastune_lite import BayesianOptimization, GridSearch, HyperParameters, SpaceError, Study
+from kerastune_lite.cli import main
 from kerastune_lite.sklearn import TunedClassifier, TunedRegressor
 from kerastune_lite.sklearn.questions import asked
 from kerastune_lite.space import Float, Int, Normal
+
+GUIDE = Path(__file__).parent.parent / "docs" / "from_scikit_learn.md"
 
 _x, _y = load_iris(return_X_y=True)
 _order = np.random.default_rng(0).permutation(len(_x))[:90]
 X, Y = _x[_order], np.array(["setosa", "versicolor", "virginica"])[_y[_order]]
 GRID = {"units": [4, 8], "batch_size": [16]}
+ONE_SETTING = {"units": [8]}
 
 
 def create_model(meta, units=4, rate=0.05):
@@ -43,30 +54,89 @@ def create_model(meta, units=4, rate=0.05):
     return model
 
 
+def create_regressor(meta, units=4):
+    model = keras.Sequential(
+        [keras.Input(meta["shape"]), keras.layers.Dense(units, "relu"), keras.layers.Dense(meta["n_outputs_"])]
+    )
+    model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
+    return model
+
+
 def tuned(**settings):
-    settings = {"param_grid": GRID, "tuner": "grid", "epochs": 4, "random_state": 0} | settings
+    settings = {"param_grid": GRID, "tuner": "grid", "epochs": 1, "random_state": 0} | settings
     return TunedClassifier(create_model, **settings)
 
 
-def test_results_have_the_form_of_a_grid_search_of_scikit_learn():
-    ours = tuned(cv=3, scoring=["accuracy", "neg_log_loss"], refit="accuracy").fit(X, Y).cv_results_
-    theirs = GridSearchCV(
-        LogisticRegression(max_iter=500), {"C": [1, 2]}, cv=3, scoring=["accuracy", "neg_log_loss"], refit="accuracy"
-    )
-    theirs = theirs.fit(X, Y).cv_results_
+class EstimatorWithTheSameArguments(GaussianNB):
+    def __init__(self, units=4, batch_size=16):
+        super().__init__()
+        self.units = units
+        self.batch_size = batch_size
 
-    assert {name for name in ours if "param" not in name} == {name for name in theirs if "param" not in name}
-    assert set(ours) - set(theirs) == {"param_units", "param_batch_size"}
-    for name in set(ours) & set(theirs) - {"params"}:
-        assert (ours[name].shape, ours[name].dtype) == (theirs[name].shape, theirs[name].dtype), name
-    assert ours["params"] == [{"units": 4, "batch_size": 16}, {"units": 8, "batch_size": 16}]
-    folds = [ours[f"split{fold}_test_accuracy"] for fold in range(3)]
-    assert ours["mean_test_accuracy"] == pytest.approx(np.mean(folds, axis=0))
-    assert ours["std_test_accuracy"] == pytest.approx(np.std(folds, axis=0))
+
+# The results of a search
+
+SCORING = {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss", "cv": 3}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A grid that was searched with three folds and two scorers, and the directory of its study."""
+    directory = tmp_path_factory.mktemp("searched") / "study"
+    return tuned(directory=directory, **SCORING).fit(X, Y), directory
+
+
+def test_results_have_the_form_of_a_grid_search_of_scikit_learn(searched):
+    ours = searched[0].cv_results_
+    theirs = GridSearchCV(EstimatorWithTheSameArguments(), GRID, **SCORING).fit(X, Y).cv_results_
+
+    assert set(ours) == set(theirs)
+    for name in set(ours) - {"params"}:
+        assert (type(ours[name]), ours[name].shape, ours[name].dtype) == (
+            type(theirs[name]),
+            theirs[name].shape,
+            theirs[name].dtype,
+        ), name
+    assert ours["params"] == theirs["params"]
+
+
+def test_means_deviations_and_ranks_are_those_of_the_folds(searched):
+    results = searched[0].cv_results_
+    folds = np.array([results[f"split{fold}_test_neg_log_loss"] for fold in range(3)])
+
+    assert results["mean_test_neg_log_loss"] == pytest.approx(folds.mean(axis=0))
+    assert results["std_test_neg_log_loss"] == pytest.approx(folds.std(axis=0))
+    assert results["rank_test_neg_log_loss"][folds.mean(axis=0).argmax()] == 1
+    assert searched[0].best_score_ == folds.mean(axis=0).max()
+
+
+def test_the_scores_of_every_scorer_are_in_the_record_of_each_trial(searched, capsys):
+    fitted, directory = searched
+    accuracies = [float(fitted.cv_results_[f"split{fold}_test_accuracy"][1]) for fold in range(3)]
+    # Of 30 samples each, although the model has a metric of the same name, of the samples that it was trained on.
+    assert np.multiply(accuracies, 30) == pytest.approx(np.round(np.multiply(accuracies, 30)))
+
+    study = Study.open(directory)
+    main(["show", str(directory), "--trial", "1"])
+    shown = capsys.readouterr().out
+    main(["show", str(directory), "--trial", "1", "--json"])
+    as_json = json.loads(capsys.readouterr().out)
+
+    assert study.trials[1].returned["test_accuracy"] == accuracies
+    assert study.to_dataframe()["test_accuracy"][1] == accuracies
+    assert str(accuracies) in shown
+    assert as_json["returned"]["test_accuracy"] == accuracies
+
+
+def test_the_score_of_an_estimator_is_by_the_scorer_that_settings_are_ranked_by(searched):
+    fitted = searched[0]
+
+    assert fitted.score(X, Y) == get_scorer("neg_log_loss")(fitted, X, Y)
 
 
 def test_scores_are_those_of_scikit_learn_on_the_held_out_samples():
-    fitted = tuned(cv=GroupKFold(3), refit=False).fit(X, Y, groups=np.arange(90) % 6)
+    groups = np.arange(90) % 6
+    fitted = tuned(cv=GroupKFold(3), refit=False).fit(X, Y, groups=groups)
 
     assert fitted.n_splits_ == 3
     assert fitted.best_score_ == max(fitted.cv_results_["mean_test_score"])
@@ -76,19 +146,56 @@ def test_scores_are_those_of_scikit_learn_on_the_held_out_samples():
     assert not hasattr(fitted, "predict")
 
 
-def test_a_fitted_pipeline_predicts_labels_and_survives_pickling():
-    fitted = make_pipeline(StandardScaler(), tuned(epochs=12)).fit(X, Y)
-    read = pickle.loads(pickle.dumps(fitted))
+# The estimator that was fitted
 
-    assert set(fitted.predict(X)) <= set(Y)
-    assert fitted.score(X, Y) == np.mean(fitted.predict(X) == Y) > 0.8
-    assert fitted.predict_proba(X).sum(axis=1) == pytest.approx(1.0)
-    assert list(fitted.classes_) == ["setosa", "versicolor", "virginica"]
-    assert read.predict_proba(X) == pytest.approx(fitted.predict_proba(X))
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return make_pipeline(StandardScaler(), tuned(param_grid=ONE_SETTING, epochs=8)).fit(X, Y)
+
+
+def test_a_fitted_pipeline_predicts_the_labels(pipeline):
+    assert set(pipeline.predict(X)) <= set(Y)
+    assert pipeline.score(X, Y) == np.mean(pipeline.predict(X) == Y) > 0.7
+    assert pipeline.predict_proba(X).sum(axis=1) == pytest.approx(1.0)
+    assert list(pipeline.classes_) == ["setosa", "versicolor", "virginica"]
+
+
+def test_a_fitted_pipeline_survives_pickling(pipeline):
+    read = pickle.loads(pickle.dumps(pipeline))
+
+    assert read.predict_proba(X) == pytest.approx(pipeline.predict_proba(X))
+    assert read[-1].study_.best.score == pipeline[-1].best_score_
+
+
+@pytest.mark.drill
+def test_a_searched_pipeline_predicts_the_same_in_a_new_process(tmp_path):
+    fitted = make_pipeline(StandardScaler(), TunedClassifier(n_iter=2, epochs=2, random_state=0)).fit(X, Y)
+    (tmp_path / "pipeline.pickle").write_bytes(pickle.dumps(fitted))
+    np.save(tmp_path / "x.npy", X)
+    program = (
+        "import pickle, numpy; from pathlib import Path\n"
+        "fitted = pickle.loads(Path('pipeline.pickle').read_bytes())\n"
+        "numpy.save('predicted.npy', fitted.predict_proba(numpy.load('x.npy')))"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+    assert np.load(tmp_path / "predicted.npy") == pytest.approx(fitted.predict_proba(X), abs=1e-6)
+
+
+@pytest.mark.drill
+def test_a_search_inside_a_cross_validation_learns_digits():
+    x, y = load_digits(return_X_y=True)
+    estimator = TunedClassifier(n_iter=2, epochs=5, batch_size=32, random_state=0)
+
+    assert cross_val_score(estimator, x, y, cv=3).min() > 0.85
+
+
+# What is searched
 
 
 def test_several_grids_are_tried_one_beside_the_other():
-    fitted = tuned(param_grid=[{"units": [3]}, {"rate": [0.1, 0.2]}], scoring="val_accuracy", epochs=1).fit(X, Y)
+    fitted = tuned(param_grid=[{"units": [3]}, {"rate": [0.1, 0.2]}], scoring="val_accuracy").fit(X, Y)
     results = fitted.cv_results_
 
     assert results["params"] == [{"units": 3}, {"rate": 0.1}, {"rate": 0.2}]
@@ -98,11 +205,11 @@ def test_several_grids_are_tried_one_beside_the_other():
 
 def test_tables_and_weights_are_taken_and_the_search_runs_inside_a_cross_validation():
     table = pandas.DataFrame(X, columns=list("abcd"))
-    fitted = tuned(epochs=1).fit(table, Y, sample_weight=np.ones(90))
+    fitted = tuned(param_grid=ONE_SETTING).fit(table, Y, sample_weight=np.ones(90))
 
     assert list(fitted.feature_names_in_) == list("abcd")
-    assert clone(fitted).get_params()["param_grid"] == GRID
-    assert len(cross_val_score(tuned(epochs=1, param_grid={"units": [4]}), X, Y, cv=2)) == 2
+    assert clone(fitted).get_params()["param_grid"] == ONE_SETTING
+    assert len(cross_val_score(tuned(param_grid=ONE_SETTING), X, Y, cv=2)) == 2
 
 
 def test_a_build_function_of_hp_is_asked_and_told_of_the_data():
@@ -127,15 +234,32 @@ def test_hyperband_goes_by_a_keras_metric():
         tuned(tuner="hyperband", scoring="accuracy").fit(X, Y)
 
 
+def test_a_tuner_with_settings_of_its_own_is_taken():
+    tuner = functools.partial(GridSearch, executions_per_trial=2)
+    fitted = tuned(tuner=tuner, param_grid=ONE_SETTING, refit=False, cv=2).fit(X, Y)
+    scores = fitted.study_.trials[0].scores
+
+    assert len(scores) == 4
+    assert fitted.cv_results_["split1_test_score"] == pytest.approx([np.mean(scores[1::2])])
+
+
 @pytest.mark.parametrize("targets", [1, 2])
 def test_a_regressor_predicts_one_or_several_targets(targets):
     x, y = load_diabetes(return_X_y=True)
-    y = (y - y.mean()) / y.std()
+    x, y = x[:100], (y[:100] - y.mean()) / y.std()
     y = y if targets == 1 else np.stack([y, -y], axis=1)
-    fitted = TunedRegressor(n_iter=1, epochs=5, random_state=0).fit(x, y)
+    fitted = TunedRegressor(create_regressor, param_grid=ONE_SETTING, epochs=2, random_state=0).fit(x, y)
 
     assert fitted.predict(x).shape == y.shape
-    assert fitted.score(x, y) > 0.2
+    assert fitted.score(x, y) == pytest.approx(r2_score(y, fitted.predict(x)))
+
+
+@pytest.mark.drill
+def test_the_regressor_of_no_build_function_learns():
+    x, y = load_diabetes(return_X_y=True)
+    fitted = TunedRegressor(n_iter=1, random_state=0).fit(x, (y - y.mean()) / y.std())
+
+    assert fitted.score(x, (y - y.mean()) / y.std()) > 0.2
 
 
 @pytest.mark.parametrize(
@@ -176,3 +300,29 @@ def test_a_distribution_asks_for_a_parameter_that_is_drawn_from_it(distribution,
 def test_what_means_nothing_is_refused_when_it_is_fitted(settings, error, told):
     with pytest.raises(error, match=told):
         tuned(**settings).fit(X, Y)
+
+
+# What scikit-learn and the guide say
+
+NOT_MET = {
+    "check_sample_weight_equivalence_on_dense_data": "a weight of 2 isn't the same as a repeated sample: it changes "
+    "which samples share a batch, the statistics of their normalisation, and which samples are held out"
+}
+
+
+@pytest.mark.drill
+@parametrize_with_checks(
+    [TunedClassifier(n_iter=1, random_state=0), TunedRegressor(n_iter=1, random_state=0)],
+    expected_failed_checks=lambda estimator: NOT_MET,
+)
+def test_an_estimator_is_one_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.drill
+def test_the_programs_of_the_guide_run():
+    programs = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+    assert programs
+    for program in programs:
+        exec(program, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 import warnings
@@ -45,6 +46,17 @@ def _checked_weights(sample_weight: Any, samples: int) -> np.ndarray | None:
     if not weights.any():
         raise ValueError("All weights in sample_weight are zero, so that there is nothing to learn from.")
     return weights
+
+
+def _maker_of(tuner: Any) -> Any:
+    """What makes the tuner that `tuner=` means: the class of a name, else what was given."""
+    return TUNERS.get(tuner, tuner) if isinstance(tuner, str) else tuner
+
+
+def _kind_of(tuner: Any) -> Any:
+    """The class of the tuner that `tuner=` means, as far as it can be told before it is made."""
+    made = _maker_of(tuner)
+    return made.func if isinstance(made, functools.partial) else made
 
 
 def _is_refit(estimator: Any) -> bool:
@@ -179,6 +191,10 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         return self
 
     @property
+    def _is_hyperband(self) -> bool:
+        return _kind_of(self.tuner) is Hyperband
+
+    @property
     def _is_numeric(self) -> bool:
         return isinstance(self, RegressorMixin)
 
@@ -215,14 +231,14 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             "keep_models": 0,
             "verbose": self.verbose,
         }
-        made = TUNERS.get(self.tuner, self.tuner) if isinstance(self.tuner, str) else self.tuner
+        made = _maker_of(self.tuner)
         if not callable(made):
             raise ValueError(
                 f"tuner has to be one of {', '.join(map(repr, TUNERS))}, or a function. Received: {made!r}."
             )
-        if made is Hyperband:
+        if self._is_hyperband:
             settings["max_epochs"] = self.epochs
-        if made is not GridSearch:
+        if _kind_of(self.tuner) is not GridSearch:
             settings["max_trials"] = self.n_iter
         tuner: Tuner = made(build, objective, **settings)
         return tuner
@@ -230,18 +246,18 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
     def _keras_metric(self, splits: Splits) -> str | None:
         """The Keras metric that settings are ranked by; None where scorers do that."""
         is_metric = isinstance(self.scoring, str) and (self.scoring.startswith("val_") or self.scoring == "loss")
-        if self.tuner == "hyperband" and not is_metric and self.scoring is not None:
+        if self._is_hyperband and not is_metric and self.scoring is not None:
             raise ValueError(
                 "Hyperband compares trials while they train, by a Keras metric: leave scoring out, which means "
                 f"'val_loss', or name one. Received: scoring={self.scoring!r}."
             )
         if not splits:
             return "loss"
-        return self.scoring if is_metric else "val_loss" if self.tuner == "hyperband" else None
+        return self.scoring if is_metric else "val_loss" if self._is_hyperband else None
 
     def _search_arguments(self, weights: np.ndarray | None) -> dict[str, Any]:
         arguments = {"batch_size": self.batch_size, "callbacks": self.callbacks, **(self.fit_arguments or {})}
-        if self.tuner != "hyperband":
+        if not self._is_hyperband:
             arguments["epochs"] = self.epochs
         return arguments if weights is None else {**arguments, "sample_weight": weights}
 
@@ -309,11 +325,15 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         return predicted
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The score of the model: by `scoring` where it is one scorer, else accuracy or R²."""
+        """The score of the model: by the scorer that settings are ranked by, where `scoring` has one; else the usual.
+
+        The usual is the accuracy of a classifier and the R² of a regressor, for Keras metrics too.
+        """
         check_is_fitted(self)
-        if callable(self.scorer_) and self.scoring is not None:
+        scorer = self.scorer_[self._ranked_by] if self.multimetric_ else self.scorer_
+        if callable(scorer) and self.scoring is not None:
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            return float(self.scorer_(self.best_estimator_, self._checked(X), y, **weights))
+            return float(scorer(self.best_estimator_, self._checked(X), y, **weights))
         return float(super().score(X, y, sample_weight=sample_weight))
 
     def _checked(self, X: Any) -> np.ndarray:
@@ -333,7 +353,8 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
     outputs it needs (with a sigmoid, one for two classes).
     """
 
-    __doc__ += _Tuned.__doc__.partition("\n\n")[2] if _Tuned.__doc__ else ""
+    if _Tuned.__doc__:
+        __doc__ += _Tuned.__doc__.partition("\n\n")[2]
 
     def _targets(self, y: Any) -> np.ndarray:
         check_classification_targets(y)
@@ -375,7 +396,8 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
 class TunedRegressor(RegressorMixin, _Tuned):  # type: ignore[misc]
     """A regressor whose settings are searched when it is fitted. Targets may be a table of several."""
 
-    __doc__ += _Tuned.__doc__.partition("\n\n")[2] if _Tuned.__doc__ else ""
+    if _Tuned.__doc__:
+        __doc__ += _Tuned.__doc__.partition("\n\n")[2]
 
     def _targets(self, y: Any) -> np.ndarray:
         self._is_column = np.ndim(y) == 2

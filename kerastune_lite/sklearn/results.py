@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from kerastune_lite.sklearn.scored_build import SCORE
+from kerastune_lite.sklearn.scored_build import SCORE, recorded_name
 from kerastune_lite.study.trial import Trial
 
 
@@ -54,15 +54,15 @@ def cv_results(
 
 
 def _scores(trial: Trial, key: str, splits: int) -> list[float]:
-    """The scores of each fold; NaN where it wasn't trained, or where the trial failed."""
-    if key == SCORE or key not in trial.returned:
-        scores: Sequence[Any] = trial.fold_scores or trial.scores
-    else:
-        returned = trial.returned[key]
-        scores = returned if isinstance(returned, (list, tuple)) else [returned] * len(trial.scores)
+    """The score of each fold, or its mean over several trainings; NaN of a failed trial and of folds left out."""
     if trial.score is None:
-        scores = ()
-    return [*map(float, scores), *([np.nan] * splits)][:splits]
+        return [np.nan] * splits
+    scores: Sequence[Any] = trial.scores
+    if key != SCORE:
+        returned = trial.returned[recorded_name(key)]
+        scores = returned if isinstance(returned, (list, tuple)) else [returned] * len(trial.scores)
+    trained = [float(np.mean(scores[fold::splits])) for fold in range(min(splits, len(scores)))]
+    return [*trained, *([np.nan] * (splits - len(trained)))]
 
 
 def _column(values: Sequence[Any]) -> np.ma.MaskedArray:

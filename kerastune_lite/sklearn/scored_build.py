@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 Scorer = Callable[..., float]
 
 
+def recorded_name(scorer: str) -> str:
+    """The name of one of several scores in a trial's record, which no metric of the model has: "test_accuracy"."""
+    return f"test_{scorer}"
+
+
 def own_score(fitted: Any, x: Any, y: Any) -> float:
     """The score of an estimator itself: accuracy of a classifier, R² of a regressor."""
     return float(fitted.score(x, y))
@@ -58,7 +63,8 @@ class ScoredBuild:
         scores = {
             name: float(scorer(fitted, held_out[0], self._labels(held_out[1]))) for name, scorer in self.scorers.items()
         }
-        return {SCORE: scores[self.ranked_by], **({} if len(scores) == 1 else scores)}
+        others = {} if len(scores) == 1 else {recorded_name(name): score for name, score in scores.items()}
+        return {SCORE: scores[self.ranked_by], **others}
 
     def _labels(self, y: np.ndarray) -> np.ndarray:
         """The targets as the user gave them."""
