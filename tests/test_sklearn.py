@@ -112,7 +112,10 @@ def test_means_deviations_and_ranks_are_those_of_the_folds(searched):
 
 def test_the_scores_of_every_scorer_are_in_the_record_of_each_trial(searched, capsys):
     fitted, directory = searched
-    accuracies = [float(fitted.cv_results_[f"split{fold}_test_accuracy"][1]) for fold in range(3)]
+    accuracies, losses = (
+        [float(fitted.cv_results_[f"split{fold}_test_{name}"][1]) for fold in range(3)]
+        for name in ("accuracy", "neg_log_loss")
+    )
     # Of 30 samples each, although the model has a metric of the same name, of the samples that it was trained on.
     assert np.multiply(accuracies, 30) == pytest.approx(np.round(np.multiply(accuracies, 30)))
 
@@ -122,10 +125,10 @@ def test_the_scores_of_every_scorer_are_in_the_record_of_each_trial(searched, ca
     main(["show", str(directory), "--trial", "1", "--json"])
     as_json = json.loads(capsys.readouterr().out)
 
-    assert study.trials[1].returned["test_accuracy"] == accuracies
-    assert study.to_dataframe()["test_accuracy"][1] == accuracies
-    assert str(accuracies) in shown
-    assert as_json["returned"]["test_accuracy"] == accuracies
+    assert study.trials[1].returned["test_neg_log_loss"] == losses
+    assert study.to_dataframe()["test_neg_log_loss"][1] == losses
+    assert str(losses) in shown
+    assert as_json["returned"]["test_neg_log_loss"] == losses
 
 
 def test_the_score_of_an_estimator_is_by_the_scorer_that_settings_are_ranked_by(searched):

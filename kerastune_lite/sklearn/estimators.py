@@ -216,9 +216,10 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         metric = self._keras_metric(splits)
         build: Any = self._questions
         if metric is None:
-            self.scorer_: Any = self._scorers()
-            self._ranked_by = self._name_to_rank_by()
-            build = ScoredBuild(build, self._fitted(), self.scorer_, self._ranked_by)
+            scorers = self._scorers()
+            self.scorer_: Any = scorers
+            self._ranked_by = self._name_to_rank_by(scorers)
+            build = ScoredBuild(build, self._fitted(), scorers, self._ranked_by)
             objective = Objective(SCORE, "max")
         else:
             self.scorer_, self._ranked_by = {SCORE: metric}, SCORE
@@ -269,15 +270,13 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             return {name: get_scorer(scorer) for name, scorer in given.items()}
         return {name: get_scorer(name) for name in given}
 
-    def _name_to_rank_by(self) -> str:
-        if len(self.scorer_) == 1:
-            return next(iter(self.scorer_))
-        if isinstance(self.refit, str) and self.refit in self.scorer_:
+    def _name_to_rank_by(self, scorers: Mapping[str, Scorer]) -> str:
+        if isinstance(self.refit, str) and self.refit in scorers:
             return self.refit
-        if callable(self.refit) or not self.refit:
-            return next(iter(self.scorer_))
+        if len(scorers) == 1 or callable(self.refit) or not self.refit:
+            return next(iter(scorers))
         raise ValueError(
-            f"With several scorers, refit has to name the one to choose by: one of {', '.join(self.scorer_)}. "
+            f"With several scorers, refit has to name the one to choose by: one of {', '.join(scorers)}. "
             f"Received: refit={self.refit!r}."
         )
 
@@ -331,10 +330,10 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         scorer = self.scorer_[self._ranked_by] if self.multimetric_ else self.scorer_
-        if callable(scorer) and self.scoring is not None:
-            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            return float(scorer(self.best_estimator_, self._checked(X), y, **weights))
-        return float(super().score(X, y, sample_weight=sample_weight))
+        if self.scoring is None or not callable(scorer):
+            return float(self.best_estimator_.score(self._checked(X), y, sample_weight))
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(scorer(self.best_estimator_, self._checked(X), y, **weights))
 
     def _checked(self, X: Any) -> np.ndarray:
         checked: np.ndarray = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
@@ -355,6 +354,8 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
 
     if _Tuned.__doc__:
         __doc__ += _Tuned.__doc__.partition("\n\n")[2]
+
+    score = _Tuned.score  # not that of the mixin, which doesn't know of scoring=
 
     def _targets(self, y: Any) -> np.ndarray:
         check_classification_targets(y)
@@ -398,6 +399,8 @@ class TunedRegressor(RegressorMixin, _Tuned):  # type: ignore[misc]
 
     if _Tuned.__doc__:
         __doc__ += _Tuned.__doc__.partition("\n\n")[2]
+
+    score = _Tuned.score  # not that of the mixin, which doesn't know of scoring=
 
     def _targets(self, y: Any) -> np.ndarray:
         self._is_column = np.ndim(y) == 2
