@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kerastune_lite import BayesianOptimization, GridSearch, HyperParameters, SpaceError, Study
+from kerastune_lite import BayesianOptimization, BuildError, GridSearch, HyperParameters, SpaceError, Study
 from kerastune_lite.cli import main
 from kerastune_lite.sklearn import TunedClassifier, TunedRegressor
 from kerastune_lite.sklearn.questions import asked
@@ -299,12 +299,27 @@ def test_a_distribution_asks_for_a_parameter_that_is_drawn_from_it(distribution,
         ),
         ({"param_grid": 5}, TypeError, "a dict of values by argument"),
         ({"scoring": ["accuracy", "neg_log_loss"]}, ValueError, "refit has to name the one to choose by"),
+        (
+            {"param_grid": {"unitz": [4]}},
+            ValueError,
+            r"'unitz', which is an argument neither of build_fn \(rate, units\)",
+        ),
         ({"tuner": "hyperopt"}, ValueError, "tuner has to be one of 'grid'"),
     ],
 )
 def test_what_means_nothing_is_refused_when_it_is_fitted(settings, error, told):
     with pytest.raises(error, match=told):
         tuned(**settings).fit(X, Y)
+
+
+def test_a_loss_of_one_hot_targets_is_refused_at_the_first_build():
+    def build_fn(hp, meta):
+        model = create_model(meta, hp.choice("units", [4, 8]))
+        model.compile("sgd", keras.losses.CategoricalCrossentropy())
+        return model
+
+    with pytest.raises(BuildError, match='Compile it with loss="sparse_categorical_crossentropy"'):
+        TunedClassifier(build_fn, random_state=0).fit(X, Y)
 
 
 # What scikit-learn and the guide say

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch
 from kerastune_lite.sklearn.fitted import FittedClassifier, FittedModel, FittedRegressor
-from kerastune_lite.sklearn.questions import Questions, grids_of
+from kerastune_lite.sklearn.questions import Questions, check_names, grids_of
 from kerastune_lite.sklearn.results import cv_results
 from kerastune_lite.sklearn.scored_build import SCORE, ScoredBuild, Scorer, own_score
 from kerastune_lite.study.objective import Objective
@@ -169,7 +169,10 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         splits = self._splits(X, y, targets, groups, seed)
         self.n_splits_ = max(len(splits), 1)
         self.meta_ = {"n_features_in_": self.n_features_in_, "shape": X.shape[1:], **self._meta()}
-        self._questions = Questions(self._builder(), grids_of(self.param_grid, self.param_distributions), self.meta_)
+        build_fn, grids = self._builder(), grids_of(self.param_grid, self.param_distributions)
+        if grids is not None:
+            check_names(build_fn, grids)
+        self._questions = Questions(build_fn, grids, self.meta_)
         with self._folder() as folder:
             tuner = self._made_tuner(splits, folder, seed)
             arguments = self._search_arguments(weights)

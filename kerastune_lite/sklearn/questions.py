@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
-from kerastune_lite.errors import SpaceError
+from kerastune_lite.errors import BuildError, SpaceError
 from kerastune_lite.space import HyperParameters
 
 Grid = Mapping[str, Any]
@@ -42,7 +43,17 @@ class Questions:
     meta: Mapping[str, Any]
 
     def __call__(self, hp: HyperParameters) -> Any:
-        """What build_fn returns; arguments in the grids that it doesn't take are those of `fit`."""
+        """What build_fn returns; arguments in the grids that it doesn't take are those of `fit`.
+
+        Raises:
+            BuildError: The loss of a classifier needs other targets than the numbers of its classes.
+        """
+        built = self._built(hp)
+        if "n_classes_" in self.meta:
+            _check_loss(built[0] if isinstance(built, tuple) else built)
+        return built
+
+    def _built(self, hp: HyperParameters) -> Any:
         if self.grids is None:
             takes_meta = len(_positional(self.build_fn)) > 1
             return self.build_fn(hp, self.meta) if takes_meta else self.build_fn(hp)
@@ -90,6 +101,22 @@ def grids_of(param_grid: Any, param_distributions: Any) -> Sequence[Grid] | None
     return grids
 
 
+def check_names(build_fn: Callable[..., Any], grids: Sequence[Grid]) -> None:
+    """Checks that every name in some grids is an argument of build_fn or of `fit`.
+
+    Raises:
+        ValueError: One is neither.
+    """
+    names, takes_all = _names_of(build_fn)
+    of_fit = {*inspect.signature(keras.Model.fit).parameters} - {"self", "x", "y"}
+    unknown = [name for grid in grids for name in grid if name not in names | of_fit]
+    if unknown and not takes_all:
+        raise ValueError(
+            f"The grid has values for {unknown[0]!r}, which is an argument neither of build_fn "
+            f"({', '.join(sorted(names - {'meta'})) or 'it has none'}) nor of model.fit."
+        )
+
+
 def asked(hp: HyperParameters, name: str, values: Any) -> Any:
     """Asks for one of some values, or for one that is drawn from a distribution.
 
@@ -115,6 +142,15 @@ def asked(hp: HyperParameters, name: str, values: Any) -> Any:
         f"{name!r} has to have a list of values, or a frozen uniform, loguniform, randint, norm or lognorm of "
         f"scipy.stats. Received: {values!r}. Other distributions can be asked for in build_fn(hp)."
     )
+
+
+def _check_loss(model: Any) -> None:
+    loss = getattr(model, "loss", None)
+    if getattr(loss, "name", loss) == "categorical_crossentropy":
+        raise BuildError(
+            "build_fn compiled its model with categorical_crossentropy, which needs a column for each class, and "
+            'targets are the numbers of the classes. Compile it with loss="sparse_categorical_crossentropy".'
+        )
 
 
 def _names_of(build_fn: Callable[..., Any]) -> tuple[set[str], bool]:
