@@ -14,13 +14,15 @@ def build_default(hp: HyperParameters, meta: Mapping[str, Any]) -> keras.Model:
     """A network whose inputs are normalised; its width and learning rate are tuned."""
     is_classifier = "n_classes_" in meta
     outputs = meta["n_classes_"] if is_classifier else meta["n_outputs_"]
+    # Keras warns of a softmax over a single output, which is what a single class has.
+    activation = None if not is_classifier else "softmax" if outputs > 1 else "sigmoid"
     model = keras.Sequential(
         [
             keras.Input(meta["shape"]),
             keras.layers.Flatten(),
             keras.layers.BatchNormalization(momentum=0.9),
             keras.layers.Dense(hp.choice("units", [32, 64, 128]), activation="relu"),
-            keras.layers.Dense(outputs, activation="softmax" if is_classifier else None),
+            keras.layers.Dense(outputs, activation=activation),
         ]
     )
     rate = hp.float("learning_rate", 3e-3, 1e-1, log=True, default=1e-2)
