@@ -86,6 +86,7 @@ def test_the_scores_of_folds_are_those_of_a_loop_over_fit_with_the_same_seeds(tm
     assert trial.spread == pytest.approx(np.std(scores, ddof=1), rel=1e-5)
 
 
+@pytest.mark.drill
 def test_a_loop_over_epochs_gets_the_same_scores_of_shuffled_folds(tmp_path):
     _, study = searched(tmp_path, cv=TimeSeriesSplit(2))
     trial = study.best
@@ -205,6 +206,7 @@ def test_a_journal_tells_how_the_samples_were_divided(tmp_path):
     assert [line["folds"] for line in lines if line["event"] == "begin"] == [3]
 
 
+@pytest.mark.drill
 def test_a_search_that_goes_on_with_other_folds_says_so(tmp_path, capsys):
     searched(tmp_path, build_fn, settings={"max_trials": 1})
     tuner = GridSearch(build_fn, directory=tmp_path, seed=0)
@@ -215,6 +217,7 @@ def test_a_search_that_goes_on_with_other_folds_says_so(tmp_path, capsys):
     assert "folds has the length 2, before 3: scores may not compare" in told
 
 
+@pytest.mark.drill
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path):
     _, expected = searched(tmp_path / "whole", build_fn)
 
@@ -306,6 +309,7 @@ def test_a_trial_that_lacks_folds_is_behind_all_that_have_them():
     assert [trial.number for trial in best_first([easy_fold, *complete], "min")] == [2, 1, 0]
 
 
+@pytest.mark.drill
 def test_the_model_of_a_trial_that_lacks_folds_gives_way_to_a_worse_score_on_all(tmp_path):
     class FirstTrial:
         def should_stop(self, trial, trials, objective):
@@ -361,6 +365,7 @@ def test_refit_keeps_a_model_that_was_trained_on_all_samples(tmp_path):
         assert np.allclose(kept, trained, atol=1e-6)
 
 
+@pytest.mark.drill
 def test_a_setting_is_retrained_for_as_long_as_its_median_fold_took_to_its_best_epoch(tmp_path):
     epochs = []
 
@@ -375,6 +380,7 @@ def test_a_setting_is_retrained_for_as_long_as_its_median_fold_took_to_its_best_
     assert len(epochs) == 3
 
 
+@pytest.mark.drill
 def test_confirm_trains_the_finalists_on_all_folds_again(tmp_path):
     tuner, study = searched(tmp_path)
     confirmed = tuner.confirm(n=1, repeats=2)[0]

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 import kerastune_lite
-from kerastune_lite import _version
+from kerastune_lite import _version, callbacks, stopping, testing
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "kerastune_lite"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES]
 FOLDERS = "docs|examples|benchmarks|kerastune_lite|callbacks|tests"
 
-documents = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+documents = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
 def links_of(path):
@@ -27,8 +28,27 @@ def anchors_of(path):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_readme_links_to_nothing_that_a_package_index_lacks():
-    assert [link for link in links_of(ROOT / "README.md") if not link.startswith(("https://", "#"))] == []
+def test_the_readme_or_the_reference_leads_to_every_page():
+    index = ROOT / "docs" / "api" / "index.md"
+    linked = {ROOT / link.partition("#")[0] for link in links_of(ROOT / "README.md")}
+    linked |= {index.parent / link for link in links_of(index)}
+
+    assert [page for page in PAGES if page not in linked and page.name != "index.md"] == []
+
+
+def test_the_site_has_every_page():
+    for index in (ROOT / "docs" / "index.md", ROOT / "docs" / "api" / "index.md"):
+        pages = {page.stem for page in index.parent.glob("*.md")} - {"index"}
+        toctrees = "\n".join(re.findall(r"^```{toctree}\n(.*?)^```$", index.read_text(), re.DOTALL | re.MULTILINE))
+        assert pages - set(toctrees.split()) == set()
+
+
+def test_the_reference_has_every_public_name():
+    text = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    listed = set(re.findall(r"\.\. auto\w+:: (?:[\w.]+\.)?(\w+)$", text, flags=re.MULTILINE))
+    names = {*kerastune_lite.__all__, *callbacks.__all__, *stopping.__all__, *testing.__all__}
+
+    assert names - listed == {"__version__"}
 
 
 @documents

@@ -32,6 +32,20 @@ def test_the_quickstart_leaves_a_model_that_loads_and_is_as_good(tmp_path, capsy
     assert "best: trial" in capsys.readouterr().out
 
 
+def test_the_quickstart_run_again_ends_at_once_with_its_result(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main = example("quickstart").main
+    accuracy = main(max_trials=2, epochs=1)
+    journal = (tmp_path / "kerastune_runs" / "quickstart" / "journal.jsonl").read_bytes()
+    capsys.readouterr()
+
+    assert main(max_trials=2, epochs=1) == accuracy
+    told = capsys.readouterr().out.lower()
+    assert "resuming the study" in told
+    assert "search ended: 2 trials are done" in told
+    assert (tmp_path / "kerastune_runs" / "quickstart" / "journal.jsonl").read_bytes() == journal
+
+
 def test_arguments_of_fit_are_tuned(tmp_path):
     study = example("tune_fit_arguments").main(directory=tmp_path)
 

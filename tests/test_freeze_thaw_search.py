@@ -74,6 +74,7 @@ def test_the_epochs_are_bounded_and_only_paused_trainings_lie_on_the_disk(search
     assert files == {f"{t.number:04d}-{len(t.curve)}.npz" for t in searched.trials if t.is_paused}
 
 
+@pytest.mark.drill
 def test_a_search_that_is_called_again_goes_on_with_the_trial_that_the_bound_had_paused(tmp_path):
     """It pauses between its steps, where the epochs are over, and goes on from there."""
     settings = {"max_epochs": 8, "max_trials": 1}
@@ -97,6 +98,7 @@ def test_the_end_tells_of_paused_trials_and_what_they_take(tmp_path, capsys):
     assert f"The best one, trial {study.best.number}, is among them: {study.best.stop_reason}" in printed
 
 
+@pytest.mark.drill
 def test_a_search_without_bounds_trains_as_many_epochs_as_ten_whole_trainings(tmp_path):
     study = freeze_thaw(tmp_path, max_epochs=2, keep_models=0).search(X, Y, validation_split=0.2)
 

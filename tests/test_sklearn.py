@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import pickle
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -29,8 +27,6 @@ from kerastune_lite.cli import main
 from kerastune_lite.sklearn import TunedClassifier, TunedRegressor
 from kerastune_lite.sklearn.questions import asked
 from kerastune_lite.space import Float, Int, Normal
-
-GUIDE = Path(__file__).parent.parent / "docs" / "from_scikit_learn.md"
 
 _x, _y = load_iris(return_X_y=True)
 _order = np.random.default_rng(0).permutation(len(_x))[:90]
@@ -322,7 +318,7 @@ def test_a_loss_of_one_hot_targets_is_refused_at_the_first_build():
         TunedClassifier(build_fn, random_state=0).fit(X, Y)
 
 
-# What scikit-learn and the guide say
+# What scikit-learn says
 
 NOT_MET = {
     "check_sample_weight_equivalence_on_dense_data": "a weight of 2 isn't the same as a repeated sample: it changes "
@@ -337,12 +333,3 @@ NOT_MET = {
 )
 def test_an_estimator_is_one_of_scikit_learn(estimator, check):
     check(estimator)
-
-
-@pytest.mark.drill
-def test_the_programs_of_the_guide_run():
-    programs = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), flags=re.MULTILINE | re.DOTALL)
-
-    assert programs
-    for program in programs:
-        exec(program, {})

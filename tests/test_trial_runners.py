@@ -83,6 +83,7 @@ def test_the_parts_of_its_result_are_the_runs_of_a_trial(tmp_path):
     assert trial.best_run == 0
 
 
+@pytest.mark.drill
 def test_a_trial_that_is_tried_again_forgets_the_trainings_before(iris, tmp_path):
     def run(self, hp, trainings):
         trainings.train(self, self.data(epochs=3))
@@ -157,6 +158,7 @@ def test_a_resumed_search_takes_its_trials_as_they_are(tmp_path):
     assert not study.outside
 
 
+@pytest.mark.drill
 def test_data_may_be_made_by_hand(iris, tmp_path):
     x, y = iris
 

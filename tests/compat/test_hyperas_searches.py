@@ -98,6 +98,7 @@ def test_a_recurrent_model_sees_the_data_by_name_in_any_order():
     assert best_model.input_shape == (None, 5)
 
 
+@pytest.mark.drill
 def test_data_is_given_in_order_where_the_names_are_others_and_helpers_are_found():
     trials = Trials()
 

@@ -94,6 +94,7 @@ def test_an_old_name_of_the_accuracy_is_understood_and_told(data, tmp_path, caps
     assert trial.score == trial.metrics.get_best_value("val_accuracy")
 
 
+@pytest.mark.drill
 def test_several_objectives_are_added_up(data, tmp_path):
     (x, y), validation = data
     tuner = kt.RandomSearch(build, objective=["val_loss", "val_accuracy"], max_trials=2, directory=tmp_path)
@@ -188,6 +189,7 @@ class WithEpochs(kt.BayesianOptimization):
         return super().run_trial(trial, *args, **kwargs)
 
 
+@pytest.mark.drill
 def test_run_trial_chooses_arguments_of_fit_and_trains_as_usual(data, tmp_path):
     (x, y), validation = data
     tuner = WithEpochs(build, objective="val_loss", max_trials=2, directory=tmp_path)
@@ -212,6 +214,7 @@ class Folds(kt.Tuner):
         return losses
 
 
+@pytest.mark.drill
 def test_folds_of_ones_own_are_the_runs_of_a_trial(data, tmp_path):
     (x, y), _ = data
     oracle = kt.oracles.BayesianOptimizationOracle(objective="val_loss", max_trials=1)
@@ -267,6 +270,7 @@ def test_hooks_of_trials_and_epochs_are_called(data, tmp_path):
     assert tuner.calls == ["begin 0", "epoch 0 True", "epoch 1 True", "end 0 COMPLETED True"]
 
 
+@pytest.mark.drill
 def test_hyperband_tells_the_epochs_that_the_best_trial_had(data, tmp_path):
     (x, y), validation = data
     tuner = kt.Hyperband(build, objective="val_accuracy", max_epochs=2, factor=2, directory=tmp_path, project_name="hb")
@@ -497,6 +501,7 @@ def test_an_oracle_that_chooses_itself_is_a_strategy(tmp_path):
         tuner.oracle.create_trial("tuner0")
 
 
+@pytest.mark.drill
 def test_the_librarys_own_settings_pass_through(data, tmp_path):
     (x, y), validation = data
     seen = []

@@ -17,7 +17,15 @@ from kerastune_lite.space import Float, Int, Space
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
-from kerastune_lite.study.events import EpochEnded, ParameterLearned, SearchBegun, StudyBegun, TrialBegun, TrialEnded
+from kerastune_lite.study.events import (
+    EpochEnded,
+    ParameterLearned,
+    SearchBegun,
+    SearchEnded,
+    StudyBegun,
+    TrialBegun,
+    TrialEnded,
+)
 from kerastune_lite.study.journal import JOURNAL_NAME, Journal
 from kerastune_lite.study.sorted_map import SortedMap
 from kerastune_lite.study.study import Study
@@ -123,8 +131,8 @@ def looks_of_a_trial(directory, looks, strategy, parameters, trials, places):
     try:
         SearchLoop(plan, writer, Workers(parameters, places)).run()
     finally:
+        writer.show(SearchEnded(reason=None))
         writer.close()
-        views[0]._screen.end_line()
     return [after - before for before, after in itertools.pairwise(counts)]
 
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import types
-from pathlib import Path
-
 import pytest
-
-PAGE = Path(__file__).parent.parent.parent / "docs" / "extending.md"
+from documented_code import ROOT, run
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The page's examples as one module, run in their order in a folder of its own."""
-    module = types.ModuleType("extending")
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("page"))
-        exec(compile("\n".join(blocks), str(PAGE), "exec", dont_inherit=True), module.__dict__)
-        yield module
+    return run(ROOT / "docs" / "extending.md", tmp_path_factory.mktemp("page"))
 
 
 CONTRACTS = ["TestLocalSearch", "TestWorseThanAll", "TestThreadCluster"]

@@ -132,6 +132,7 @@ def test_a_slow_beginner_is_found_where_it_ends_best():
     assert search.best.state is TrialState.COMPLETED
 
 
+@pytest.mark.drill
 def test_at_least_a_third_of_the_trials_pass_each_rung():
     for trials in [step.trials for step in simulated_search(strategy(), SPACE, bowl, max_trials=60).steps[60:]]:
         reached = [len(trial.best_so_far) for trial in trials]
@@ -154,6 +155,7 @@ def test_two_workers_are_given_different_trials():
     assert second != first
 
 
+@pytest.mark.drill
 def test_no_more_states_are_kept_than_asked_for_and_the_others_begin_again():
     """What was dropped stays dropped, or the search would name a training state that isn't on the disk any more."""
     few = strategy(9, keep_paused=8)
