@@ -22,10 +22,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kerastune_lite import BayesianOptimization, BuildError, GridSearch, HyperParameters, SpaceError, Study
+from kerastune_lite import (
+    BayesianOptimization,
+    BuildError,
+    GridSearch,
+    HyperParameters,
+    SpaceError,
+    Study,
+    Trial,
+    TrialState,
+)
 from kerastune_lite.cli import main
 from kerastune_lite.sklearn import TunedClassifier, TunedRegressor
 from kerastune_lite.sklearn.questions import asked
+from kerastune_lite.sklearn.results import cv_results
 from kerastune_lite.space import Float, Int, Normal
 
 _x, _y = load_iris(return_X_y=True)
@@ -145,6 +155,27 @@ def test_scores_are_those_of_scikit_learn_on_the_held_out_samples():
     assert not hasattr(fitted, "predict")
 
 
+def made_up(number, scores, score=0.5, **settings):
+    return Trial(number=number, scores=scores, score=score, state=TrialState.COMPLETED, folds=2, **settings)
+
+
+def test_a_trial_that_failed_or_lacks_folds_has_nan_and_the_last_rank():
+    trials = [made_up(0, (0.9,)), made_up(1, (0.2, 0.4)), made_up(2, (0.9,), score=None), made_up(3, (0.1, 0.9))]
+    results = cv_results(trials, [{}] * 4, ["score"], splits=2, sign=1)
+
+    assert results["split0_test_score"] == pytest.approx([0.9, 0.2, np.nan, 0.1], nan_ok=True)
+    assert results["split1_test_score"] == pytest.approx([np.nan, 0.4, np.nan, 0.9], nan_ok=True)
+    assert results["rank_test_score"].tolist() == [3, 2, 3, 1]
+
+
+def test_a_fold_that_was_trained_several_times_has_the_mean_of_its_scores():
+    trial = made_up(0, (0.1, 0.5, 0.3, 0.9), returned={"test_f1": [0.0, 1.0, 1.0, 1.0]})
+    scores, of_two = (cv_results([trial], [{}], names, splits=2, sign=1) for names in (["score"], ["f1", "f1"]))
+
+    assert (scores["split0_test_score"][0], scores["split1_test_score"][0]) == pytest.approx((0.2, 0.7))
+    assert (of_two["split0_test_f1"][0], of_two["split1_test_f1"][0]) == (0.5, 1.0)
+
+
 # The estimator that was fitted
 
 
@@ -202,13 +233,12 @@ def test_several_grids_are_tried_one_beside_the_other():
     assert results["param_rate"].tolist() == [None, 0.1, 0.2]
 
 
-def test_tables_and_weights_are_taken_and_the_search_runs_inside_a_cross_validation():
+def test_tables_and_weights_are_taken():
     table = pandas.DataFrame(X, columns=list("abcd"))
     fitted = tuned(param_grid=ONE_SETTING).fit(table, Y, sample_weight=np.ones(90))
 
     assert list(fitted.feature_names_in_) == list("abcd")
     assert clone(fitted).get_params()["param_grid"] == ONE_SETTING
-    assert len(cross_val_score(tuned(param_grid=ONE_SETTING), X, Y, cv=2)) == 2
 
 
 def test_a_build_function_of_hp_is_asked_and_told_of_the_data():
@@ -234,6 +264,7 @@ def test_hyperband_goes_by_a_keras_metric():
         tuned(tuner="hyperband", scoring="accuracy").fit(X, Y)
 
 
+@pytest.mark.drill
 def test_a_tuner_with_settings_of_its_own_is_taken():
     tuner = functools.partial(GridSearch, executions_per_trial=2)
     fitted = tuned(tuner=tuner, param_grid=ONE_SETTING, refit=False, cv=2).fit(X, Y)
