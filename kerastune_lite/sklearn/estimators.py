@@ -348,6 +348,12 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
+def _with_arguments(summary: str | None) -> str:
+    """The docstring of a class with the arguments that both estimators have."""
+    arguments = (_Tuned.__doc__ or "").partition("\n\n")[2]
+    return f"{(summary or '').rstrip()}\n\n{arguments}"
+
+
 class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
     """A classifier whose settings are searched when it is fitted.
 
@@ -355,8 +361,7 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
     outputs it needs (with a sigmoid, one for two classes).
     """
 
-    if _Tuned.__doc__:
-        __doc__ += _Tuned.__doc__.partition("\n\n")[2]
+    __doc__ = _with_arguments(__doc__)
 
     score = _Tuned.score  # not that of the mixin, which doesn't know of scoring=
 
@@ -400,8 +405,7 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
 class TunedRegressor(RegressorMixin, _Tuned):  # type: ignore[misc]
     """A regressor whose settings are searched when it is fitted. Targets may be a table of several."""
 
-    if _Tuned.__doc__:
-        __doc__ += _Tuned.__doc__.partition("\n\n")[2]
+    __doc__ = _with_arguments(__doc__)
 
     score = _Tuned.score  # not that of the mixin, which doesn't know of scoring=
 
