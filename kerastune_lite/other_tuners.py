@@ -19,6 +19,7 @@ GUIDES = {
     "Hyperas": "docs/from_hyperas.md",
     "KerasTuner": "docs/from_keras_tuner.md",
     "Optuna": "docs/from_optuna.md",
+    "scikit-learn": "docs/from_scikit_learn.md",
 }
 """The pages for people who come from another tuner."""
 

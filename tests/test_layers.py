@@ -86,6 +86,7 @@ MAY_KNOW = {
         "training",
         "search",
     ),
+    "sklearn": ("errors", "space", "study", "search"),
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
 ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "compat", "importances", "plots")}
@@ -140,8 +141,9 @@ def test_keras_is_touched_in_the_training_and_the_callbacks_only():
     }
 
     # The contract of a cluster trains a model of two weights. TensorFlow writes TensorBoard's files. What code for
-    # KerasTuner hands over and gets back are models, callbacks and histories of Keras.
-    others = {user for user in users if not user.startswith(("training/", "compat/keras_tuner/"))}
+    # KerasTuner hands over and gets back are models, callbacks and histories of Keras. What predicts for scikit-learn
+    # are models of Keras.
+    others = {user for user in users if not user.startswith(("training/", "compat/keras_tuner/", "sklearn/"))}
     assert others <= {"testing/clusters.py", "views/tensorboard.py"}
 
 
@@ -174,7 +176,7 @@ def test_what_decides_and_what_shows_loads_without_keras(module):
 def test_only_the_searches_and_the_package_itself_know_the_tuner():
     users = {path for path in PACKAGE.rglob("*.py") if "kerastune_lite.search.tuner" in set(imports_of(path))}
 
-    assert {path.name for path in users if "compat" not in path.parts} == {"__init__.py", "tuners.py"}
+    assert {path.name for path in users if not {"compat", "sklearn"} & {*path.parts}} == {"__init__.py", "tuners.py"}
 
 
 def test_every_promised_name_is_there():

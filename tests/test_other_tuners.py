@@ -183,6 +183,6 @@ def test_no_table_has_a_name_that_there_is():
     assert {*HP_NAMES.values(), *HP_CALLS} <= {*dir(HyperParameters)}
 
 
-@pytest.mark.parametrize("library", ["Hyperas", "Optuna"])
+@pytest.mark.parametrize("library", ["Hyperas", "KerasTuner", "Optuna", "scikit-learn"])
 def test_the_guide_that_is_named_is_there(library):
     assert (ROOT / GUIDES[library]).is_file()

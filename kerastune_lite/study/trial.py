@@ -176,7 +176,8 @@ class Trial:
         confirmation_epochs: How many epochs its confirmations trained, failed ones among them.
         confirmation_seconds: How long those took.
         returned: What build_fn returned besides the model or the metrics of epochs: the arguments of `fit` that it
-            decided (of arrays and other objects their type's name), or the texts among its own results.
+            decided (of arrays and other objects their type's name), or the texts among its own results. Where folds
+            returned different things of one name, a list with one for each.
         folds: How many folds it is cross-validated on; 0 without cross-validation.
         memory: What its strategy noted when it suggested the setting (`Suggestion.memory`), as JSON has it.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import MISTAKES_IN_THE_CALL, BuildError, FailedTrial
@@ -97,6 +98,7 @@ class _Trainings:
         self.notes: tuple[Note, ...] = ()
         self.scores: tuple[float, ...] = ()
         self.best_epochs: tuple[int | None, ...] = ()
+        self._returned: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def trial(self) -> Trial:
@@ -141,6 +143,7 @@ class _Trainings:
         """Forgets the trainings until now, so that the trial can be tried again."""
         self._latest = self._best = None
         self.scores = self.best_epochs = ()
+        self._returned = ()
 
     def _run_all(self, shared: Shared) -> list[Run]:
         first = self._request.first_run + len(self.scores)
@@ -204,6 +207,7 @@ class _Trainings:
         self._seconds_saved += run.seconds_saved
         self.scores = (*self.scores, run.score)
         self.best_epochs = (*self.best_epochs, run.best_epoch)
+        self._returned = (*self._returned, run.returned)
         if self._best is None or run.objective.better(run.score, than=self._best.score):
             self._best = run
         return run
@@ -226,7 +230,7 @@ class _Trainings:
             trained=latest.trained,
             seconds_saved=self._seconds_saved,
             notes=self.notes,
-            returned=best.returned,
+            returned=best.returned if self._shared.data.folds is None else joined(self._returned),
         )
         path, weights_path, score = self._request.model_path, self._request.weights_path, outcome.score
         if path is None or weights_path is None or best.model is None or score is None:
@@ -235,6 +239,15 @@ class _Trainings:
             return outcome
         note = model_files.save(best.model, path, weights_path, best.example())
         return outcome if note is None else dataclasses.replace(outcome, notes=(*self.notes, note))
+
+
+def joined(returned: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the trainings on several folds returned: what all have in common as it is, else a list with one for each."""
+    names = dict.fromkeys(name for each in returned for name in each)
+    several = {name: [each.get(name) for each in returned] for name in names}
+    return {
+        name: values[0] if all(value == values[0] for value in values) else values for name, values in several.items()
+    }
 
 
 def _result_of(value: Any, objective: Objective) -> Returned:
