@@ -1,7 +1,4 @@
-"""Tuned Keras models as estimators of scikit-learn, for pipelines, cross-validation and code around GridSearchCV.
-
-Needs scikit-learn 1.6 or later: `pip install "kerastune_lite[sklearn]"`.
-"""
+"""Tuned Keras models as estimators of scikit-learn, for pipelines, cross-validation and code around GridSearchCV."""
 
 from kerastune_lite.sklearn.estimators import TunedClassifier, TunedRegressor
 
