@@ -147,9 +147,14 @@ class LiveArea:
         lines = self._draw()
         if not lines:
             return
-        with self._console.capture() as captured:
-            for number, line in enumerate(lines):
-                self._console.print(line, end="" if number == len(lines) - 1 else "\r\n", soft_wrap=True)
+        # In older versions of rich, a console that records takes down what is captured too.
+        records, self._console.record = self._console.record, False
+        try:
+            with self._console.capture() as captured:
+                for number, line in enumerate(lines):
+                    self._console.print(line, end="" if number == len(lines) - 1 else "\r\n", soft_wrap=True)
+        finally:
+            self._console.record = records
         up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""
         self._console.file.write(f"{CLEAR_BELOW}{captured.get()}{up}\r")
         self._console.file.flush()

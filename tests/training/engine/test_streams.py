@@ -357,7 +357,7 @@ def compiled(model, rate):
     return model
 
 
-HAS_RAGGED = "ragged" in inspect.signature(keras.KerasTensor).parameters
+HAS_RAGGED = "ragged_rank" in inspect.signature(keras.KerasTensor).parameters
 
 
 @pytest.mark.parametrize(
