@@ -33,7 +33,7 @@ def build_fn(hp):
         sleeper = subprocess.Popen(["sleep", "98765"], start_new_session=has_own_session)
         with open(os.environ["TMPDIR"] + ".pids", "a") as file:
             file.write(str(sleeper.pid) + chr(10))
-    if sys.argv[2] == "killed":
+    if os.environ["HOW"] == "killed":
         time.sleep(60)
     return a
 
@@ -107,7 +107,9 @@ def sleepers_of(temporary):
 def begun(tmp_path, how):
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
-    return subprocess.Popen([sys.executable, script, tmp_path / "study", how], start_new_session=True)
+    # A worker's environment is the search's own; its arguments aren't.
+    environment = {**os.environ, "HOW": how}
+    return subprocess.Popen([sys.executable, script, tmp_path / "study"], env=environment, start_new_session=True)
 
 
 @pytest.mark.drill
