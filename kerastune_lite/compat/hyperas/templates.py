@@ -13,25 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kerastune_lite.compat.hyperas import distributions
 from kerastune_lite.compat.hyperas.function_source import FunctionSource, without_comments
 from kerastune_lite.space.values import is_data
 
 ASK, OPTION = "_ask", "_option"
 """The names by which a changed function asks, and makes the options of a choice."""
-DISTRIBUTIONS = (
-    "choice",
-    "lognormal",
-    "loguniform",
-    "normal",
-    "pchoice",
-    "qlognormal",
-    "qloguniform",
-    "qnormal",
-    "quniform",
-    "randint",
-    "uniform",
-    "uniformint",
-)
+DISTRIBUTIONS = tuple(name for name in distributions.__all__ if name != "conditional")
 """What may stand in a template."""
 
 
