@@ -7,26 +7,13 @@ import shutil
 from typing import ClassVar
 
 import keras
-import numpy as np
 import pytest
+from pausing_searches import X, Y, build_fn, told
 
 from kerastune_lite import FreezeThaw, Pause, Study, StudyMismatchError, TrialState, Tuner
 from kerastune_lite.callbacks import EarlyStopping
 from kerastune_lite.errors import BuildError
 from kerastune_lite.strategies.strategy import GoOn, Suggestion
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(90, 4)).astype("float32")
-Y = (X[:, 0] * X[:, 1] + 0.1 * RNG.normal(size=90)).astype("float32")
-
-
-def build_fn(hp):
-    """A model whose settings share one program."""
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4, activation="tanh")])
-    model.add(keras.layers.Dropout(hp.float("dropout", 0.0, 0.5)))
-    model.add(keras.layers.Dense(1))
-    model.compile(keras.optimizers.SGD(hp.float("rate", 1e-3, 1e-1, log=True), momentum=0.9), "mse", metrics=["mae"])
-    return model
 
 
 def build_cosine(hp):
@@ -46,10 +33,6 @@ def freeze_thaw(directory, build_fn=build_fn, max_epochs=4, **settings):
 def search(directory, build_fn=build_fn, callbacks=(), max_epochs_total=22, **settings):
     tuner = freeze_thaw(directory, build_fn, **settings)
     return tuner.search(X, Y, validation_split=0.2, callbacks=callbacks, max_epochs_total=max_epochs_total)
-
-
-def told(study):
-    return [(t.values, t.state, t.score, t.best_epoch, t.curve, t.stop_reason) for t in study.trials]
 
 
 @pytest.fixture(scope="module")
