@@ -40,10 +40,22 @@ STUDIES = {
     "no direction": lambda: study_of(12, objective=Objective("my_metric")),
 }
 
+TELLING = ("no trial, no space, no objective", "failed trials only", "equal scores", "one huge score")
+"""Those of which a model is most easily at a loss."""
+
 
 def without_records(study):
     records = {n: Trial(number=n, values=t.values, score=t.score, state=t.state) for n, t in study.records.items()}
     return Study(study.directory, study.objective, 0, study.space, records)
+
+
+OF_THE_MODEL = ("contour", "importances")
+"""The figures that fit a model first, which takes a second: only the telling studies' are drawn outside drills."""
+PAIRS = [
+    pytest.param(study, name, marks=pytest.mark.drill if name in OF_THE_MODEL and study not in TELLING else ())
+    for study in STUDIES
+    for name in FIGURES
+]
 
 
 def points_of(figure, name):
@@ -51,8 +63,7 @@ def points_of(figure, name):
     return [pair for trace in figure.data if trace.name == name for pair in zip(trace.x, trace.y, strict=True)]
 
 
-@pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize(("study", "name"), PAIRS)
 def test_every_figure_can_be_drawn_of_any_study(study, name):
     figure = getattr(STUDIES[study]().plot, name)()
 
@@ -63,7 +74,9 @@ def test_every_figure_can_be_drawn_of_any_study(study, name):
     )
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.drill if name in OF_THE_MODEL else ()) for name in FIGURES]
+)
 def test_a_figure_of_many_trials_is_drawn_with_few_traces(name):
     figure = getattr(study_of(400, states=ALL_STATES[:3]).plot, name)()
 
