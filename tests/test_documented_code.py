@@ -11,7 +11,7 @@ import pytest
 from documented_code import BLOCK, PAGES, README, ROOT, code_of, run
 from waiting import wait_until
 
-QUICK = {"callbacks", "failures", "resuming", "spaces"}
+QUICK = {"failures", "resuming"}
 """Pages whose code takes a few seconds. The others are drills."""
 ELSEWHERE = {"extending", "parallel"}
 """Run by tests/testing/test_extending.py, which also runs the tests that the page shows, and below with a cluster."""
