@@ -35,10 +35,36 @@ def search(directory, build_fn=build_fn, callbacks=(), max_epochs_total=22, **se
     return tuner.search(X, Y, validation_split=0.2, callbacks=callbacks, max_epochs_total=max_epochs_total)
 
 
+class Copying(keras.callbacks.Callback):
+    """Copies the study's directory at some moments, as a killed process would have left it.
+
+    Args:
+        moments: The numbers of epochs, counted over all trials, before which it copies.
+        directory: The study's.
+    """
+
+    epochs: ClassVar[int] = 0
+
+    def __init__(self, moments, directory):
+        super().__init__()
+        self.moments, self.directory = moments, directory
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if Copying.epochs in self.moments:
+            copy = self.directory.with_name(f"copy_{Copying.epochs:02d}")
+            shutil.copytree(self.directory, copy, ignore=shutil.ignore_patterns("*.lock"))
+        Copying.epochs += 1
+
+
+MOMENTS = tuple(range(1, 21, 2))
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
+    """A search, with copies of its directory beside it as kills at some moments would have left it."""
     directory = tmp_path_factory.mktemp("freeze_thaw") / "study"
-    return search(directory)
+    Copying.epochs = 0
+    return search(directory, callbacks=lambda trial: [Copying(MOMENTS, directory)])
 
 
 def test_trials_pause_at_their_steps_and_say_so(searched):
@@ -173,40 +199,16 @@ def test_a_trial_whose_state_was_dropped_begins_again_to_the_same_end(tmp_path):
     assert not list((tmp_path / "a" / "checkpoints").iterdir())
 
 
-class Copying(keras.callbacks.Callback):
-    """Copies the study's directory at some moments, as a killed process would have left it.
-
-    Args:
-        moments: The numbers of epochs, counted over all trials, before which it copies.
-        directory: The study's.
-    """
-
-    epochs: ClassVar[int] = 0
-
-    def __init__(self, moments, directory):
-        super().__init__()
-        self.moments, self.directory = moments, directory
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if Copying.epochs in self.moments:
-            copy = self.directory.with_name(f"copy_{Copying.epochs:02d}")
-            shutil.copytree(self.directory, copy, ignore=shutil.ignore_patterns("*.lock"))
-        Copying.epochs += 1
-
-
 @pytest.mark.parametrize(
-    "moments", [(17,), pytest.param(tuple(range(1, 21, 2)), marks=pytest.mark.drill)], ids=["one", "ten"]
+    "moment", [17, *(pytest.param(each, marks=pytest.mark.drill) for each in MOMENTS if each != 17)]
 )
-def test_a_killed_search_ends_with_the_same_trials(tmp_path, moments):
-    Copying.epochs = 0
-    whole = search(tmp_path / "whole", callbacks=lambda trial: [Copying(moments, tmp_path / "whole")])
-    copies = sorted(tmp_path.glob("copy_*"))
-    assert len(copies) == len(moments)
+def test_a_killed_search_ends_with_the_same_trials(searched, moment):
+    copy = searched.directory.with_name(f"copy_{moment:02d}")
+    assert [trial.state for trial in Study.open(copy).trials].count(TrialState.RUNNING) == 1
 
-    for copy in copies:
-        assert [t.state for t in Study.open(copy).trials].count(TrialState.RUNNING) == 1
-        study = search(copy, callbacks=lambda trial: [Copying((), copy)])  # noqa: B023
-        assert told(study) == told(whole), copy.name
+    study = search(copy, callbacks=lambda trial: [Copying((), copy)])
+
+    assert told(study) == told(searched)
 
 
 @pytest.mark.drill
