@@ -75,8 +75,18 @@ def population(tmp_path):
     return play
 
 
-@pytest.mark.parametrize("change", [{"max_epochs": 8}, {"max_epochs": 3}, {"factor": 4}])
-@pytest.mark.parametrize("is_cut", [False, pytest.param(True, marks=pytest.mark.drill)])
+@pytest.mark.parametrize(
+    ("change", "is_cut"),
+    [
+        ({"max_epochs": 8}, False),
+        *(
+            pytest.param(change, is_cut, marks=pytest.mark.drill)
+            for change in ({"max_epochs": 8}, {"max_epochs": 3}, {"factor": 4})
+            for is_cut in (False, True)
+            if is_cut or change != {"max_epochs": 8}
+        ),
+    ],
+)
 def test_hyperband_with_another_plan_is_refused_with_both_before_anything_starts(hyperband, tmp_path, change, is_cut):
     if is_cut:
         with pytest.raises(KeyboardInterrupt):
@@ -106,8 +116,7 @@ def test_hyperband_goes_on_with_more_iterations(hyperband):
     "change",
     [
         {"population": 5},
-        {"epochs": 5},
-        *(pytest.param(c, marks=pytest.mark.drill) for c in ({"interval": 2}, {"epochs": 2})),
+        *(pytest.param(c, marks=pytest.mark.drill) for c in ({"epochs": 5}, {"interval": 2}, {"epochs": 2})),
     ],
 )
 def test_a_population_with_another_plan_is_refused_with_both(population, change):
@@ -213,6 +222,14 @@ def test_a_population_of_which_nobody_lies_in_the_space_is_refused_and_its_study
     assert (study.best.number, study.outside) == (before.best.number, ())
 
 
+@pytest.fixture(scope="module")
+def one_trial(tmp_path_factory):
+    """The directory of a study with one trial, to be copied."""
+    directory = tmp_path_factory.mktemp("one_trial")
+    RandomSearch(line(), "loss", max_trials=1, directory=directory, seed=0, verbose=0).search(X, Y)
+    return directory
+
+
 def searched(tmp_path, capsys, x=X, y=Y, max_trials=1, tuner=None, **arguments):
     capsys.readouterr()
     settings = {"max_trials": max_trials, "directory": tmp_path, "seed": 0, **(tuner or {})}
@@ -235,15 +252,14 @@ def searched(tmp_path, capsys, x=X, y=Y, max_trials=1, tuner=None, **arguments):
         ({"tuner": {"executions_per_trial": 2}}, "executions_per_trial 2, before 1"),
     ],
 )
-def test_what_a_search_is_done_with_is_told_in_one_line_where_it_differs(tmp_path, capsys, change, told):
-    assert searched(tmp_path, capsys) == []
+def test_what_a_search_is_done_with_is_told_in_one_line_where_it_differs(tmp_path, capsys, one_trial, change, told):
+    shutil.copytree(one_trial, tmp_path, dirs_exist_ok=True)
 
     assert searched(tmp_path, capsys, max_trials=2, **change) == [f"{told}: scores may not compare"]
 
 
 def test_more_trials_are_no_difference_and_write_no_line(tmp_path, capsys):
-    searched(tmp_path, capsys)
-
+    assert searched(tmp_path, capsys) == []
     assert searched(tmp_path, capsys, max_trials=3) == []
     lines = [json.loads(each) for each in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert sum("search" in each for each in lines) == 1
