@@ -68,11 +68,12 @@ def crash():
     ctypes.string_at(0)
 
 
-def search(directory, *, in_build=(), in_fit=(), once=(), seconds=0.0, **settings):
+def search(directory, *, trials=TRIALS, in_build=(), in_fit=(), once=(), seconds=0.0, **settings):
     """Searches a grid in which a trial's number is its setting.
 
     Args:
         directory: The study's.
+        trials: How many.
         in_build: (trial, action) pairs.
         in_fit: The same, done in the second epoch.
         once: The trials whose second attempt is spared.
@@ -89,7 +90,7 @@ def search(directory, *, in_build=(), in_fit=(), once=(), seconds=0.0, **setting
         return actions[number]
 
     def build_fn(hp):
-        number = hp.int("number", 0, TRIALS - 1)
+        number = hp.int("number", 0, trials - 1)
         action = action_of(in_build, number)
         if action:
             action()
