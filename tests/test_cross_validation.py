@@ -412,7 +412,8 @@ def test_confirm_trains_the_finalists_on_all_folds_again(tmp_path):
         ({"cv": GroupKFold(3)}, r"Pass search\(…, groups=…\)"),
         ({"cv": [(np.arange(50), np.arange(50, 60)), (np.arange(60), [])]}, "no samples to validate on in fold 1"),
         ({"cv": [(np.arange(50), [60]), (np.arange(9), [9])]}, "out of bounds"),
-        ({"cv": ShuffleSplit(1)}, "makes 1 fold of 60 samples; cross-validation takes at least 2"),
+        ({"cv": [np.arange(50), np.arange(9)]}, r"fold 0 \(from 0\) has to be a pair.* It is one of 50 items"),
+        ({"cv": ShuffleSplit(1)}, "makes 1 fold of 60 samples; cross-validation takes at least 2. For a single split"),
         ({"refit": True}, "pass cv= too"),
     ],
 )

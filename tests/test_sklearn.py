@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -15,11 +16,13 @@ import pytest
 from scipy import stats
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer, r2_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kerastune_lite import (
@@ -29,11 +32,13 @@ from kerastune_lite import (
     HyperParameters,
     SpaceError,
     Study,
+    TooManyFailuresError,
     Trial,
     TrialState,
 )
 from kerastune_lite.cli import main
 from kerastune_lite.sklearn import TunedClassifier, TunedRegressor
+from kerastune_lite.sklearn.arguments import ClassWeights
 from kerastune_lite.sklearn.questions import asked
 from kerastune_lite.sklearn.results import cv_results
 from kerastune_lite.space import Float, Int, Normal
@@ -80,7 +85,7 @@ class EstimatorWithTheSameArguments(GaussianNB):
 
 # The results of a search
 
-SCORING = {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss", "cv": 2}
+SCORING = {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss", "cv": 2, "return_train_score": True}
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +158,60 @@ def test_scores_are_those_of_scikit_learn_on_the_held_out_samples():
         np.round(fitted.cv_results_["split1_test_score"] * 45)
     )
     assert not hasattr(fitted, "predict")
+    with pytest.raises(AttributeError, match="made with refit=False"):
+        fitted.score(X, Y)
+
+
+def test_a_model_scores_the_same_on_training_and_on_test_where_the_samples_are_the_same():
+    cv = [(rows, rows) for rows in (np.arange(90), np.arange(0, 90, 2))]
+    results = tuned(param_grid=ONE_SETTING, cv=cv, return_train_score=True, refit=False).fit(X, Y).cv_results_
+
+    for column in ("split0_{}_score", "split1_{}_score", "mean_{}_score", "std_{}_score"):
+        assert results[column.format("train")] == results[column.format("test")]
+
+
+def test_a_keras_metric_of_training_is_the_one_at_the_epoch_that_counts():
+    settings = {"param_grid": ONE_SETTING, "cv": 2, "scoring": "val_loss", "epochs": 2, "refit": False}
+    fitted = tuned(return_train_score=True, **settings).fit(X, Y)
+    trial = fitted.study_.trials[0]
+
+    for fold, epoch in enumerate(trial.best_epochs):
+        assert fitted.cv_results_[f"split{fold}_train_score"] == -trial.curves[fold][epoch]["loss"]
+
+
+# Settings that fail
+
+
+def create_if_positive(meta, units):
+    if units < 0:
+        raise RuntimeError("a layer of no units")
+    return create_model(meta, units)
+
+
+def failing(units, **settings):
+    grid, model = {"units": units}, {"tuner": "grid", "epochs": 1, "batch_size": 45, "random_state": 0}
+    return TunedClassifier(create_if_positive, param_grid=grid, refit=False, **model, **settings)
+
+
+def test_a_setting_that_fails_is_warned_of_and_has_the_last_rank():
+    with pytest.warns(FitFailedWarning, match="1 of 2 settings failed, and have the score nan.*a layer of no units"):
+        results = failing([-1, 4]).fit(X, Y).cv_results_
+
+    assert results["rank_test_score"].tolist() == [2, 1]
+    assert np.isnan(results["mean_test_score"][0])
+
+
+def test_with_a_score_for_failures_the_search_goes_on_however_many_there_are():
+    with pytest.warns(FitFailedWarning, match="4 of 5 settings failed"):
+        results = failing([-1, -2, -3, -4, 4], error_score=-1.0, return_train_score=True).fit(X, Y).cv_results_
+
+    assert results["mean_test_score"][:4].tolist() == results["mean_train_score"][:4].tolist() == [-1.0] * 4
+    assert results["rank_test_score"].tolist() == [2, 2, 2, 2, 1]
+
+
+def test_the_first_failure_may_end_the_search():
+    with pytest.raises(TooManyFailuresError, match="a layer of no units"):
+        failing([-1, 4], error_score="raise").fit(X, Y)
 
 
 def made_up(number, scores, score=0.5, **settings):
@@ -176,6 +235,13 @@ def test_a_fold_that_was_trained_several_times_has_the_mean_of_its_scores():
     assert (of_two["split0_test_f1"][0], of_two["split1_test_f1"][0]) == (0.5, 1.0)
 
 
+def test_one_of_several_scorers_may_be_called_score():
+    trial = made_up(0, (0.1,), returned={"test_score": 0.7, "test_f1": 0.1})
+    results = cv_results([trial], [{}], ["score", "f1"], splits=1, sign=1)
+
+    assert results["mean_test_score"].tolist() == [0.7]
+
+
 # The estimator that was fitted
 
 
@@ -188,6 +254,7 @@ def test_a_fitted_pipeline_predicts_the_labels(pipeline):
     assert set(pipeline.predict(X)) <= set(Y)
     assert pipeline.score(X, Y) == np.mean(pipeline.predict(X) == Y) > 0.7
     assert pipeline.predict_proba(X).sum(axis=1) == pytest.approx(1.0)
+    assert np.exp(pipeline.predict_log_proba(X)) == pytest.approx(pipeline.predict_proba(X))
     assert list(pipeline.classes_) == ["setosa", "versicolor", "virginica"]
 
 
@@ -239,6 +306,31 @@ def test_tables_and_weights_are_taken():
 
     assert list(fitted.feature_names_in_) == list("abcd")
     assert clone(fitted).get_params()["param_grid"] == ONE_SETTING
+
+
+def test_weights_of_classes_go_by_the_labels():
+    grid = {"class_weight": [{"setosa": 0.0, "versicolor": 0.0, "virginica": 1.0}], "rate": [0.3]}
+    fitted = tuned(param_grid=grid, epochs=4).fit(X, Y)
+
+    assert set(fitted.predict(X)) == {"virginica"}
+
+
+def test_balanced_weights_of_classes_are_those_of_scikit_learn():
+    labels, numbers = np.array(["a", "b", "c"]), np.array([2, 0, 2, 2, 1, 0])
+    weights = ClassWeights(labels, numbers)
+
+    assert weights.by_number("balanced") == pytest.approx(
+        dict(enumerate(compute_class_weight("balanced", classes=labels, y=labels[numbers])))
+    )
+    assert weights.by_number({"c": 2}) == {2: 2.0}
+
+
+def test_a_search_without_a_directory_does_not_tell_of_one_that_is_removed(capsys):
+    tuned(param_grid=ONE_SETTING, refit=lambda results: 0, verbose=1).fit(X, Y)
+    printed = capsys.readouterr().out
+
+    assert "trial 0 completed" in printed
+    assert tempfile.gettempdir() not in printed
 
 
 def test_a_build_function_of_hp_is_asked_and_told_of_the_data():
@@ -331,12 +423,28 @@ def test_a_distribution_asks_for_a_parameter_that_is_drawn_from_it(distribution,
             ValueError,
             r"'unitz', which is an argument neither of build_fn \(rate, units\)",
         ),
+        ({"param_grid": {"model__units": [4]}}, ValueError, "Names have no prefixes here: call it 'units'"),
         ({"tuner": "hyperopt"}, ValueError, "tuner has to be one of 'grid'"),
+        ({"tuner": "random", "n_iter": 0}, ValueError, "n_iter has to be an integer of at least 1. Received: 0"),
+        ({"n_jobs": 0}, ValueError, "n_jobs has to be an integer of at least 1. Received: 0"),
+        ({"validation_fraction": 1.5}, ValueError, "validation_fraction has to be between 0 and 1.*Received: 1.5"),
+        ({"error_score": "nan"}, ValueError, "error_score has to be a number.*Received: 'nan'"),
+        ({"cv": GroupKFold(2)}, ValueError, r"Pass fit\(X, y, groups=…\)"),
+        ({"cv": []}, ValueError, r"cv=\[\] makes no fold of 90 samples"),
+        ({"fit_arguments": {"class_weight": {0: 2.0}}}, ValueError, "goes by the labels in y: 'setosa'.*for 0"),
+        ({"param_grid": {"class_weight": [5]}}, ValueError, "a dict of weights by label, or 'balanced'. Received: 5"),
+        ({"scoring": lambda *_: {"a": 0.0, "b": 1.0}}, BuildError, "several scores: a, b. Pass a dict with a function"),
+        ({"refit": lambda results: 9}, IndexError, "an index from 0 to 1. It returned: 9"),
     ],
 )
 def test_what_means_nothing_is_refused_when_it_is_fitted(settings, error, told):
     with pytest.raises(error, match=told):
         tuned(**settings).fit(X, Y)
+
+
+def test_weights_of_samples_and_of_classes_are_refused_together():
+    with pytest.raises(ValueError, match="Keras takes either sample_weight or class_weight"):
+        tuned(fit_arguments={"class_weight": "balanced"}).fit(X, Y, sample_weight=np.ones(90))
 
 
 def test_a_loss_of_one_hot_targets_is_refused_at_the_first_build():

@@ -117,6 +117,9 @@ class Tuner:
         ValueError: An argument is impossible.
     """
 
+    keeps_study = True
+    """Whether the study stays on disk when a search has ended. A layer that removes it says so here."""
+
     @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
@@ -305,8 +308,9 @@ class Tuner:
                 max_trials=max_trials,
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
+                is_kept=self.keeps_study,
             )
-            ended, reason = SearchEnded(reason=None), None
+            ended, reason = SearchEnded(reason=None, is_kept=self.keeps_study), None
             self._latest_plan = plan
             try:
                 writer.show(begun)
@@ -325,7 +329,7 @@ class Tuner:
                     ),
                 )
             except (KeyboardInterrupt, ProcessTerminated) as error:
-                ended = SearchEnded(reason=None, is_interrupted=True)
+                ended = SearchEnded(reason=None, is_interrupted=True, is_kept=self.keeps_study)
                 if self.verbose:
                     without_traceback(error)
                 raise

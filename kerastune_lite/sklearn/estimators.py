@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
+import sys
 import tempfile
+import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,18 +15,29 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import DataConversionWarning, FitFailedWarning
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit, check_cv
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kerastune_lite.search.settings import check_count
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch
+from kerastune_lite.sklearn.arguments import (
+    ClassWeights,
+    Splits,
+    checked_error_score,
+    checked_fraction,
+    checked_weights,
+    splits_of,
+    worker_count,
+)
 from kerastune_lite.sklearn.fitted import FittedClassifier, FittedModel, FittedRegressor
-from kerastune_lite.sklearn.questions import Questions, check_names, grids_of
+from kerastune_lite.sklearn.questions import Grid, Questions, check_names, grids_of
 from kerastune_lite.sklearn.results import cv_results
 from kerastune_lite.sklearn.scored_build import SCORE, ScoredBuild, Scorer, own_score
 from kerastune_lite.study.objective import Objective
@@ -33,19 +45,6 @@ from kerastune_lite.study.trial import Trial
 
 TUNERS = {"grid": GridSearch, "random": RandomSearch, "bayesian": BayesianOptimization, "hyperband": Hyperband}
 """The tuners by the names that `tuner=` takes."""
-Splits = list[tuple[np.ndarray, np.ndarray]]
-
-
-def _checked_weights(sample_weight: Any, samples: int) -> np.ndarray | None:
-    """The weight of each sample; ValueError where there is not one for each, or all are zero."""
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, np.float32)
-    if weights.shape != (samples,):
-        raise ValueError(f"sample_weight has to have the shape ({samples},), one a sample. Received: {weights.shape}.")
-    if not weights.any():
-        raise ValueError("All weights in sample_weight are zero, so that there is nothing to learn from.")
-    return weights
 
 
 def _maker_of(tuner: Any) -> Any:
@@ -60,7 +59,12 @@ def _kind_of(tuner: Any) -> Any:
 
 
 def _is_refit(estimator: Any) -> bool:
-    return bool(estimator.refit)
+    if not estimator.refit:
+        raise AttributeError(
+            f"This {type(estimator).__name__} was made with refit=False, which leaves no model to predict with. "
+            "best_params_ has the setting to train one with."
+        )
+    return True
 
 
 class _Tuned(BaseEstimator):  # type: ignore[misc]
@@ -87,7 +91,12 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         batch_size: As in Keras.
         validation_fraction: The share of the samples that the single split validates on.
         callbacks: Keras callbacks, copied afresh for each training.
-        fit_arguments: Other arguments of `model.fit`, as a dict.
+        fit_arguments: Other arguments of `model.fit`, as a dict. A classifier's `class_weight` goes by the labels, or
+            is "balanced"; in a grid too.
+        error_score: The score of a setting that fails; the search goes on with the others. With nan, which ranks last,
+            it ends after three failures in a row, and with "raise" at the first.
+        return_train_score: Whether `cv_results_` has the scores on the samples of training too. Scorers predict them
+            for that; a Keras metric is that of training, as Keras logged it at the best epoch.
         n_jobs: How many settings are tried at a time, in processes; -1 for as many as there are cores.
         directory: Where the study is kept; each `fit` begins it anew. None keeps nothing on disk.
         random_state: What every random choice is drawn from.
@@ -110,6 +119,8 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         validation_fraction: float = 0.2,
         callbacks: Any = (),
         fit_arguments: Mapping[str, Any] | None = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
         n_jobs: int | None = None,
         directory: str | Path | None = None,
         random_state: Any = None,
@@ -128,12 +139,17 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
         self.fit_arguments = fit_arguments
+        self.error_score = error_score
+        self.return_train_score = return_train_score
         self.n_jobs = n_jobs
         self.directory = directory
         self.random_state = random_state
         self.verbose = verbose
 
     # What the two kinds differ in
+
+    _class_weights: ClassWeights | None = None
+    """What turns weights of classes into those of their numbers, where there are classes."""
 
     @abstractmethod
     def _targets(self, y: Any) -> np.ndarray:
@@ -148,7 +164,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         """An estimator that has no model yet."""
 
     @abstractmethod
-    def _single_split(self, y: np.ndarray, seed: int) -> Splits:
+    def _single_split(self, y: np.ndarray, seed: int, size: float) -> Splits:
         """One split of the samples, or none where there are too few."""
 
     # Fitting
@@ -162,17 +178,19 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             sample_weight: The weight of each sample in training.
             groups: The group of each sample, for `cv`.
         """
+        self._error_score = checked_error_score(self.error_score)
         X, y = validate_data(self, X, y, dtype=np.float32, allow_nd=True, multi_output=True, y_numeric=self._is_numeric)
         targets = self._targets(y)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        weights = _checked_weights(sample_weight, len(X))
+        weights = checked_weights(sample_weight, len(X))
         splits = self._splits(X, y, targets, groups, seed)
         self.n_splits_ = max(len(splits), 1)
         self.meta_ = {"n_features_in_": self.n_features_in_, "shape": X.shape[1:], **self._meta()}
         build_fn, grids = self._builder(), grids_of(self.param_grid, self.param_distributions)
         if grids is not None:
             check_names(build_fn, grids)
-        self._questions = Questions(build_fn, grids, self.meta_)
+        self._check_class_weights(grids or (), is_weighted=weights is not None)
+        self._questions = Questions(build_fn, grids, self.meta_, self._class_weights)
         with self._folder() as folder:
             tuner = self._made_tuner(splits, folder, seed)
             arguments = self._search_arguments(weights)
@@ -188,7 +206,9 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             self._keep_results()
             if self.refit:
                 weighted: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
+                started = time.perf_counter()
                 model = tuner.retrain(X, targets, self._best_trial, **weighted)
+                self.refit_time_ = time.perf_counter() - started
                 self.best_estimator_: Any = self._fitted()
                 self.best_estimator_.model = model
         return self
@@ -210,9 +230,23 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
 
     def _splits(self, X: np.ndarray, y: np.ndarray, targets: np.ndarray, groups: Any, seed: int) -> Splits:
         if self.cv is None:
-            return self._single_split(targets, seed)
-        splitter = check_cv(self.cv, y, classifier=isinstance(self, ClassifierMixin))
-        return list(splitter.split(X, y, groups))
+            return self._single_split(targets, seed, checked_fraction(self.validation_fraction))
+        return splits_of(self.cv, X, y, groups, classifier=isinstance(self, ClassifierMixin))
+
+    def _check_class_weights(self, grids: Sequence[Grid], *, is_weighted: bool) -> None:
+        """Refuses weights of classes that Keras would refuse in the training of each setting."""
+        given = [
+            (self.fit_arguments or {}).get("class_weight"),
+            *(each for grid in grids for each in _of_classes(grid)),
+        ]
+        if self._class_weights is not None:
+            for each in given:
+                self._class_weights.by_number(each)
+        if is_weighted and any(each is not None for each in given):
+            raise ValueError(
+                "Keras takes either sample_weight or class_weight. Leave class_weight out, and pass sample_weight "
+                "times sklearn.utils.class_weight.compute_sample_weight(class_weight, y)."
+            )
 
     def _made_tuner(self, splits: Splits, folder: Path, seed: int) -> Tuner:
         """The tuner, whose objective is the score of scorers, or a Keras metric."""
@@ -222,7 +256,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             scorers = self._scorers()
             self.scorer_: Any = scorers
             self._ranked_by = self._name_to_rank_by(scorers)
-            build = ScoredBuild(build, self._fitted(), scorers, self._ranked_by)
+            build = ScoredBuild(build, self._fitted(), scorers, self._ranked_by, bool(self.return_train_score))
             objective = Objective(SCORE, "max")
         else:
             self.scorer_, self._ranked_by = {SCORE: metric}, SCORE
@@ -231,7 +265,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             "directory": folder,
             "overwrite": True,
             "seed": seed,
-            "workers": os.cpu_count() if self.n_jobs == -1 else self.n_jobs or 1,
+            "workers": worker_count(self.n_jobs),
             "keep_models": 0,
             "verbose": self.verbose,
         }
@@ -243,8 +277,13 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         if self._is_hyperband:
             settings["max_epochs"] = self.epochs
         if _kind_of(self.tuner) is not GridSearch:
-            settings["max_trials"] = self.n_iter
+            settings["max_trials"] = check_count("n_iter", self.n_iter, at_least=1)
+        if self._error_score is None:
+            settings["max_failures_in_a_row"] = 1
+        elif not np.isnan(self._error_score):
+            settings["max_failures_in_a_row"] = sys.maxsize
         tuner: Tuner = made(build, objective, **settings)
+        tuner.keeps_study = self.directory is not None
         return tuner
 
     def _keras_metric(self, splits: Splits) -> str | None:
@@ -261,6 +300,8 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
 
     def _search_arguments(self, weights: np.ndarray | None) -> dict[str, Any]:
         arguments = {"batch_size": self.batch_size, "callbacks": self.callbacks, **(self.fit_arguments or {})}
+        if self._class_weights is not None and "class_weight" in arguments:
+            arguments["class_weight"] = self._class_weights.by_number(arguments["class_weight"])
         if not self._is_hyperband:
             arguments["epochs"] = self.epochs
         return arguments if weights is None else {**arguments, "sample_weight": weights}
@@ -286,14 +327,25 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
     def _keep_results(self) -> None:
         trials = self._trials
         objective = self.study_.objective
-        sign = -1 if objective is None else -objective.sign
+        assert objective is not None
         params = [self._questions.arguments_of(trial.values) for trial in trials]
         names = list(self.scorer_)
         self.multimetric_ = len(names) > 1
-        self.cv_results_ = cv_results(trials, params, names, self.n_splits_, sign)
+        error_score = np.nan if self._error_score is None else self._error_score
+        self.cv_results_ = cv_results(
+            trials,
+            params,
+            names,
+            self.n_splits_,
+            -objective.sign,
+            error_score=error_score,
+            with_training=bool(self.return_train_score),
+            metric=None if objective.name == SCORE else objective.name,
+        )
+        _warn_of_failures(trials, params, error_score)
         key = self._ranked_by if self.multimetric_ else SCORE
         if callable(self.refit):
-            self.best_index_ = int(self.refit(self.cv_results_))
+            self.best_index_ = _chosen_index(self.refit(self.cv_results_), len(trials))
         else:
             self.best_index_ = int(self.cv_results_[f"rank_test_{key}"].argmin())
         self.best_params_ = params[self.best_index_]
@@ -332,6 +384,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         The usual is the accuracy of a classifier and the R² of a regressor, for Keras metrics too.
         """
         check_is_fitted(self)
+        _is_refit(self)
         scorer = self.scorer_[self._ranked_by] if self.multimetric_ else self.scorer_
         if self.scoring is None or not callable(scorer):
             return float(self.best_estimator_.score(self._checked(X), y, sample_weight))
@@ -346,6 +399,34 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def _of_classes(grid: Grid) -> list[Any]:
+    """The weights of classes that a grid has."""
+    values = grid.get("class_weight", ())
+    return list(values) if isinstance(values, (list, tuple, np.ndarray)) else []
+
+
+def _warn_of_failures(trials: Sequence[Trial], params: Sequence[Mapping[str, Any]], error_score: float) -> None:
+    """Warns of settings that failed, as scikit-learn's searches do."""
+    failed = [trial for trial in trials if trial.error is not None]
+    if failed:
+        first, error = params[trials.index(failed[0])], failed[0].error
+        warnings.warn(
+            f"{len(failed)} of {len(trials)} settings failed, and have the score {error_score}. The first was {first}: "
+            f"{error.summary if error is not None else ''}",
+            FitFailedWarning,
+            stacklevel=4,
+        )
+
+
+def _chosen_index(index: Any, count: int) -> int:
+    """The index of the best setting that refit= returned; an error where it is none."""
+    if not isinstance(index, (int, np.integer)) or isinstance(index, bool):
+        raise TypeError(f"refit has to return the index of the best setting, an integer. It returned: {index!r}.")
+    if not 0 <= index < count:
+        raise IndexError(f"refit has to return an index from 0 to {count - 1}. It returned: {index}.")
+    return int(index)
 
 
 def _with_arguments(summary: str | None) -> str:
@@ -370,14 +451,16 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
         encoder = LabelEncoder().fit(np.asarray(y).ravel())
         if np.ndim(y) == 2:
             if np.shape(y)[1] > 1:
-                raise ValueError(f"y has to be one label a sample. Received: an array of shape {np.shape(y)}.")
-            from sklearn.exceptions import DataConversionWarning
-
+                raise ValueError(
+                    f"y has to be one label a sample. Received: an array of shape {np.shape(y)}. Of one-hot rows pass "
+                    "y.argmax(1)."
+                )
             warnings.warn(
                 "A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=3
             )
         self.classes_ = encoder.classes_
         targets: np.ndarray = encoder.transform(np.asarray(y).ravel()).astype(np.int32)
+        self._class_weights = ClassWeights(self.classes_, targets)
         return targets
 
     def _meta(self) -> dict[str, Any]:
@@ -386,8 +469,7 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
     def _fitted(self) -> FittedModel:
         return FittedClassifier(classes=self.classes_)
 
-    def _single_split(self, y: np.ndarray, seed: int) -> Splits:
-        size = self.validation_fraction
+    def _single_split(self, y: np.ndarray, seed: int, size: float) -> Splits:
         rarest, classes = np.bincount(y).min(), len(self.classes_)
         held_out = int(np.ceil(size * len(y)))
         is_by_class = rarest >= 2 and held_out >= classes and len(y) - held_out >= classes
@@ -400,6 +482,13 @@ class TunedClassifier(ClassifierMixin, _Tuned):  # type: ignore[misc]
         check_is_fitted(self)
         probabilities: np.ndarray = self.best_estimator_.predict_proba(self._checked(X))
         return probabilities
+
+    @available_if(_is_refit)  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of the probability of each class, in the order of `classes_`."""
+        with np.errstate(divide="ignore"):
+            logarithms: np.ndarray = np.log(self.predict_proba(X))
+        return logarithms
 
 
 class TunedRegressor(RegressorMixin, _Tuned):  # type: ignore[misc]
@@ -422,8 +511,8 @@ class TunedRegressor(RegressorMixin, _Tuned):  # type: ignore[misc]
     def _fitted(self) -> FittedModel:
         return FittedRegressor(is_column=self._is_column)
 
-    def _single_split(self, y: np.ndarray, seed: int) -> Splits:
-        splitter = ShuffleSplit(1, test_size=self.validation_fraction, random_state=seed)
+    def _single_split(self, y: np.ndarray, seed: int, size: float) -> Splits:
+        splitter = ShuffleSplit(1, test_size=size, random_state=seed)
         return list(splitter.split(y)) if len(y) > 1 else []
 
     def __sklearn_tags__(self) -> Any:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from kerastune_lite.errors import BuildError, SpaceError
+from kerastune_lite.sklearn.arguments import ClassWeights
 from kerastune_lite.space import HyperParameters
 
 Grid = Mapping[str, Any]
@@ -36,11 +37,13 @@ class Questions:
         grids: The values of each argument; several are tried one beside the other. None where build_fn asks `hp`.
         meta: What is known of the data: `n_features_in_`, `shape` of a sample, `n_outputs_`, and of classes
             `n_classes_` and `classes_`.
+        class_weights: What turns a `class_weight` into that of the classes' numbers, where there are classes.
     """
 
     build_fn: Callable[..., Any]
     grids: Sequence[Grid] | None
     meta: Mapping[str, Any]
+    class_weights: ClassWeights | None = None
 
     def __call__(self, hp: HyperParameters) -> Any:
         """What build_fn returns; arguments in the grids that it doesn't take are those of `fit`.
@@ -49,9 +52,13 @@ class Questions:
             BuildError: The loss of a classifier needs other targets than the numbers of its classes.
         """
         built = self._built(hp)
-        if "n_classes_" in self.meta:
-            _check_loss(built[0] if isinstance(built, tuple) else built)
-        return built
+        if self.class_weights is None:
+            return built
+        model, arguments = built if isinstance(built, tuple) and len(built) == 2 else (built, None)
+        _check_loss(model)
+        if not isinstance(arguments, Mapping) or "class_weight" not in arguments:
+            return built
+        return model, {**arguments, "class_weight": self.class_weights.by_number(arguments["class_weight"])}
 
     def _built(self, hp: HyperParameters) -> Any:
         if self.grids is None:
@@ -113,8 +120,14 @@ def check_names(build_fn: Callable[..., Any], grids: Sequence[Grid]) -> None:
     if unknown and not takes_all:
         raise ValueError(
             f"The grid has values for {unknown[0]!r}, which is an argument neither of build_fn "
-            f"({', '.join(sorted(names - {'meta'})) or 'it has none'}) nor of model.fit."
+            f"({', '.join(sorted(names - {'meta'})) or 'it has none'}) nor of model.fit.{_way_out(unknown[0])}"
         )
+
+
+def _way_out(name: str) -> str:
+    """What a name with a prefix, as pipelines and SciKeras have them, is called here."""
+    bare = name.rpartition("__")[2]
+    return f" Names have no prefixes here: call it {bare!r}, and let build_fn take it." if bare != name else ""
 
 
 def asked(hp: HyperParameters, name: str, values: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerastune_lite.errors import BuildError
 from kerastune_lite.sklearn.fitted import FittedModel
 from kerastune_lite.sklearn.questions import Questions
 from kerastune_lite.space import HyperParameters
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 Scorer = Callable[..., float]
 
 
-def recorded_name(scorer: str) -> str:
-    """The name of one of several scores in a trial's record, which no metric of the model has: "test_accuracy"."""
-    return f"test_{scorer}"
+def recorded_name(scorer: str, data: str = "test") -> str:
+    """The name of a score in a trial's record, which no metric of the model has: "test_accuracy", "train_accuracy"."""
+    return f"{data}_{scorer}"
 
 
 def own_score(fitted: Any, x: Any, y: Any) -> float:
@@ -41,12 +42,14 @@ class ScoredBuild:
         fitted: An estimator without its model, which is scored.
         scorers: The scorers by their names.
         ranked_by: The name of the one that settings are ranked by.
+        scores_training: Whether each training is scored on its own samples too.
     """
 
     questions: Questions
     fitted: FittedModel
     scorers: Mapping[str, Scorer]
     ranked_by: str
+    scores_training: bool = False
 
     def build(self, hp: HyperParameters) -> Any:
         """The compiled model, perhaps with arguments of `fit`."""
@@ -60,11 +63,16 @@ class ScoredBuild:
             return None
         fitted = copy.copy(self.fitted)
         fitted.model = model
-        scores = {
-            name: float(scorer(fitted, held_out[0], self._labels(held_out[1]))) for name, scorer in self.scorers.items()
-        }
-        others = {} if len(scores) == 1 else {recorded_name(name): score for name, score in scores.items()}
-        return {SCORE: scores[self.ranked_by], **others}
+        scores = self._scores(fitted, held_out[0], held_out[1])
+        recorded = {} if len(scores) == 1 else {recorded_name(name): score for name, score in scores.items()}
+        if self.scores_training:
+            on_training = self._scores(fitted, x, y)
+            recorded |= {recorded_name(name, "train"): score for name, score in on_training.items()}
+        return {SCORE: scores[self.ranked_by], **recorded}
+
+    def _scores(self, fitted: FittedModel, x: Any, y: np.ndarray) -> dict[str, float]:
+        labels = self._labels(y)
+        return {name: _number(scorer(fitted, x, labels)) for name, scorer in self.scorers.items()}
 
     def _labels(self, y: np.ndarray) -> np.ndarray:
         """The targets as the user gave them."""
@@ -73,3 +81,12 @@ class ScoredBuild:
             labels: np.ndarray = classes[y]
             return labels
         return y if getattr(self.fitted, "is_column", False) else y.ravel()
+
+
+def _number(score: Any) -> float:
+    if isinstance(score, Mapping):
+        raise BuildError(
+            f"scoring returned several scores: {', '.join(map(str, score))}. Pass a dict with a function for each: "
+            "scoring={name: function}."
+        )
+    return float(score)

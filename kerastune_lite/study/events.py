@@ -390,12 +390,14 @@ class SearchBegun:
         max_trials: How many trials the study will hold, where that is bounded.
         max_seconds: How long the search may take, where that is bounded.
         max_epochs: How many epochs all trials will train, where that is planned or bounded.
+        is_kept: Whether the study stays on disk when the search has ended.
     """
 
     remarks: Sequence[str] = ()
     max_trials: int | None = None
     max_seconds: float | None = None
     max_epochs: int | None = None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -407,12 +409,14 @@ class SearchEnded:
         is_interrupted: Whether that exception was a person's Ctrl-C or the system's order to end (SIGTERM).
         seconds_saved: How long its trials would have traced what the engine had traced before.
         remarks: What else a person should know at the end.
+        is_kept: Whether the study stays on disk.
     """
 
     reason: str | None
     is_interrupted: bool = False
     seconds_saved: float = 0.0
     remarks: Sequence[str] = field(default_factory=tuple)
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

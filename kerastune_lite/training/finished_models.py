@@ -145,7 +145,8 @@ def refitted(trial: Trial, shared: Shared, path: Path, weights_path: Path) -> st
     weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
     model = retrained(trial, shared, (data.x, data.y), None, weights)
     note = model_files.save(model, path, weights_path, example_of({"x": data.x, "y": data.y}))
-    told = f"trial {trial.number} was trained again on all samples, for {_epochs_of(trial)} epochs"
+    epochs = _epochs_of(trial)
+    told = f"trial {trial.number} was trained again on all samples, for {epochs} {'epoch' if epochs == 1 else 'epochs'}"
     return told if note is None else f"{told}: {note}"
 
 

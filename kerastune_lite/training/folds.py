@@ -53,7 +53,11 @@ def folds_of(cv: Any, x: Any, y: Any, groups: Any, samples: int) -> Folds:
     except (ValueError, IndexError) as error:
         raise DataError(f"cv={name} can't divide {samples} samples: {error}{_hint(splitter, groups)}") from error
     if len(splits) < 2:
-        raise DataError(f"cv={name} makes {len(splits)} fold of {samples} samples; cross-validation takes at least 2.")
+        folds = "1 fold" if splits else "no fold"
+        raise DataError(
+            f"cv={name} makes {folds} of {samples} samples; cross-validation takes at least 2. For a single split "
+            "leave cv out, and pass validation_data or validation_split."
+        )
     return Folds(tuple(splits), name)
 
 
@@ -153,6 +157,11 @@ def _repeatable(splitter: Any) -> Any:
 
 
 def _checked_split(pair: Any, number: int, samples: int, name: str) -> Split:
+    if len(pair) != 2 or not all(hasattr(rows, "__len__") for rows in pair):
+        raise ValueError(
+            f"fold {number} (from 0) has to be a pair of (train, validation) indices. It is one of {len(pair)} items "
+            f"({type(pair).__name__})."
+        )
     train, validation = (np.arange(samples)[np.asarray(rows) if len(rows) else slice(0)] for rows in pair)
     for what, rows in (("train", train), ("validate", validation)):
         if not len(rows):

@@ -124,7 +124,7 @@ def _output(bundle: Bundle) -> Callable[[Bundle], object]:
 def _closing(event: SearchEnded, study: Study, seconds: float) -> list[str]:
     """What is said at the end of a search; of one that an error has ended, what is left of it."""
     said = list(sentences.closing(event, study, seconds))
-    if event.reason is None:
+    if event.reason is None and event.is_kept:
         if not event.is_interrupted:
             said.append(f"Ended by an error. The trials so far are kept in {study.directory}.")
         said.append("tuner.study holds them.")

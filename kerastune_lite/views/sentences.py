@@ -27,6 +27,8 @@ NOTABLE_SECONDS = 1.0
 
 def opening(event: SearchBegun, study: Study) -> Sequence[str]:
     """What is said when a search begins: what was found of note, and where the study is kept."""
+    if not event.is_kept:
+        return event.remarks
     told = [f"{study.directory}: {remark}" for remark in event.remarks]
     if not study.records:
         return [*told, f"The study is kept in {study.directory}"]
@@ -62,6 +64,8 @@ def closing(event: SearchEnded, study: Study, seconds: float) -> Sequence[str]:
         study: The study.
         seconds: How long the search took.
     """
+    if event.is_interrupted and not event.is_kept:
+        return ["Interrupted: the trials are not kept, since no directory was given."]
     if event.is_interrupted:
         return [interrupted(study)]
     if event.reason is None:

@@ -94,6 +94,15 @@ def test_a_search_begins_with_the_place_of_its_study():
     assert Shown().show(SearchBegun()) == ["12:00:00 The study is kept in runs/one"]
 
 
+def test_a_study_that_is_removed_afterwards_is_not_said_to_be_kept():
+    interrupted = SearchEnded(reason=None, is_interrupted=True, is_kept=False)
+
+    assert Shown().show(SearchBegun(is_kept=False, remarks=["cross-validation"]), interrupted) == [
+        "12:00:00 cross-validation",
+        "12:00:00 Interrupted: the trials are not kept, since no directory was given.",
+    ]
+
+
 def test_a_resumed_search_says_what_it_found_and_what_was_wrong():
     shown = Shown()
     shown.study = shown.study.after(begun(0)).after(ended(0)).after(begun(1))
