@@ -111,6 +111,7 @@ def test_the_three_ways_to_stop_early_run(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.drill
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLAlchemy, by which MLflow keeps its runs
 def test_each_trial_is_a_run_of_mlflow(tmp_path, capsys):
     mlflow = pytest.importorskip("mlflow")
     study = example("track_with_mlflow").main(directory=tmp_path, max_trials=2)
