@@ -11,6 +11,7 @@ to the study's journal. Strategies never see Keras; the training never sees a st
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # In a checkout the callbacks lie beside this folder and not inside it. They are found there also where a regular
 # installation of the package is shadowed by the checkout.
@@ -43,6 +44,7 @@ from kerastune_lite.errors import (
     WorkerError,
     WrongCallError,
 )
+from kerastune_lite.other_tuners import told_package_name as _told_package_name
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
     BayesianOptimization,
@@ -60,6 +62,12 @@ from kerastune_lite.study.trial import Trial, TrialState
 from kerastune_lite.training.start_messages import hold_back as _hold_back
 
 _hold_back()
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        _told_package_name(name)
+
 
 __all__ = [
     "BayesianOptimization",

@@ -110,3 +110,32 @@ def test_the_three_ways_to_stop_early_run(tmp_path, monkeypatch, capsys):
     assert max(len(trial.curve) for trial in hyperband.trials) == 3
     assert population is not None
     assert "from epoch 1" in capsys.readouterr().out
+
+
+@pytest.mark.drill
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLAlchemy, by which MLflow keeps its runs
+def test_each_trial_is_a_run_of_mlflow(tmp_path, capsys):
+    mlflow = pytest.importorskip("mlflow")
+    study = example("track_with_mlflow").main(directory=tmp_path, max_trials=2)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("iris").experiment_id])
+
+    assert sorted(run.data.tags["trial"] for run in runs) == ["0", "1"]
+    for run in runs:
+        trial = study.trial(int(run.data.tags["trial"]))
+        history = client.get_metric_history(run.info.run_id, "val_loss")
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["score"] == trial.score
+        assert run.data.params["units"] == str(trial.values["units"])
+        assert [each.value for each in sorted(history, key=lambda each: each.step)] == [
+            pytest.approx(logs["val_loss"]) for logs in trial.curve
+        ]
+
+
+@pytest.mark.drill
+def test_each_trial_is_a_run_of_weights_and_biases(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    example("track_with_wandb").main(directory=tmp_path, max_trials=2)
+
+    assert len(list((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))) == 3  # of two trials and the study

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import kerastune_lite
 from kerastune_lite import (
     BayesianOptimization,
     DataError,
+    GridSearch,
     Hyperband,
     HyperParameters,
     NoResultError,
@@ -19,17 +21,22 @@ from kerastune_lite import (
     Study,
     Trial,
     Tuner,
+    WrongCallError,
 )
 from kerastune_lite.other_tuners import (
+    ESTIMATOR_ARGUMENTS,
     GUIDES,
     HP_CALLS,
     HP_NAMES,
+    HP_WORDS,
+    PACKAGE_NAMES,
     SEARCH_ARGUMENTS,
     STUDY_NAMES,
     TRIAL_NAMES,
     TUNER_ARGUMENTS,
     TUNER_NAMES,
 )
+from kerastune_lite.sklearn import TunedClassifier
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,6 +56,8 @@ def a_tuner(tmp_path, **settings):
         ("suggest_float", r"Write hp\.float\('learning_rate', 1e-4, 1e-1, log=True\)\. See docs/from_optuna\.md"),
         ("get", r"did you mean hp\.values\?.* Write hp\['units'\], or hp\.values"),
         ("pchoice", r"Write hp\.choice\('activation', \['relu', 'gelu'\]\)\. See docs/from_hyperas\.md"),
+        ("should_prune", r"no hp\.should_prune, which Optuna has\. Leave it out: give the tuner stopping='median'"),
+        ("sample_from", r"which Ray Tune has\. Compute it in build_fn"),
         ("conditional_scope", r"Write with hp\.when\('optimizer', 'sgd'\): …\. See docs/from_keras_tuner\.md"),
     ],
 )
@@ -89,6 +98,14 @@ def test_a_tuner_tells_what_another_ones_name_is_here(name, told, tmp_path):
         (BayesianOptimization, {"num_initial_points": 3}, r"^BayesianOptimization.*initial_trials=8"),
         (Hyperband, {"max_epochs": 3, "hyperband_iterations": 2}, r"^Hyperband.*iterations=1"),
         (RandomSearch, {"max_evals": 3, "rseed": 0}, r"max_evals=3, which Hyperas has.*no argument rseed=0"),
+        (RandomSearch, {"num_samples": 3}, r"num_samples=3, which Ray Tune has\. Write max_trials=100\.$"),
+        (
+            RandomSearch,
+            {"max_trial": 3},
+            r"^RandomSearch\(…\): There is no argument max_trial\. Did you mean max_trials\?$",
+        ),
+        (GridSearch, {"points_per_axes": 3}, r"Did you mean points_per_axis\?"),
+        (RandomSearch, {"zzz": 1}, r"^RandomSearch\(…\): There is no argument zzz\. There are: .*max_trials.*workers"),
     ],
 )
 def test_a_tuner_tells_what_another_ones_argument_is_here(tuner, arguments, told):
@@ -101,15 +118,42 @@ def test_a_tuner_without_build_fn_is_told_where_the_hypermodel_goes():
         RandomSearch(hypermodel=score_of, objective="val_loss", project_name="p")
 
 
-def test_an_argument_that_no_tuner_has_is_refused_as_python_does():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'zzz'"):
-        RandomSearch(score_of, "loss", zzz=1)
+def test_an_estimator_tells_what_another_ones_argument_is_here():
+    with pytest.raises(TypeError, match=r"^TunedClassifier\(…\): .*model=3, which scikit-learn has\. It is build_fn"):
+        TunedClassifier(model=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("GridSearchCV", r"from kerastune_lite\.sklearn import TunedClassifier, with tuner='grid'"),
+        ("HyperModel", r"which KerasTuner has\. Any object with build\(hp\)"),
+        ("EarlyStopping", r"from kerastune_lite\.callbacks import EarlyStopping"),
+    ],
+)
+def test_the_package_tells_what_another_ones_name_is_here(name, told):
+    with pytest.raises(AttributeError, match=told):
+        getattr(kerastune_lite, name)
+    with pytest.raises(ImportError, match=told):
+        exec(f"from kerastune_lite import {name}")
+    assert not hasattr(kerastune_lite, name)
+
+
+def test_a_name_that_no_tuner_has_is_missed_in_the_package_as_python_does():
+    with pytest.raises(ImportError, match="cannot import name 'zzz' from 'kerastune_lite'"):
+        exec("from kerastune_lite import zzz")
+
+
+def test_hp_says_that_it_is_no_dict():
+    with pytest.raises(WrongCallError, match=r"hp\.values is a dict of all of them"):
+        dict(HyperParameters())
 
 
 @pytest.mark.parametrize(
     ("argument", "told"),
     [
         ("n_trials", r"no argument 'n_trials', which Optuna has\. Write RandomSearch\(build_fn, .*max_trials=100"),
+        ("overwrite", r"It belongs to the tuner: RandomSearch\(build_fn, objective, overwrite=True\)"),
         ("timeout", r"Write search\(x, y, max_time='10m'\)"),
         ("max_trials", r"It belongs to the tuner: RandomSearch"),
     ],
@@ -180,6 +224,9 @@ def test_no_table_has_a_name_that_there_is():
     assert not [name for name in TUNER_NAMES if name in dir(Tuner)]
     assert not [name for name in STUDY_NAMES if name in {*dir(Study), *Study.__dataclass_fields__}]
     assert not [name for name in TRIAL_NAMES if name in {*dir(Trial), *Trial.__dataclass_fields__}]
+    assert parameters_of(TunedClassifier).isdisjoint(ESTIMATOR_ARGUMENTS)
+    assert not [name for name in HP_WORDS if name in dir(HyperParameters)]
+    assert not [name for name in PACKAGE_NAMES if name in vars(kerastune_lite)]
     assert {*HP_NAMES.values(), *HP_CALLS} <= {*dir(HyperParameters)}
 
 

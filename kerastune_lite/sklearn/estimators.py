@@ -24,6 +24,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kerastune_lite.other_tuners import ESTIMATOR_ARGUMENTS, told_arguments
 from kerastune_lite.search.settings import check_count
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch
@@ -103,6 +104,7 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         verbose: 1 prints a line for each trial.
     """
 
+    @told_arguments(ESTIMATOR_ARGUMENTS)
     def __init__(
         self,
         build_fn: Callable[..., Any] | None = None,

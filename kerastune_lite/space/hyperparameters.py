@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 from kerastune_lite import markup
-from kerastune_lite.errors import SpaceError
+from kerastune_lite.errors import SpaceError, WrongCallError
 from kerastune_lite.space.misuse import checked_options, explained, unknown_name
 from kerastune_lite.space.normal import Normal
 from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, moved_label
@@ -71,6 +71,8 @@ class HyperParameters:
         return self._asked
 
     def __getitem__(self, name: str) -> Value:
+        if not isinstance(name, str):
+            raise WrongCallError(f"hp[{name!r}]: a parameter has a name. hp.values is a dict of all of them.")
         for known in (name, *self._namesakes.get(name, ())):
             if known in self._values:
                 return plain(self._values[known])

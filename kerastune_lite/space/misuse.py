@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from kerastune_lite.errors import SpaceError, UnknownNameError, WrongCallError
-from kerastune_lite.other_tuners import HP_ARGUMENTS, HP_CALLS, HP_NAMES, guide_of_hp
+from kerastune_lite.other_tuners import HP_ARGUMENTS, HP_CALLS, HP_NAMES, HP_WORDS, guide_of_hp
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 def unknown_name(name: str, known: Iterable[str]) -> UnknownNameError:
     """The error of `hp.name`, which there is not."""
+    if name in HP_WORDS:
+        return UnknownNameError(HP_WORDS[name].told(f"There is no hp.{name}"))
     known = sorted(known)
     folded = name.casefold()
     near = [HP_NAMES[folded]] if folded in HP_NAMES else difflib.get_close_matches(folded, known, n=1)

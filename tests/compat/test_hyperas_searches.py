@@ -13,11 +13,12 @@ import hyperas_programs as programs
 import numpy as np
 import pytest
 
-from kerastune_lite import BuildError, Study, StudyError
+from kerastune_lite import BuildError, SpaceError, Study, StudyError
 from kerastune_lite.compat.hyperas import STATUS_FAIL, Trials, optim, rand, space_eval, tpe
 from kerastune_lite.compat.hyperas.distributions import choice, uniform
 from kerastune_lite.compat.hyperas.ensemble import VotingModel
 from kerastune_lite.compat.hyperas.utils import eval_hyperopt_space
+from kerastune_lite.space import Choice, Space
 from kerastune_lite.strategies.random_search import RandomStrategy
 
 
@@ -345,6 +346,13 @@ def test_a_run_is_evaluated_by_the_space():
     assert [eval_hyperopt_space(space, misc["vals"])["size"] for misc in trials.miscs] == [
         vals["size"][0] + 1 for vals in (misc["vals"] for misc in trials.miscs)
     ]
+
+
+def test_a_run_that_is_evaluated_already_is_told():
+    space = Space([Choice(name="size", options=(8, 16))])
+
+    with pytest.raises(SpaceError, match=r"'size' has 2 options, and 16 isn't.*eval_space=True.*already"):
+        eval_hyperopt_space(space, {"size": 16})
 
 
 SCRIPT = """

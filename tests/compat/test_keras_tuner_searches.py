@@ -652,6 +652,7 @@ def test_the_modules_that_code_imports_from_are_there():
     assert (MultiExecutionTuner, Sklearn) == (kt.Tuner, kt.SklearnTuner)
     assert BayesianOptimization is kt.oracles.BayesianOptimizationOracle
     assert TrialStatus.COMPLETED == "COMPLETED"
+    assert kt.__version__ == kerastune_lite.__version__
 
 
 def test_a_trial_comes_back_from_its_file(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerastune_lite.compat.hyperas.model_function import STATUS_FAIL, STATUS_OK
 from kerastune_lite.compat.hyperas.templates import Template
-from kerastune_lite.errors import BuildError
+from kerastune_lite.errors import BuildError, SpaceError
 from kerastune_lite.space import Choice, Space, Value
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Trial, TrialState
@@ -146,7 +146,14 @@ def space_eval(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
 
 def _evaluated(space: Space, name: str, value: Any) -> Any:
     parameter = space.get(name)
-    return parameter.options[value] if isinstance(parameter, Choice) else value
+    if not isinstance(parameter, Choice):
+        return value
+    if value not in range(len(parameter.options)):
+        raise SpaceError(
+            f"{name!r} has {len(parameter.options)} options, and {value!r} isn't the index of one. A setting from "
+            "minimize(eval_space=True) has the options themselves already."
+        )
+    return parameter.options[value]
 
 
 def _doc(trial: Trial, space: Space, templates: Sequence[Template]) -> dict[str, Any]:

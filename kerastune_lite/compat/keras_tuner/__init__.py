@@ -3,6 +3,7 @@
 Code that was written for KerasTuner runs with its import changed; docs/from_keras_tuner.md tells what differs.
 """
 
+from kerastune_lite._version import __version__
 from kerastune_lite.compat.keras_tuner import applications, engine, errors, oracles, tuners
 from kerastune_lite.compat.keras_tuner.hypermodels import HyperModel
 from kerastune_lite.compat.keras_tuner.hyperparameters import HyperParameters
@@ -23,6 +24,7 @@ __all__ = [
     "RandomSearch",
     "SklearnTuner",
     "Tuner",
+    "__version__",
     "applications",
     "engine",
     "errors",
