@@ -86,7 +86,7 @@ MAY_KNOW = {
         "training",
         "search",
     ),
-    "sklearn": ("errors", "other_tuners", "space", "study", "search"),
+    "sklearn": ("errors", "other_tuners", "space", "study", "search", "execution"),
 }
 """The rooms, each with those that it may know, as CONTRIBUTING.md draws them."""
 ASKED_BY_A_STUDY = {(room, "study/study.py") for room in ("belief", "compat", "importances", "plots")}

@@ -21,7 +21,7 @@ def parts_of(shared: Shared) -> dict[str, Any]:
         "callbacks": shared.callbacks,
         "the engine's name": shared.engine,
         "whether the objective was given": shared.objective_is_given,
-        "what is fixed": shared.fixed,
+        "what is preset": shared.presets,
         "whether defaults are tried first": shared.try_defaults,
     }
 

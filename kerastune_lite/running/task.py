@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kerastune_lite.running.training_data import TrainingData
-from kerastune_lite.space import HyperParameters, Space, Value, parameter_from_json
+from kerastune_lite.space import HyperParameters, Presets, Space, Value, parameter_from_json
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Note, Trained, Trial, TrialFailure
@@ -110,7 +110,7 @@ class Shared:
         callbacks: As the user gave them.
         engine: What trains.
         objective_is_given: Whether a person named the objective, or the search took the loss.
-        fixed: Values that parameters are held at.
+        presets: What a person said of parameters outside of build_fn.
         try_defaults: Whether the first trial has the defaults of those parameters that have one.
     """
 
@@ -119,7 +119,7 @@ class Shared:
     callbacks: CallbackSource = ()
     engine: EngineName = "auto"
     objective_is_given: bool = True
-    fixed: Mapping[str, Value] = field(default_factory=dict)
+    presets: Presets = field(default_factory=Presets)
     try_defaults: bool = True
 
 

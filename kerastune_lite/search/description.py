@@ -10,7 +10,7 @@ from typing import Any
 
 from kerastune_lite._version import __version__
 from kerastune_lite.search.plan import SearchPlan
-from kerastune_lite.space import label_of, plain
+from kerastune_lite.space import Presets, label_of, plain
 from kerastune_lite.space.values import is_scalar
 from kerastune_lite.strategies.strategy import PlannedStrategy
 
@@ -39,11 +39,22 @@ def description_of(tuner: str, plan: SearchPlan) -> dict[str, Any]:
         **({"stopping": _object(plan.stopping)} if plan.stopping is not None else {}),
         "training": {"executions_per_trial": plan.runs, **{name: _as_json(value) for name, value in arguments.items()}},
         "callbacks": [name[:LONGEST_TEXT] for name in names_of(shared.callbacks)],
-        **({"fixed": {name: _as_json(value) for name, value in shared.fixed.items()}} if shared.fixed else {}),
+        **_of_presets(shared.presets),
         **({"cv": {"splitter": folds.name, "folds": len(folds)}} if folds is not None else {}),
         "data": summary_of(shared.data),
         "versions": {"kerastune_lite": __version__, "python": platform.python_version(), **keras_versions()},
     }
+
+
+def _of_presets(presets: Presets) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    if presets.fixed:
+        described["fixed"] = {name: _as_json(value) for name, value in presets.fixed.items()}
+    if len(presets.ranges):
+        described["space"] = [str(parameter)[:LONGEST_TEXT] for parameter in presets.ranges]
+    if presets.others != "tune":
+        described["others"] = presets.others
+    return described
 
 
 def arguments_in(description: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _check(given: Mapping[str, Value], shared: Shared, writer: StudyWriter) -> N
     from kerastune_lite.training.asking import End, ask
 
     # No earlier search's ranges: a value that only they had is refused.
-    hp = HyperParameters(given, fixed=shared.fixed)
+    hp = HyperParameters(given, presets=shared.presets)
     if ask(shared, hp, may_train=own_fit_of(shared.build_fn) is None) is End.ERROR:
         return  # the trial itself will fail, and its record will say why
     for name in given:

@@ -6,7 +6,7 @@ import time
 
 from kerastune_lite.running.task import Shared
 from kerastune_lite.space import HyperParameters, Parameter, Space, Value
-from kerastune_lite.space.hyperparameters import first_value
+from kerastune_lite.space.presets import first_value
 from kerastune_lite.space.seeds import random_value
 
 MOST_SECONDS = 10.0
@@ -33,4 +33,4 @@ def _hp_of(build: int, space: Space, shared: Shared) -> HyperParameters:
     def fill(parameter: Parameter) -> Value:
         return random_value(parameter, 0, build) if build else first_value(parameter)
 
-    return HyperParameters(space=space, fill=fill, fixed=shared.fixed)
+    return HyperParameters(space=space, fill=fill, presets=shared.presets)

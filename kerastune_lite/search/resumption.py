@@ -208,7 +208,7 @@ class Reviewer:
         # Another trial's build may have asked already for a range without this one's value, or the space may have been
         # without the name for a while.
         held = {name: v for name, v in trial.values.items() if name in space.remembered or space.contains({name: v})}
-        hp = HyperParameters(held, space.remembering(held), fixed=self._shared.fixed)
+        hp = HyperParameters(held, space.remembering(held), presets=self._shared.presets)
         try:
             return hp, ask(self._shared, hp, may_train=may_train)
         except RangeChangedError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, overload
 
 import numpy as np
 
+from kerastune_lite.space import HyperParameters, Others, Parameter, Space
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.strategy import Strategy
 from kerastune_lite.study.writer import View
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 Stopping = StoppingRule | Literal["median", "asha", "plateau"]
 """A stopping rule, or the name of one with its defaults."""
 
+
+SpaceSource = Space | Sequence[Parameter] | Callable[[HyperParameters], object]
+"""Ranges that take the place of build_fn's: as a space, as parameters, or as a function that asks for them."""
 
 WorkerCount = int | Literal["auto"]
 """How many trials run at a time; "auto" lets the first trial show how many suit the machine."""
@@ -48,6 +52,8 @@ class TunerSettings(TypedDict, total=False):
     verbose: int
     views: Sequence[View]
     fixed: Mapping[str, Any] | None
+    space: SpaceSource | None
+    others: Others
     try_defaults: bool
     tensorboard: bool | str | Path
 

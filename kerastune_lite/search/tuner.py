@@ -14,13 +14,14 @@ from rich.console import Console
 
 from kerastune_lite.errors import DataError, ProcessTerminated, SearchTerminated, StudyError
 from kerastune_lite.other_tuners import TUNER_ARGUMENTS, TUNER_NAMES, told_arguments, told_names
+from kerastune_lite.search import checked_presets
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of
 from kerastune_lite.search.failures import check_has_score, failed_numbers
-from kerastune_lite.search.fixed_values import plain_values
 from kerastune_lite.search.settings import (
     DEFAULT_MAX_TRIALS,
     DefaultCount,
+    SpaceSource,
     Stopping,
     WorkerCount,
     check_count,
@@ -30,7 +31,7 @@ from kerastune_lite.search.settings import (
     check_workers,
 )
 from kerastune_lite.search.shown import tuner_html, tuner_text
-from kerastune_lite.space import Space, Value
+from kerastune_lite.space import Others, Space, Value
 from kerastune_lite.space.seeds import random_state_put_back
 from kerastune_lite.stopping import rule_of
 from kerastune_lite.strategies.strategy import StrategySource, strategy_of
@@ -106,6 +107,12 @@ class Tuner:
             that after the event. An exception out of a view ends the search.
         fixed: Values that parameters are held at, by their full names: `fixed={"learning_rate": 0.01}`. Wherever
             build_fn asks for one of them, it is answered so. Each has to be a value of its parameter's own range.
+        space: Ranges that take the place of those that build_fn asks with, by their full names, without a change of
+            build_fn: parameters of `kerastune_lite.space`, what `tuner.space()` gives back, or a function of `hp` that
+            asks for them, `lambda hp: hp.float("learning_rate", 1e-4, 1e-3, log=True)`. A range may be narrower, wider
+            or of another kind, as long as its values are of the type that build_fn asks for; conditions are build_fn's.
+        others: What becomes of the parameters that neither `space` nor `fixed` has: "tune" searches them as build_fn
+            asks, "default" holds each at its default or its first value, "refuse" makes them an error.
         try_defaults: Whether the first trial has the defaults of the parameters that have one (`default=`). False
             leaves the first setting to the strategy.
         tensorboard: True writes logs for TensorBoard into the folder "tensorboard" of the study's directory; a
@@ -146,6 +153,8 @@ class Tuner:
         verbose: int = 1,
         views: Sequence[View] = (),
         fixed: Mapping[str, Any] | None = None,
+        space: SpaceSource | None = None,
+        others: Others = "tune",
         try_defaults: bool = True,
         tensorboard: bool | str | Path = False,
     ) -> None:
@@ -184,7 +193,7 @@ class Tuner:
         self.retry_failed = retry_failed
         self.verbose = verbose
         self.views = tuple(views)
-        self.fixed = plain_values(fixed)
+        self.presets = checked_presets.checked(fixed, space, others)
         self.try_defaults = try_defaults
         self.tensorboard = check_tensorboard(tensorboard)
         self._is_stopped = self._is_copy = False
@@ -248,7 +257,7 @@ class Tuner:
             KerastuneError: See kerastune_lite.errors. Whatever ends a search, the trials that had finished are kept.
         """
         from kerastune_lite.running.task import Shared
-        from kerastune_lite.search import enqueued, fixed_values
+        from kerastune_lite.search import enqueued
         from kerastune_lite.search.interrupts import without_traceback
         from kerastune_lite.search.loop import SearchLoop
         from kerastune_lite.search.plan import SearchPlan, check_trainings
@@ -278,7 +287,7 @@ class Tuner:
             callbacks,
             self.engine,
             objective_is_given=self.objective is not None,
-            fixed=self.fixed,
+            presets=self.presets,
             try_defaults=self.try_defaults,
         )
         plan = SearchPlan(
@@ -300,7 +309,7 @@ class Tuner:
             # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
             start_messages.look_for_devices(leaves_memory=not self._places.is_here or self.workers == "auto")
             start_messages.write_held(writer.study.directory)
-            fixed_values.check(shared, writer.study)
+            checked_presets.check(shared, writer.study)
             plan = replace(plan, strategy=strategy_of(plan.strategy, writer.study.seed or 0))
             reviewer, remarks = self._resumed(plan, writer)
             begun = SearchBegun(
@@ -325,7 +334,7 @@ class Tuner:
                     remarks=(
                         *self._closing_remarks(writer.study),
                         *([self._refit(shared, writer.study)] if is_refit else []),
-                        *fixed_values.never_asked_for(self.fixed, writer.study),
+                        *checked_presets.never_asked_for(self.presets, writer.study),
                     ),
                 )
             except (KeyboardInterrupt, ProcessTerminated) as error:
@@ -530,7 +539,7 @@ class Tuner:
         from kerastune_lite.search.preview import asked_space
 
         with random_state_put_back():
-            return asked_space(Shared(self.build_fn, fixed=self.fixed), check_count("builds", builds, at_least=1))
+            return asked_space(Shared(self.build_fn, presets=self.presets), check_count("builds", builds, at_least=1))
 
     def enqueue(self, values: Mapping[str, Value]) -> None:
         """Lets the next search try a setting before the strategy's own; what it leaves out is drawn.
@@ -619,7 +628,7 @@ class Tuner:
         if self._latest_plan is not None:
             return self._latest_plan.shared
         arguments = arguments_in(self.study.latest_search)
-        return Shared(self.build_fn, TrainingData(fit_arguments=arguments), fixed=self.fixed)
+        return Shared(self.build_fn, TrainingData(fit_arguments=arguments), presets=self.presets)
 
     def _say(self, text: str) -> None:
         """Prints a line for a person, unless the tuner is to be silent."""
@@ -631,7 +640,7 @@ class Tuner:
         from kerastune_lite.training import finished_models
 
         values = trial_or_values.values if isinstance(trial_or_values, Trial) else trial_or_values
-        return finished_models.built(self.build_fn, values, self.objective or Objective("loss"), self.fixed)
+        return finished_models.built(self.build_fn, values, self.objective or Objective("loss"), self.presets)
 
     def _settled_directory(self) -> Path:
         """The directory that was given, or a fresh one."""

@@ -324,7 +324,7 @@ class PopulationBasedTraining(Tuner):
         from kerastune_lite.strategies.population import PopulationStrategy
         from kerastune_lite.training.weight_shapes import weight_shapes_of
 
-        layout = partial(weight_shapes_of, shared.build_fn, shared.data, shared.fixed)
+        layout = partial(weight_shapes_of, shared.build_fn, shared.data, shared.presets)
         return PopulationStrategy(RandomStrategy(), self.population, self.interval, epochs, layout)
 
 

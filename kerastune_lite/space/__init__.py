@@ -13,6 +13,7 @@ from kerastune_lite.space.parameters import (
     Parameter,
     moved_label,
 )
+from kerastune_lite.space.presets import Others, Presets
 from kerastune_lite.space.rounded import Rounded
 from kerastune_lite.space.space import Space
 from kerastune_lite.space.values import (
@@ -40,7 +41,9 @@ __all__ = [
     "Int",
     "Normal",
     "OptionLabel",
+    "Others",
     "Parameter",
+    "Presets",
     "Rounded",
     "Space",
     "Value",

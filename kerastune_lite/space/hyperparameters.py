@@ -17,6 +17,7 @@ from kerastune_lite.errors import SpaceError, WrongCallError
 from kerastune_lite.space.misuse import checked_options, explained, unknown_name
 from kerastune_lite.space.normal import Normal
 from kerastune_lite.space.parameters import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, moved_label
+from kerastune_lite.space.presets import Presets, first_value, settled
 from kerastune_lite.space.space import Space
 from kerastune_lite.space.values import UNSET, OptionLabel, Value, as_float, as_integer, plain, short_label
 
@@ -33,7 +34,8 @@ class HyperParameters:
         values: The setting to try; it may hold more or fewer parameters than build_fn asks for.
         space: The parameters known from earlier builds.
         fill: The value of a parameter that the setting doesn't hold; by default its default or its first value.
-        fixed: Values that parameters are held at. A setting that says something else of one of them is refused.
+        presets: What a person said of parameters outside of build_fn. A setting that says something else of one that
+            is held is refused.
     """
 
     def __init__(
@@ -41,13 +43,13 @@ class HyperParameters:
         values: Mapping[str, Value] | None = None,
         space: Space | None = None,
         fill: Callable[[Parameter], Value] | None = None,
-        fixed: Mapping[str, Value] | None = None,
+        presets: Presets | None = None,
     ) -> None:
         self._given = dict(values or {})
         self._known = space or Space()
         self._space = self._known
         self._fill = fill or first_value
-        self._fixed = dict(fixed or {})
+        self._presets = presets or Presets()
         self._asked = Space()
         self._written = Space()
         self._values: dict[str, Value] = {}
@@ -365,10 +367,9 @@ class HyperParameters:
     def _ask(self, parameter: Parameter) -> Value:
         parameter = self._told_apart(dataclasses.replace(parameter, conditions=tuple(self._conditions)))
         name = parameter.name
-        # Two ranges for one name are a mistake also where the name is held at one value.
+        # Two ranges for one name are a mistake also where a preset takes their place.
         self._written = self._written.with_parameter(parameter)
-        if name in self._fixed:
-            parameter = held(parameter, self._fixed[name])
+        parameter = self._presets.applied(parameter)
         self._asked = self._asked.with_parameter(parameter)
         self._space = self._space.with_parameter(parameter)
         if not self._active:
@@ -400,14 +401,15 @@ class HyperParameters:
     def _answer(self, parameter: Parameter) -> Value:
         value = self._setting_of(parameter) if parameter.name in self._given else self._fill(parameter)
         if not parameter.contains(value):
-            if parameter.name in self._fixed:
+            if parameter.name in self._presets.fixed:
                 raise SpaceError(
                     f"{value!r} was given for {parameter.name!r}, which fixed= holds at "
-                    f"{self._fixed[parameter.name]!r}. Leave it out of the setting, or out of fixed."
+                    f"{self._presets.fixed[parameter.name]!r}. Leave it out of the setting, or out of fixed."
                 )
+            where = "space=" if parameter.name in self._presets.ranges else "build_fn"
             raise SpaceError(
                 f"{value!r} was given for {parameter}, which doesn't take it. "
-                "Give a value inside the range, or widen the range in build_fn."
+                f"Give a value inside the range, or widen the range in {where}."
             )
         return settled(parameter, value)
 
@@ -429,30 +431,6 @@ def _scale(name: str, log: Any) -> tuple[bool, bool]:
             f'The scale of {name!r} has to be log=True, log=False or log="reverse". Received: log={log!r}.'
         )
     return log is not False, log == "reverse"
-
-
-def first_value(parameter: Parameter) -> Value:
-    """A parameter's default where it has one, else the first value of its range."""
-    return parameter.grid(2)[0] if parameter.default is UNSET else parameter.default
-
-
-def settled(parameter: Parameter, value: Value) -> Value:
-    """A value that a parameter takes, as the parameter's own: the option itself, an int, or the point of the grid."""
-    if isinstance(parameter, Choice):
-        return parameter.options[parameter.index_of(value)]
-    # A float moves to the nearest point of the parameter's grid, such as 0.3 for a computed 0.30000000000000004.
-    return as_integer(value) if isinstance(parameter, Int) else parameter.nearest(value)
-
-
-def held(parameter: Parameter, value: Value) -> Fixed:
-    """A parameter that is held at one of its values; SpaceError where it doesn't take that value."""
-    value = plain(value)
-    if not parameter.contains(value):
-        raise SpaceError(
-            f"fixed={{{parameter.name!r}: {value!r}}}: {value!r} is not one of the values of {parameter}. "
-            "Give one of them, or widen the range in build_fn."
-        )
-    return Fixed(name=parameter.name, options=(settled(parameter, value),), conditions=parameter.conditions)
 
 
 def _cut(text: str) -> str:

@@ -16,7 +16,7 @@ from kerastune_lite.callbacks import EarlyStopping, TargetReached, TimeLimit
 from kerastune_lite.errors import DataError, NoResultError
 from kerastune_lite.running.task import Builder, BuildFunction, OwnFit, Shared, call_own_fit, own_fit_of
 from kerastune_lite.running.training_data import TrainingData
-from kerastune_lite.space import HyperParameters, Value
+from kerastune_lite.space import HyperParameters, Presets, Value
 from kerastune_lite.study.files import StudyFiles
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
@@ -37,7 +37,7 @@ def built(
     build_fn: BuildFunction | Builder,
     values: Mapping[str, Value],
     objective: Objective,
-    fixed: Mapping[str, Value] | None = None,
+    presets: Presets | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """A fresh, compiled model of a setting, and the arguments of `fit` that build_fn decided with it.
 
@@ -45,7 +45,7 @@ def built(
         NoResultError: build_fn gives back no model.
         KerastuneError: build_fn refuses a value, or returned something that can't be trained.
     """
-    result = built_with(build_fn, HyperParameters(values, fixed=fixed), objective)
+    result = built_with(build_fn, HyperParameters(values, presets=presets), objective)
     return _model_of(result), dict(result.fit_arguments or {})
 
 
@@ -153,7 +153,7 @@ def refitted(trial: Trial, shared: Shared, path: Path, weights_path: Path) -> st
 def _retrained(
     trial: Trial, shared: Shared, data: tuple[Any, Any], epochs: int | None, fit_arguments: Mapping[str, Any]
 ) -> keras.Model:
-    hp = HyperParameters(trial.values, fixed=shared.fixed)
+    hp = HyperParameters(trial.values, presets=shared.presets)
     result = built_with(shared.build_fn, hp, Objective("loss"))
     model, own_fit = _model_of(result), own_fit_of(shared.build_fn)
     if result.result is not None:

@@ -289,9 +289,9 @@ class Training:
 def asked_by(request: Request, shared: Shared, values: Mapping[str, Value]) -> HyperParameters:
     """The `hp` of a trial, which answers with some values, and fills in what they don't hold."""
     # A strategy that doesn't look at the space may have chosen something for what is held.
-    free = {name: value for name, value in values.items() if name not in shared.fixed}
+    free = {name: value for name, value in values.items() if name not in shared.presets.fixed}
     return HyperParameters(
-        free, request.space, partial(_filled, request, try_defaults=shared.try_defaults), shared.fixed
+        free, request.space, partial(_filled, request, try_defaults=shared.try_defaults), shared.presets
     )
 
 

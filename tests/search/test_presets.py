@@ -1,4 +1,4 @@
-"""`fixed=`: parameters that are held at a value, whatever build_fn's range is."""
+"""`fixed=` and `space=`: parameters that are held at a value, or have another range, whatever build_fn asks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from kerastune_lite import (
     Suggestion,
     Tuner,
 )
+from kerastune_lite.space import Boolean, Choice, Float, Int, Presets, Space
 
 LOSS = Objective("loss", "min")
 X = np.linspace(-1.0, 1.0, 40, dtype="float32")[:, None]
@@ -74,7 +75,7 @@ def test_a_held_parameter_has_its_value_in_every_trial_and_the_others_are_search
     ],
 )
 def test_every_kind_can_be_held_and_answers_with_plain_values_of_its_own(ask, given, answer):
-    hp = HyperParameters(fixed={"x": given})
+    hp = HyperParameters(presets=Presets(fixed={"x": given}))
 
     got = ask(hp)
 
@@ -91,7 +92,7 @@ def test_a_held_parent_decides_about_its_children():
         with hp.when("optimizer", "adam"), hp.scope("adam"):
             hp.float("beta", 0.0, 1.0)
 
-    hp = HyperParameters(fixed={"optimizer": "adam", "momentum": 0.5, "adam/beta": 0.25})
+    hp = HyperParameters(presets=Presets(fixed={"optimizer": "adam", "momentum": 0.5, "adam/beta": 0.25}))
     ask(hp)
 
     assert hp.values == {"optimizer": "adam", "adam/beta": 0.25}
@@ -248,3 +249,136 @@ def test_a_model_of_another_value_is_not_built(tmp_path, values):
 
     with pytest.raises(SpaceError, match=r"was given for 'y', which fixed= holds at 2\. Leave it out"):
         tuner.build(values)
+
+
+@pytest.mark.parametrize("tuner", [GridSearch, RandomSearch, BayesianOptimization])
+def test_a_range_in_space_takes_the_place_of_that_in_build_fn_from_the_first_trial_on(search, tuner):
+    study = search(product, tuner, space=[Choice(name="x", options=(2, 5)), Int(name="y", low=3, high=4)])
+
+    assert sorted(tuple(trial.values.values()) for trial in study.trials) == [(2, 3), (2, 4), (5, 3), (5, 4)]
+    assert [trial.score for trial in study.trials] == [trial.values["x"] * trial.values["y"] for trial in study.trials]
+
+
+def test_hyperband_trains_in_a_range_of_space(tmp_path):
+    tuner = Hyperband(
+        line, LOSS, max_epochs=2, factor=2, directory=tmp_path, seed=0, verbose=0,
+        space=[Float(name="rate", low=0.01, high=0.02, log=True)],
+    )  # fmt: skip
+    study = tuner.search(X, Y)
+
+    assert all(0.01 <= trial.values["rate"] <= 0.02 for trial in study.trials)
+    assert tuner.best_model().optimizer.learning_rate.numpy() == pytest.approx(study.best.values["rate"])
+
+
+def test_space_may_be_a_function_of_hp_and_what_another_tuner_gives_back(tmp_path, search):
+    narrow = GridSearch(product, LOSS, directory=tmp_path / "narrow", verbose=0, space=lambda hp: hp.int("y", 2, 3))
+    assert str(narrow.space()) == "choice 'x' (one of 1, 2, 3)\nint 'y' (low=2, high=3)"
+
+    study = search(product, space=narrow.space())
+
+    assert {trial.values["y"] for trial in study.trials} == {2, 3}
+    assert len(study.trials) == 6
+
+
+def test_others_are_held_at_their_defaults_on_request(search):
+    def build_fn(hp):
+        return hp.float("a", 0.0, 1.0, default=0.25) + hp.choice("b", [8.0, 9.0]) + hp.int("c", 1, 5)
+
+    study = search(build_fn, space=[Int(name="c", low=2, high=4)], others="default")
+
+    assert [trial.values for trial in study.trials] == [{"a": 0.25, "b": 8.0, "c": c} for c in (2, 3, 4)]
+
+
+def test_others_are_refused_on_request_before_anything_is_tried(search, tmp_path):
+    with pytest.raises(SpaceError, match=r"asks for int 'y' \(low=1, high=3\), which neither space= nor fixed= has"):
+        search(product, fixed={"x": 1}, others="refuse")
+
+    assert not Study(tmp_path).trials
+
+
+def test_a_held_value_lies_in_the_range_of_space(search):
+    space = [Int(name="y", low=5, high=6)]
+
+    assert {trial.values["y"] for trial in search(product, space=space, fixed={"y": 5}).trials} == {5}
+    with pytest.raises(SpaceError, match="2 is not one of the values of int 'y' \\(low=5, high=6\\)"):
+        search(product, space=space, fixed={"y": 2})
+
+
+@pytest.mark.parametrize(
+    ("ask", "preset", "value"),
+    [
+        (lambda hp: hp.int("p", 1, 9), Choice(name="p", options=(4, 4096)), 4),
+        (lambda hp: hp.float("p", 0.0, 1.0), Int(name="p", low=3, high=4), 3.0),
+        (lambda hp: hp.float("p", 0.0, 1.0), Choice(name="p", options=(0, 0.5)), 0.0),
+        (lambda hp: hp.choice("p", ["a", "b"]), Choice(name="p", options=("c", None)), "c"),
+        (lambda hp: hp.choice("p", [32, 64]), Int(name="p", low=32, high=64), 32),
+        (lambda hp: hp.boolean("p"), Choice(name="p", options=(True,)), True),
+        (lambda hp: hp.normal("p", 0.0, 1.0), Float(name="p", low=-1.0, high=1.0), -1.0),
+    ],
+)
+def test_a_range_of_another_kind_answers_with_the_type_that_build_fn_asks_for(ask, preset, value):
+    got = ask(HyperParameters(presets=Presets(ranges=Space([preset]))))
+
+    assert got == value
+    assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("ask", "preset"),
+    [
+        (lambda hp: hp.int("p", 1, 9), Float(name="p", low=1.0, high=9.0)),
+        (lambda hp: hp.int("p", 1, 9), Choice(name="p", options=(1, 2.5))),
+        (lambda hp: hp.int("p", 1, 9), Boolean(name="p")),
+        (lambda hp: hp.float("p", 0.0, 1.0), Choice(name="p", options=(0.5, "auto"))),
+        (lambda hp: hp.boolean("p"), Int(name="p", low=0, high=1)),
+    ],
+)
+def test_a_range_with_values_that_build_fn_cant_use_is_refused(search, ask, preset):
+    with pytest.raises(SpaceError, match=r"space= has .* 'p' .* where build_fn asks for .* can't use all"):
+        search(lambda hp: float(ask(hp)), space=[preset])
+
+
+def test_conditions_and_defaults_are_those_of_build_fn(tmp_path):
+    def build_fn(hp):
+        optimizer = hp.choice("optimizer", ["sgd", "adam"], default="sgd")
+        with hp.when("optimizer", "sgd"):
+            momentum = hp.float("momentum", 0.0, 0.9, default=0.5)
+        return momentum if optimizer == "sgd" else 1.0
+
+    tuner = RandomSearch(
+        build_fn, LOSS, max_trials=6, directory=tmp_path, seed=0, verbose=0,
+        space=[Float(name="momentum", low=0.4, high=0.6)],
+    )  # fmt: skip
+    study = tuner.search()
+
+    assert study.trials[0].values == {"optimizer": "sgd", "momentum": 0.5}
+    assert {("momentum" in trial.values) for trial in study.trials if trial.values["optimizer"] == "adam"} == {False}
+    assert all(0.4 <= trial.values.get("momentum", 0.5) <= 0.6 for trial in study.trials)
+
+
+def test_a_name_in_space_that_build_fn_doesnt_ask_for_is_refused_with_the_one_that_is_near(search):
+    with pytest.raises(SpaceError, match=r"space= has 'yy': build_fn doesn't ask for 'yy'\. Did you mean 'y'\?"):
+        search(product, space=[Int(name="yy", low=1, high=2)])
+
+
+def test_a_search_goes_on_in_a_range_of_space_and_counts_only_what_lies_in_it(search):
+    whole = search(product)
+    narrowed = search(product, space=[Int(name="y", low=3, high=4)])
+
+    assert len(whole.trials) == 9
+    assert len(narrowed.trials) == 12
+    assert {trial.values["y"] for trial in narrowed.outside} == {1, 2}
+    assert narrowed.best.values == {"x": 1, "y": 3}
+
+
+@pytest.mark.parametrize("space", [5, {"y": (1, 2)}, ["y"], [Int(name="y", low=1, high=2), None], "y"])
+def test_what_is_no_space_is_refused_with_an_example(space):
+    with pytest.raises(TypeError, match=r"space takes parameters of kerastune_lite\.space, such as"):
+        GridSearch(product, LOSS, space=space)
+
+
+def test_a_name_twice_and_an_unknown_word_for_the_others_are_refused():
+    with pytest.raises(SpaceError, match="space= has two parameters of the name 'y'"):
+        GridSearch(product, LOSS, space=[Int(name="y", low=1, high=2), Int(name="y", low=3, high=4)])
+    with pytest.raises(ValueError, match=r"others has to be 'tune', 'default' or 'refuse'\. Received: 'ignore'"):
+        GridSearch(product, LOSS, others="ignore")
