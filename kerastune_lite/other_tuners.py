@@ -283,7 +283,6 @@ TUNER_ARGUMENTS: Words = {
         algo="Take the tuner of that strategy: RandomSearch, or BayesianOptimization.",
         max_evals="Write max_trials=100.",
         rseed="Write seed=0.",
-        space=_IN_BUILD_FN,
         trials="Write directory='runs/digits', which holds all trials.",
     ),
 }
