@@ -568,7 +568,6 @@ ESTIMATOR_ARGUMENTS: Words = {
         "scikit-learn",
         estimator="It is build_fn, a function that returns a compiled model.",
         model="It is build_fn, a function that returns a compiled model.",
-        return_train_score="Leave it out: search.study_.trials have the metrics of the training in their curves.",
     ),
     **_of(
         "",
