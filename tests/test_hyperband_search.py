@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 from pausing_searches import X, Y, build_fn, told
 
-from kerastune_lite import BayesianOptimization, Hyperband, Study, TrialState, Tuner
+from kerastune_lite import (
+    BayesianOptimization,
+    FreezeThaw,
+    Hyperband,
+    PopulationBasedTraining,
+    Study,
+    TrialState,
+    Tuner,
+)
 from kerastune_lite.callbacks import EarlyStopping
 from kerastune_lite.errors import BuildError, CallbackError, StudyError
 from kerastune_lite.strategies.strategy import Suggestion
@@ -323,6 +331,16 @@ def test_epochs_are_the_searchs_own(tmp_path):
         hyperband(tmp_path).search(X, Y, epochs=3)
     with pytest.raises(BuildError, match=r"epochs=3 among fit's arguments.*Leave epochs out"):
         search(tmp_path, lambda hp: (build_fn(hp), {"epochs": 3}))
+
+
+@pytest.mark.parametrize("tuner", [Hyperband, FreezeThaw, PopulationBasedTraining])
+def test_trials_that_pause_need_a_validation_of_every_epoch(tmp_path, tuner):
+    length = {} if tuner is PopulationBasedTraining else {"max_epochs": 4}
+    searching = tuner(build_fn, "val_loss", directory=tmp_path, verbose=0, **length)
+
+    with pytest.raises(ValueError, match=r"needs val_loss of every epoch\. Received: validation_freq=2\. Leave it out"):
+        searching.search(X, Y, validation_split=0.2, validation_freq=2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_function_that_trains_by_itself_cannot_be_paused(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kerastune_lite.running.task import Shared
 from kerastune_lite.stopping import StoppingRule
 from kerastune_lite.strategies.strategy import PausingStrategy, StrategySource, strategy_of
+from kerastune_lite.study.objective import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +57,29 @@ class SearchPlan:
         return self.stopping is not None or self.max_epochs_total is not None
 
 
-def check_trainings(plan: SearchPlan, seed: int) -> None:
-    """Refuses several trainings a trial where trials pause: which of the trainings would pause and go on?
+def check_pauses(plan: SearchPlan, objective: Objective, seed: int) -> None:
+    """Refuses what doesn't go together with a strategy that pauses trials.
 
     Raises:
-        ValueError: The strategy pauses trials, and each has several folds or repeats.
+        ValueError: Each trial has several folds or repeats, of which it would be open which one pauses; or not every
+            epoch is validated, so that a trial could pause without a score.
     """
-    if plan.trainings == 1:
+    validation_freq = plan.shared.data.fit_arguments.get("validation_freq", 1)
+    leaves_out = validation_freq != 1 and objective.name.startswith("val_")
+    if plan.trainings == 1 and not leaves_out:
         return
     strategy = strategy_of(plan.strategy, seed)
-    if isinstance(strategy, PausingStrategy):
-        what = f"cv= of {plan.folds} folds" if plan.folds else f"executions_per_trial={plan.runs}"
+    if not isinstance(strategy, PausingStrategy):
+        return
+    if leaves_out:
         raise ValueError(
-            f"{type(strategy).__name__} pauses trials and goes on with them, one training a trial, so it takes no "
-            f"{what}. Use RandomSearch or BayesianOptimization with stopping='median' or 'asha', which end bad trials "
-            "early; or search without it, and let tuner.confirm() train the best settings again."
+            f"{type(strategy).__name__} compares trials wherever one pauses, be it after one epoch, and needs "
+            f"{objective.name} of every epoch. Received: validation_freq={validation_freq!r}. Leave it out, validate "
+            "on fewer samples, or search with RandomSearch or BayesianOptimization."
         )
+    what = f"cv= of {plan.folds} folds" if plan.folds else f"executions_per_trial={plan.runs}"
+    raise ValueError(
+        f"{type(strategy).__name__} pauses trials and goes on with them, one training a trial, so it takes no "
+        f"{what}. Use RandomSearch or BayesianOptimization with stopping='median' or 'asha', which end bad trials "
+        "early; or search without it, and let tuner.confirm() train the best settings again."
+    )

@@ -260,7 +260,7 @@ class Tuner:
         from kerastune_lite.search import enqueued
         from kerastune_lite.search.interrupts import without_traceback
         from kerastune_lite.search.loop import SearchLoop
-        from kerastune_lite.search.plan import SearchPlan, check_trainings
+        from kerastune_lite.search.plan import SearchPlan, check_pauses
         from kerastune_lite.training import callback_copies, start_messages
         from kerastune_lite.training.data import prepare
 
@@ -303,7 +303,7 @@ class Tuner:
             retry_failed=self.retry_failed,
             max_attempts=self.max_attempts,
         )
-        check_trainings(plan, self.seed or 0)
+        check_pauses(plan, objective, self.seed or 0)
         bounds = (max_epochs_total, self._planned_epochs(epochs))
         with self._writing(objective) as writer:
             # This process will build models, to ask build_fn; the GPUs' memory is for its workers.
