@@ -335,11 +335,12 @@ def test_epochs_are_the_searchs_own(tmp_path):
 
 @pytest.mark.parametrize("tuner", [Hyperband, FreezeThaw, PopulationBasedTraining])
 def test_trials_that_pause_need_a_validation_of_every_epoch(tmp_path, tuner):
-    length = {} if tuner is PopulationBasedTraining else {"max_epochs": 4}
-    searching = tuner(build_fn, "val_loss", directory=tmp_path, verbose=0, **length)
+    # How long trials train is an argument of a population's search, and of the other tuners.
+    given, searched = ({}, {"epochs": 4}) if tuner is PopulationBasedTraining else ({"max_epochs": 4}, {})
+    searching = tuner(build_fn, "val_loss", directory=tmp_path, verbose=0, **given)
 
     with pytest.raises(ValueError, match=r"needs val_loss of every epoch\. Received: validation_freq=2\. Leave it out"):
-        searching.search(X, Y, validation_split=0.2, validation_freq=2)
+        searching.search(X, Y, validation_split=0.2, validation_freq=2, **searched)
     assert not list(tmp_path.iterdir())
 
 
