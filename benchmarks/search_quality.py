@@ -11,7 +11,9 @@ again; so the benchmark can be stopped and resumed at any point, and several pro
 holds `Proto(space, seed, trials)` with `ask` and `tell` as one more peer.
 
 What counts is the value of the setting with the best score so far, free of noise: that of the closed form, or the mean
-of several trainings.
+of ten or forty trainings with seeds of their own. A last table is about what a search hands over at its end. For ours
+that is the setting that `recommended` has, whose expected value is the best; the peers hand over the one with the best
+score, be it luck.
 
 Settings of the strategy are chosen on the tuning seeds 0, 1, … (`--tuning`) and reported on the seeds 100, 101, …
 (the default); the two are kept in different files.
@@ -40,6 +42,8 @@ from search_peers import CHECKPOINTS, FOUR, Run, Search, installed
 from search_problems import PROBLEMS
 
 RESULTS = Path(__file__).parent / "results" / "search_quality"
+UNRANKED = (FOUR, "reference")
+"""Those that hand over nothing that a user could have: a search with four trials running, and the prototype."""
 FIRST_SEED = {"tuning": 0, "reporting": 100}
 
 Record = dict[str, Any]
@@ -136,6 +140,7 @@ def print_tables(problems: Sequence[str], seeds: Sequence[int], trials: int, whi
         print(f"{peer:<29}{row}{1e3 * statistics.median(asks[peer]):>9.1f}")
     if trials >= 50:
         print(f"Ours reaches by trial 25 what the best peer holds at 50 on {matches} of {shown} problems.")
+    print_handed_over(problems, seeds, marks, which)
 
 
 def print_unranked(four: np.ndarray | None, records: Sequence[Record], marks: Sequence[int]) -> None:
@@ -146,6 +151,31 @@ def print_unranked(four: np.ndarray | None, records: Sequence[Record], marks: Se
         rows["  (recommended)"] = np.median(np.array(table), axis=0)
     for name, medians in rows.items():
         print(f"{name:<18}" + "".join(f"{median:>11.4g}" for median in medians))
+
+
+def print_handed_over(problems: Sequence[str], seeds: Sequence[int], marks: Sequence[int], which: str) -> None:
+    """Prints the mean rank and, for each problem, the mean value of what a search of so many trials hands over."""
+    for mark in marks:
+        values = {problem: handed_over(load(problem, which), seeds, mark) for problem in problems}
+        values = {problem: of_peers for problem, of_peers in values.items() if "ours" in of_peers}
+        peers = sorted(set.intersection(*map(set, values.values()))) if values else []
+        if not peers:
+            continue
+        ranks = {problem: rankdata([values[problem][peer] for peer in peers], axis=0) for problem in values}
+        print(f"\nHanded over after {mark} trials: mean rank over {len(values)} problems, and the mean value in each")
+        print(f"{'':<14}{'rank':>6}" + "".join(f"{problem[:11]:>12}" for problem in values))
+        mean_rank = {peer: np.mean([of[place] for of in ranks.values()]) for place, peer in enumerate(peers)}
+        for peer in sorted(peers, key=mean_rank.__getitem__):
+            row = "".join(f"{values[problem][peer].mean():>12.4g}" for problem in values)
+            print(f"{peer:<14}{mean_rank[peer]:>6.2f}{row}")
+
+
+def handed_over(records: Mapping[str, Mapping[str, Record]], seeds: Sequence[int], mark: int) -> dict[str, np.ndarray]:
+    """For each peer that has run all seeds for that many trials, the true value of what it hands over, (seeds,)."""
+    found = {peer: runs[:, -1] for peer, runs in curves(records, seeds, mark).items() if peer not in UNRANKED}
+    if "ours" in found:
+        found["ours"] = np.array([records["ours"][str(seed)]["recommended"][str(mark)] for seed in seeds])
+    return found
 
 
 def compare(found: Mapping[str, np.ndarray], trials: int) -> bool:

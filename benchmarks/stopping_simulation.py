@@ -63,22 +63,35 @@ class Searching:
         seed: The search's seed.
         strategy: What is searched with.
         rules: What stops trials.
+        workers: How many trials are trained at a time, an epoch of each in turn.
     """
 
-    def __init__(self, problem: Problem, seed: int, strategy: Strategy, rules: Sequence[StoppingRule]) -> None:
-        self.problem, self.seed, self.strategy, self.rules = problem, seed, strategy, rules
+    def __init__(
+        self, problem: Problem, seed: int, strategy: Strategy, rules: Sequence[StoppingRule], workers: int = 1
+    ) -> None:
+        self.problem, self.seed, self.strategy, self.rules, self.workers = problem, seed, strategy, rules, workers
         self.trials: dict[int, Trial] = {}
         self.trainings: dict[int, Iterator[float]] = {}
+        self.running: list[int] = []
         self.best: list[float] = []
         self.slowest = 0.0
 
     def run(self) -> tuple[list[float], float]:
-        while len(self.best) < EPOCHS and self.train_next():
-            self.drop_states()
+        while len(self.best) < EPOCHS:
+            while len(self.running) < self.workers and self.begin_next():
+                pass
+            if not self.running:
+                break
+            number = self.running.pop(0)
+            trial = self.trials[number] = self.trained(self.trials[number])
+            if not trial.state.ended:
+                self.running.append(number)
+            else:
+                self.drop_states()
         return self.best, self.slowest
 
-    def train_next(self) -> bool:
-        """Asks the strategy and trains what it says; False where nothing is left."""
+    def begin_next(self) -> bool:
+        """Asks the strategy and begins, or goes on with, what it says; False where there is nothing to do now."""
         number, started = len(self.trials), time.process_time()
         answer = self.strategy.suggest(self.problem.space, [*self.trials.values()], suggestion_rng(self.seed, number))
         self.slowest = max(self.slowest, time.process_time() - started)
@@ -88,47 +101,54 @@ class Searching:
         if isinstance(answer, GoOn):
             number, values = answer.number, self.trials[answer.number].values
             if not answer.begins_again:
-                scores = [logs[OBJECTIVE.name] for logs in self.trials[number].curve]
+                scores = scores_of(self.trials[number])
         else:
             values = answer.values
         if not scores:
             self.trainings[number] = self.problem.losses(values, self.seed * 10_007 + number)
-        plan = TrialPlan(
-            epochs=MAX_EPOCHS, pause_at=answer.pause_at, resumed_from=number if isinstance(answer, GoOn) else None
-        )
-        self.trials[number] = self.trained(number, values, plan, scores)
+        resumed_from = number if isinstance(answer, GoOn) else None
+        plan = TrialPlan(epochs=MAX_EPOCHS, pause_at=answer.pause_at, resumed_from=resumed_from)
+        self.trials[number] = trial_of(number, scores, values, TrialState.RUNNING).changed(plan=plan)
+        self.running.append(number)
         return True
 
-    def trained(self, number: int, values: Mapping[str, Any], plan: TrialPlan, scores: list[float]) -> Trial:
-        """A trial trained until it pauses or ends, a rule stops it, or the epochs are spent."""
+    def trained(self, trial: Trial) -> Trial:
+        """A trial after one more epoch, which may be its last one for now, or for good."""
+        scores = [*scores_of(trial), next(self.trainings[trial.number])]
+        self.best.append(min([scores[-1], *self.best[-1:]]))
 
         def as_trial(state: TrialState) -> Trial:
-            return made_up_trial(number, scores, OBJECTIVE, values=values, state=state, epochs=MAX_EPOCHS).changed(
-                plan=plan
-            )
+            return trial_of(trial.number, scores, trial.values, state)
 
-        until = plan.pause_at or MAX_EPOCHS
-        while len(scores) < until and len(self.best) < EPOCHS:
-            scores.append(next(self.trainings[number]))
-            self.best.append(min([scores[-1], *self.best[-1:]]))
-            so_far = as_trial(TrialState.RUNNING)
-            others = [*self.trials.values(), so_far]
-            if len(scores) < MAX_EPOCHS and any(rule.should_stop(so_far, others, OBJECTIVE) for rule in self.rules):
-                plan = TrialPlan(epochs=MAX_EPOCHS)
-                return as_trial(TrialState.STOPPED)
+        so_far = as_trial(TrialState.RUNNING).changed(plan=trial.plan)
+        others = [*self.trials.values(), so_far]
+        if len(scores) < MAX_EPOCHS and any(rule.should_stop(so_far, others, OBJECTIVE) for rule in self.rules):
+            return as_trial(TrialState.STOPPED)
+        if len(scores) < (trial.plan.pause_at or MAX_EPOCHS):
+            return so_far
         if not math.isfinite(min(scores)):
-            return as_trial(TrialState.FAILED)
-        return as_trial(TrialState.COMPLETED if len(scores) == MAX_EPOCHS else TrialState.STOPPED)
+            return as_trial(TrialState.FAILED).changed(plan=trial.plan)
+        ended = TrialState.COMPLETED if len(scores) == MAX_EPOCHS else TrialState.STOPPED
+        return as_trial(ended).changed(plan=trial.plan)
 
     def drop_states(self) -> None:
         """Forgets the trainings that the strategy doesn't keep."""
         pauses = isinstance(self.strategy, PausingStrategy)
-        kept = self.strategy.resumable([*self.trials.values()]) if pauses else ()
+        kept = self.strategy.resumable([*self.trials.values()]) if pauses else set()
+        kept |= set(self.running)
         self.trainings = {number: training for number, training in self.trainings.items() if number in kept}
 
 
-def ours(strategy_of: Callable[[int], Strategy], *rules: StoppingRule) -> Search:
-    return lambda problem, seed: Searching(problem, seed, strategy_of(seed), rules).run()
+def trial_of(number: int, scores: Sequence[float], values: Mapping[str, Any], state: TrialState) -> Trial:
+    return made_up_trial(number, scores, OBJECTIVE, values=values, state=state, epochs=MAX_EPOCHS)
+
+
+def scores_of(trial: Trial) -> list[float]:
+    return [logs[OBJECTIVE.name] for logs in trial.curve]
+
+
+def ours(strategy_of: Callable[[int], Strategy], *rules: StoppingRule, workers: int = 1) -> Search:
+    return lambda problem, seed: Searching(problem, seed, strategy_of(seed), rules, workers).run()
 
 
 def by_optuna(pruner_of: Callable[[Any], Any]) -> Search:
@@ -161,6 +181,10 @@ def by_optuna(pruner_of: Callable[[Any], Any]) -> Search:
     return search
 
 
+def freeze_thaw(seed: int) -> Strategy:
+    return FreezeThawStrategy(MAX_EPOCHS, seed=seed)
+
+
 def bayesian(seed: int) -> Strategy:
     return BayesianStrategy(seed=seed)
 
@@ -176,7 +200,8 @@ ARMS: dict[str, Search] = {
     "Optuna, TPE + Hyperband pruner": by_optuna(
         lambda pruners: pruners.HyperbandPruner(min_resource=1, max_resource=MAX_EPOCHS, reduction_factor=3)
     ),
-    "freeze-thaw": ours(lambda seed: FreezeThawStrategy(MAX_EPOCHS, seed=seed)),
+    "freeze-thaw": ours(freeze_thaw),
+    "freeze-thaw, two workers": ours(freeze_thaw, workers=2),
     "Hyperband": ours(lambda seed: HyperbandStrategy(RandomStrategy(), MAX_EPOCHS, iterations=9)),
     "Bayesian": ours(bayesian),
     "Bayesian + halving": ours(bayesian, SuccessiveHalving()),
