@@ -95,9 +95,13 @@ class Parameter(ABC):
         """Whether no two draws are the same."""
         return self.size == math.inf
 
-    @abstractmethod
     def contains(self, value: Value) -> bool:
-        """Whether the parameter can take a value."""
+        """Whether the parameter can take a value: of one that is counted, whether the value has an index."""
+        try:
+            self.index_of(value)
+        except (ValueError, OverflowError):
+            return False
+        return True
 
     @abstractmethod
     def decode(self, position: float) -> Value:
@@ -406,14 +410,6 @@ class Int(_Number):
                 return index
         raise ValueError(f"{value!r} is not one of the values of {self}")
 
-    def contains(self, value: Value) -> bool:
-        """Whether the value is an integer on the range's grid."""
-        try:
-            self.index_of(value)
-        except (ValueError, OverflowError):
-            return False
-        return True
-
     def decode(self, position: float) -> int:
         """The integer in whose share the position lies."""
         if self.step is not None or not self.log:
@@ -479,13 +475,7 @@ class Float(_Number):
         """Whether the value lies in the range, on its grid where it has one."""
         if not is_number(value):
             return False
-        if self.step is None:
-            return bool(self.low <= value <= self.high)
-        try:
-            self.index_of(value)
-        except (ValueError, OverflowError):
-            return False
-        return True
+        return bool(self.low <= value <= self.high) if self.step is None else super().contains(value)
 
     def decode(self, position: float) -> float:
         """The value at a position, on the log scale where it has one."""

@@ -56,14 +56,6 @@ class Rounded(Parameter):
         """How many multiples there are."""
         return round(self.high / self.step) - self._first + 1
 
-    def contains(self, value: Value) -> bool:
-        """Whether the value is a multiple that something in the range is rounded to."""
-        try:
-            self.index_of(value)
-        except (ValueError, OverflowError):
-            return False
-        return True
-
     def index_of(self, value: Value) -> int:
         """The index of a multiple, the lowest one's being 0; ValueError where it isn't one of the values."""
         if is_number(value) and math.isfinite(value):
