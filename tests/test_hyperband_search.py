@@ -252,6 +252,68 @@ def test_a_trial_goes_on_past_epochs_that_were_not_validated(tmp_path):
     assert all("val_loss" not in trial.curve[0] and trial.best_epoch % 2 == 1 for trial in promoted)
 
 
+def test_all_trainings_of_a_trial_pause_at_a_rung_and_go_on_as_if_they_had_not(tmp_path):
+    study = search(tmp_path / "a", max_trials=4, executions_per_trial=2)
+    whole = Tuner(
+        build_fn, "val_loss", strategy=Same([t.values for t in study.trials]), max_trials=4, executions_per_trial=2,
+        directory=tmp_path / "b", seed=0, verbose=0,
+    ).search(X, Y, validation_split=0.2, epochs=4)  # fmt: skip
+
+    assert sorted(len(trial.curve) for trial in study.trials) == [1, 1, 2, 4]
+    for trial, other in zip(study.trials, whole.trials, strict=True):
+        assert [len(curve) for curve in trial.curves] == [len(trial.curve)] * 2
+        for curve, straight in zip(trial.curves, other.curves, strict=True):
+            for logs, expected in zip(curve, straight, strict=False):
+                assert logs == pytest.approx(expected, rel=1e-6)
+        bests = [min(logs["val_loss"] for logs in curve) for curve in trial.curves]
+        assert trial.score == pytest.approx(sum(bests) / 2)
+    after_one = {trial.number: sum(curve[0]["val_loss"] for curve in trial.curves) for trial in study.trials}
+    promoted = {trial.number for trial in study.trials if len(trial.curve) > 1}
+    assert promoted == set(sorted(after_one, key=after_one.__getitem__)[:2])
+    assert study.epochs_spent == 2 * (4 + 2 + 2)
+    assert not list((tmp_path / "a" / "checkpoints").iterdir())
+
+
+def test_a_search_of_repeated_trainings_that_is_cut_between_them_ends_with_the_same_trials(tmp_path):
+    class Cutting(keras.callbacks.Callback):
+        begun = 0
+
+        def on_train_begin(self, logs=None):
+            Cutting.begun += 1
+            # Four trials are trained twice for an epoch; then one of them is promoted, and this is its second training.
+            if Cutting.begun == 10:
+                raise KeyboardInterrupt
+
+    repeated = {"max_trials": 4, "executions_per_trial": 2}
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "cut", callbacks=lambda trial: [Cutting()], **repeated)
+    cut = next(trial for trial in Study.open(tmp_path / "cut").trials if trial.state is TrialState.INTERRUPTED)
+    assert [len(curve) for curve in cut.curves] == [2, 1]
+
+    study = search(tmp_path / "cut", **repeated)
+    assert told(study) == told(search(tmp_path / "whole", **repeated))
+
+
+def test_a_trial_of_which_one_training_ended_by_itself_is_not_promoted(tmp_path):
+    class EndingSecond(keras.callbacks.Callback):
+        trained: ClassVar[list] = []
+
+        def __init__(self, number):
+            super().__init__()
+            self.number = number
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.trained.append(self.number)
+            if self.trained.count(self.number) == 2:
+                self.model.stop_training = True
+
+    study = search(tmp_path, callbacks=lambda trial: [EndingSecond(trial.number)], max_trials=4, executions_per_trial=2)
+
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETED] * 4
+    assert [[len(curve) for curve in trial.curves] for trial in study.trials] == [[1, 1]] * 4
+    assert all(len(trial.scores) == 2 for trial in study.trials)
+
+
 def test_settings_may_come_from_the_gaussian_process(tmp_path):
     study = search(tmp_path, strategy="bayesian")
 
@@ -318,7 +380,6 @@ def test_a_callback_that_cannot_be_paused_ends_the_search_by_name(tmp_path):
         ({"factor": 1}, "factor has to be an integer of at least 2"),
         ({"max_epochs": 2, "factor": 3}, "max_epochs=2"),
         ({"iterations": 0}, "iterations"),
-        ({"executions_per_trial": 2}, "executions_per_trial has to be 1. Received: 2"),
     ],
 )
 def test_impossible_settings_are_refused_by_value(tmp_path, settings, told):
@@ -334,13 +395,14 @@ def test_epochs_are_the_searchs_own(tmp_path):
 
 
 @pytest.mark.parametrize("tuner", [Hyperband, FreezeThaw, PopulationBasedTraining])
-def test_trials_that_pause_need_a_validation_of_every_epoch(tmp_path, tuner):
+def test_trials_that_would_pause_before_they_are_validated_are_refused(tmp_path, tuner):
     # How long trials train is an argument of a population's search, and of the other tuners.
     given, searched = ({}, {"epochs": 4}) if tuner is PopulationBasedTraining else ({"max_epochs": 4}, {})
     searching = tuner(build_fn, "val_loss", directory=tmp_path, verbose=0, **given)
 
-    with pytest.raises(ValueError, match=r"needs val_loss of every epoch\. Received: validation_freq=2\. Leave it out"):
-        searching.search(X, Y, validation_split=0.2, validation_freq=2, **searched)
+    told = r"pauses trials after epoch 1 already, and compares them by val_loss.* Received: validation_freq=\[2, 3\]"
+    with pytest.raises(ValueError, match=told):
+        searching.search(X, Y, validation_split=0.2, validation_freq=[2, 3], **searched)
     assert not list(tmp_path.iterdir())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerastune_lite.strategies.strategy import PausingStrategy, Strategy
 from kerastune_lite.study.events import TrialBegun
-from kerastune_lite.study.files import StudyFiles
+from kerastune_lite.study.files import StudyFiles, of_run
 from kerastune_lite.study.study import Study
 from kerastune_lite.study.trial import Note, Trial
 
@@ -19,11 +19,13 @@ class Housekeeping:
     Args:
         files: Where they are.
         keep_models: How many of the best models stay.
+        runs: How many times each trial is trained.
     """
 
-    def __init__(self, files: StudyFiles, keep_models: int) -> None:
+    def __init__(self, files: StudyFiles, keep_models: int, runs: int) -> None:
         self._files = files
         self._keep_models = keep_models
+        self._runs = runs
 
     def tidy(self, study: Study, running: Iterable[Trial], strategy: Strategy) -> None:
         """Removes models that are no longer among the best, and checkpoints that no trial can be continued from."""
@@ -76,7 +78,8 @@ class Housekeeping:
         if plan.resumed_from is None:
             return begun
         try:
-            checkpoints.read(self._files.checkpoint(plan.resumed_from, plan.resumed_at))
+            for run in range(self._runs):
+                checkpoints.read(of_run(self._files.checkpoint(plan.resumed_from, plan.resumed_at), run))
         except checkpoints.CheckpointError as error:
             text = (
                 f"trained again from the first epoch, since its checkpoint after {plan.resumed_at} epochs "

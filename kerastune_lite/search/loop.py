@@ -90,7 +90,7 @@ class SearchLoop:
         self._strategy = strategy_of(plan.strategy, _known(writer.study.seed))
         self._to_retry = _to_retry(plan, self._strategy, writer.study)
         self._failures = Failures(plan.max_failures_in_a_row)
-        self._housekeeping = Housekeeping(StudyFiles(writer.study.directory), plan.keep_models)
+        self._housekeeping = Housekeeping(StudyFiles(writer.study.directory), plan.keep_models, plan.runs)
         self._given: dict[int, _Given] = {}
         self._awaiting_parameters: set[int] = set()
         self._has_checked_build_fn = not writer.is_resumed

@@ -61,22 +61,28 @@ def check_pauses(plan: SearchPlan, objective: Objective, seed: int) -> None:
     """Refuses what doesn't go together with a strategy that pauses trials.
 
     Raises:
-        ValueError: Each trial has several folds or repeats, of which it would be open which one pauses; or not every
-            epoch is validated, so that a trial could pause without a score.
+        ValueError: Each trial has several folds, or repeats that the strategy doesn't take, so that it would be open
+            which training pauses; or a trial would pause before an epoch was validated, without a score.
     """
     validation_freq = plan.shared.data.fit_arguments.get("validation_freq", 1)
-    leaves_out = validation_freq != 1 and objective.name.startswith("val_")
-    if plan.trainings == 1 and not leaves_out:
+    first_validated = validation_freq if isinstance(validation_freq, int) else min(validation_freq)
+    is_validated_late = first_validated > 1 and objective.name.startswith("val_")
+    if plan.trainings == 1 and not is_validated_late:
         return
     strategy = strategy_of(plan.strategy, seed)
     if not isinstance(strategy, PausingStrategy):
         return
-    if leaves_out:
+    first_pause = getattr(strategy, "first_pause", 1)
+    if is_validated_late and first_validated > first_pause:
         raise ValueError(
-            f"{type(strategy).__name__} compares trials wherever one pauses, be it after one epoch, and needs "
-            f"{objective.name} of every epoch. Received: validation_freq={validation_freq!r}. Leave it out, validate "
-            "on fewer samples, or search with RandomSearch or BayesianOptimization."
+            f"{type(strategy).__name__} pauses trials after epoch {first_pause} already, and compares them by "
+            f"{objective.name}, which the first {first_validated - 1} epochs don't have. Received: "
+            f"validation_freq={validation_freq!r}. Leave it out and validate on fewer samples, or let them pause later."
         )
+    if plan.trainings == 1:
+        return
+    if not plan.folds and getattr(strategy, "pauses_all_runs", False):
+        return
     what = f"cv= of {plan.folds} folds" if plan.folds else f"executions_per_trial={plan.runs}"
     raise ValueError(
         f"{type(strategy).__name__} pauses trials and goes on with them, one training a trial, so it takes no "

@@ -126,7 +126,9 @@ class Hyperband(Tuner):
         strategy: What draws new settings: "random"; "bayesian", a Gaussian process once the first rung, or half of
             `max_trials`, has been spread evenly over the space; or what `Tuner` takes as a strategy. (Asked sooner, the
             process follows settings that are good after one epoch, and now and then doesn't find those that end best.)
-        **settings: As in `Tuner`; `max_trials` is None by default: as many settings as the brackets ask for.
+        **settings: As in `Tuner`; `max_trials` is None by default: as many settings as the brackets ask for. With
+            `executions_per_trial`, all trainings of a trial pause at a rung, and are compared by their mean; a trial of
+            which one has ended by itself is not promoted.
     """
 
     @told_arguments(TUNER_ARGUMENTS)
@@ -146,7 +148,6 @@ class Hyperband(Tuner):
         max_epochs = check_count("max_epochs", max_epochs, at_least=2)
         factor = check_count("factor", factor, at_least=2)
         iterations = check_count("iterations", iterations, at_least=1)
-        _check_one_execution("Hyperband", settings)
         settings.setdefault("max_trials", None)
         super().__init__(build_fn, objective, strategy=self._hyperband, **settings)
         self.max_epochs = max_epochs
@@ -162,7 +163,7 @@ class Hyperband(Tuner):
         return super().search(x, y, epochs=self.max_epochs, **arguments)
 
     def _planned_epochs(self, epochs: int) -> int | None:
-        return self._plan.planned_epochs
+        return self._plan.planned_epochs * self.executions_per_trial
 
     def _hyperband(self, seed: int) -> Strategy:
         return replace(self._plan, inner=strategy_of(self._inner, seed))

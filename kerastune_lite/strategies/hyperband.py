@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -68,6 +69,8 @@ class HyperbandStrategy:
         max_trials: How many settings are tried at most; None for as many as the brackets ask for.
     """
 
+    pauses_all_runs: ClassVar[bool] = True
+
     inner: Strategy
     max_epochs: int
     factor: int = 3
@@ -93,6 +96,11 @@ class HyperbandStrategy:
             for rung, before in zip(bracket, trained, strict=False):
                 total += _members_of(rung, bracket, entrants) * (rung.epochs - before)
         return total
+
+    @property
+    def first_pause(self) -> int:
+        """After how many epochs a trial pauses at the earliest."""
+        return min(bracket[0].epochs for bracket in brackets(self.max_epochs, self.factor))
 
     @property
     def ending(self) -> str:

@@ -61,6 +61,11 @@ class PopulationStrategy:
             )
 
     @property
+    def first_pause(self) -> int:
+        """After how many epochs a trial pauses at the earliest."""
+        return self.interval
+
+    @property
     def ending(self) -> str:
         """Why the search has ended; shown to the user."""
         return f"the population has trained for {self.epochs} epochs"

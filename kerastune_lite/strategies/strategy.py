@@ -124,7 +124,10 @@ class PausingStrategy(Strategy, Protocol):
     """A strategy that pauses trials and continues them later, and that decides itself when the search is over.
 
     One whose `pauses_anywhere` is true goes on with a trial from any epoch: where `max_epochs_total` is over before a
-    trial would pause, it pauses there instead of ending.
+    trial would pause, it pauses there instead of ending. One whose `pauses_all_runs` is true may be searched with
+    several trainings a trial (`executions_per_trial`): all of them pause, and all of them go on. A trial of which one
+    training has ended by itself isn't paused. `first_pause` tells after how many epochs a trial pauses at the earliest,
+    where that isn't 1.
     """
 
     @property

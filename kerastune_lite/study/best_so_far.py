@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -45,6 +46,15 @@ class BestSoFar:
                 # With more names reported, another one may be the objective's, of the first epochs too.
                 known, new = BestSoFar(self.objective), list(curve)
         return known._extended(curve, new, reported, name)
+
+    def averaged(self, others: Sequence[BestSoFar]) -> BestSoFar:
+        """The mean of these scores and those of other curves, after each epoch that all of them have."""
+        after_each_epoch = zip(*(run.minimised for run in (self, *others)), strict=False)
+        mean = BestSoFar(self.objective)
+        mean.minimised = mean.own = Series(map(statistics.fmean, after_each_epoch))
+        if self.objective.sign < 0:
+            mean.own = Series(-best for best in mean.minimised)
+        return mean
 
     def _name_among(self, reported: frozenset[str]) -> str | None:
         with suppress(ObjectiveError):

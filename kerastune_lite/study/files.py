@@ -20,7 +20,7 @@ from kerastune_lite.study.trial import Trial
 MODELS, CHECKPOINTS = "models", "checkpoints"
 
 _MODEL = re.compile(rf"(?:{re.escape(UNFINISHED)})?(?P<number>\d{{4,}})\.(?:keras|npz)")
-_CHECKPOINT = re.compile(rf"(?:{re.escape(UNFINISHED)})?(?P<number>\d{{4,}})-(?P<epochs>\d+)\.npz")
+_CHECKPOINT = re.compile(rf"(?:{re.escape(UNFINISHED)})?(?P<number>\d{{4,}})-(?P<epochs>\d+)(?:-\d+)?\.npz")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class StudyFiles:
         return self.model(number).exists() or self.weights(number).exists()
 
     def checkpoint(self, number: int, epochs: int | None) -> Path:
-        """The path of a trial's checkpoint after a number of epochs."""
+        """The path of a trial's checkpoint after a number of epochs: that of its first run."""
         return self.directory / CHECKPOINTS / f"{number:04d}-{epochs}.npz"
 
     def keep_models(self, kept: Iterable[int], running: Iterable[int], known: Container[int]) -> None:
@@ -67,15 +67,16 @@ class StudyFiles:
         """Removes all checkpoints of a study's trials but some, and what unfinished writes left.
 
         Args:
-            kept: The paths of those that stay.
-            running: The paths of those that may just be written.
+            kept: The paths of those that stay, of the first runs; those of further runs stay with them.
+            running: The paths of those that may just be written, likewise.
             known: All trials of the study by their numbers. No other file is touched.
         """
         being_written = {path.name for path in running}
         stay = {path.name for path in kept} | being_written
         for path, number, epochs in self._checkpoints():
             was_paused = number in known and epochs <= _latest_pause(known[number])
-            if was_paused and path.name not in stay and path.name.removeprefix(UNFINISHED) not in being_written:
+            wanted = being_written if path.name.startswith(UNFINISHED) else stay
+            if was_paused and self.checkpoint(number, epochs).name not in wanted:
                 path.unlink(missing_ok=True)
 
     def size_of_checkpoints(self, known: Container[int]) -> int:
@@ -116,6 +117,11 @@ class StudyFiles:
         """The files that have the name of a checkpoint, with the trial's number and its epochs."""
         for path, found in _named(self.directory / CHECKPOINTS, _CHECKPOINT):
             yield path, int(found["number"]), int(found["epochs"])
+
+
+def of_run(checkpoint: Path, run: int) -> Path:
+    """Where a trial's run keeps its training, given where the first one does: "0005-9-1.npz" beside "0005-9.npz"."""
+    return checkpoint.with_name(f"{checkpoint.stem}-{run}{checkpoint.suffix}") if run else checkpoint
 
 
 def _latest_pause(trial: Trial) -> int:

@@ -57,7 +57,9 @@ class _Derived:
         space: The space whose options took the place of labels; None where there were no labels.
         objective: The objective that its epochs were scored by.
         is_outside: Whether it lies outside the space.
-        bests: The best scores after each epoch; None where the objective's direction isn't known, or there is no epoch.
+        bests: The best scores of the first run after each epoch; None where the objective's direction isn't known, or
+            there is no epoch.
+        over_runs: Those that the trial has: the same, or the mean over its runs.
         trial: The trial as a person sees it.
         minimised: The trial as a strategy sees it; None until one is asked.
     """
@@ -67,6 +69,7 @@ class _Derived:
     objective: Objective | None
     is_outside: bool
     bests: BestSoFar | None
+    over_runs: BestSoFar | None
     trial: Trial
     minimised: Trial | None = None
 
@@ -300,13 +303,14 @@ class Study:
             return known
         has_labels = any(isinstance(value, OptionLabel) for value in record.values.values())
         bests = self._bests_of(record, None if known is None else known.bests)
+        over_runs = _over_runs(record, bests)
         trial = record.changed(
             values=resolved(record.values, self.space) if has_labels else record.values,
-            best_so_far=() if bests is None else _as_kept(record, bests.own),
+            best_so_far=() if over_runs is None else _as_kept(record, over_runs.own),
             is_outside=is_outside,
         )
         space = self.space if has_labels else None
-        known = self._derived[number] = _Derived(record, space, self.objective, is_outside, bests, trial)
+        known = self._derived[number] = _Derived(record, space, self.objective, is_outside, bests, over_runs, trial)
         return known
 
     def _bests_of(self, record: Trial, known: BestSoFar | None) -> BestSoFar | None:
@@ -393,7 +397,7 @@ class Study:
             derived.minimised = trial.changed(
                 score=None if trial.score is None else self._sign * trial.score,
                 scores=tuple(self._sign * score for score in trial.scores),
-                best_so_far=() if derived.bests is None else _as_kept(trial, derived.bests.minimised),
+                best_so_far=() if derived.over_runs is None else _as_kept(trial, derived.over_runs.minimised),
             )
         return derived.minimised
 
@@ -593,6 +597,13 @@ def _dataframe(table: Table, method: str) -> pandas.DataFrame:
 
 def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, "outranged": frozenset(facts["outranged"])}
+
+
+def _over_runs(record: Trial, bests: BestSoFar | None) -> BestSoFar | None:
+    """The best scores of a trial's first run; where a strategy pauses all of its runs, the mean over them."""
+    if bests is None or record.plan.epochs is None or len(record.curves) == 1:
+        return bests
+    return bests.averaged([BestSoFar(bests.objective).of(curve) for curve in record.curves[1:]])
 
 
 def _as_kept(record: Trial, scores: Series[float]) -> Sequence[float]:

@@ -265,8 +265,9 @@ class Trial:
     @property
     def is_paused(self) -> bool:
         """Whether the trial has paused and may be trained further."""
-        epochs = len(self.curves[0]) if self.curves else 0
-        return self.state is TrialState.STOPPED and epochs == self.plan.pause_at
+        if self.state is not TrialState.STOPPED or not self.curves:
+            return False
+        return all(len(curve) == self.plan.pause_at for curve in self.curves[: max(len(self.scores), 1)])
 
     @property
     def epochs_spent(self) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -16,6 +17,7 @@ from kerastune_lite.errors import BuildError, ObjectiveError
 from kerastune_lite.running.task import AskedParameters, Report, Request, Shared, own_fit_of
 from kerastune_lite.space import UNSET, HyperParameters, Parameter, Value
 from kerastune_lite.space.seeds import random_value, run_seed
+from kerastune_lite.study.files import of_run
 from kerastune_lite.study.objective import Objective, with_direction
 from kerastune_lite.study.trial import Note, Trained
 from kerastune_lite.training import callback_copies
@@ -56,6 +58,7 @@ class Run:
         best_epoch: The epoch with the best score, from 0.
         stop_reason: Why it ended before its last epoch, or None.
         is_stopped: Whether the search ended or paused it, and not the user's callbacks.
+        is_paused: Whether it was paused.
         trained: How it was trained; None where build_fn trained by itself.
         seconds_saved: How long the engine would have traced what it had traced before.
         model: The model, with the weights that were scored; None where there is none that has the score.
@@ -72,6 +75,7 @@ class Run:
     best_epoch: int | None
     stop_reason: str | None = None
     is_stopped: bool = False
+    is_paused: bool = False
     trained: Trained | None = None
     seconds_saved: float = 0.0
     model: keras.Model | None = field(default=None, repr=False)
@@ -114,6 +118,12 @@ class Training:
         """What Python, NumPy, Keras and the order of the samples are seeded with."""
         return run_seed(self.request.study_seed, self.request.trial.number, self.number)
 
+    @property
+    def _pause_path(self) -> Path | None:
+        """Where this training is kept if it pauses."""
+        path = self.request.checkpoint_path
+        return None if path is None else of_run(path, self.number)
+
     def run(self) -> Run:
         """Builds, trains and scores.
 
@@ -151,7 +161,7 @@ class Training:
         callbacks = self._callbacks(hp, arguments.pop("callbacks", ()), started)
         recorder = self._recorder(model, objective, arguments, callbacks)
         states, pause = pausing_callbacks(
-            model, trial.plan.pause_at, self.checkpoint, self.request.checkpoint_path, callbacks, recorder
+            model, trial.plan.pause_at, self.checkpoint, self._pause_path, callbacks, recorder
         )
         if self.checkpoint is not None:
             resume(model, arguments.get("x"), self.checkpoint)
@@ -168,6 +178,7 @@ class Training:
             best_epoch=scored.best_epoch,
             stop_reason=_stop_reason(recorder, pause, arguments),
             is_stopped=recorder.stopped is not None or pause.is_paused,
+            is_paused=pause.is_paused,
             trained=scored.trained,
             seconds_saved=scored.seconds_saved,
             model=scored.model,
@@ -188,7 +199,7 @@ class Training:
             may_be_missing=is_validated and arguments.get("validation_freq", 1) != 1,
             is_own_fit=own_fit_of(self.shared.build_fn) is not None,
             keeps_validated=is_validated and any(map(may_change_weights, callbacks)),
-            earlier=() if self.checkpoint is None else self.request.trial.curve,
+            earlier=() if self.checkpoint is None else self.request.trial.curves[self.number],
             counts_from=self.request.trial.first_epoch,
         )
 

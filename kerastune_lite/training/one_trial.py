@@ -22,6 +22,7 @@ from kerastune_lite.running.task import (
 from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import HyperParameters
 from kerastune_lite.space.seeds import run_seed
+from kerastune_lite.study.files import of_run
 from kerastune_lite.study.objective import Objective, with_direction
 from kerastune_lite.study.trial import Curve, Note, Trained, Trial, TrialFailure
 from kerastune_lite.training import checkpoints, model_files
@@ -52,9 +53,9 @@ def run_trial(shared: Shared, request: Request, report: Report, engine: Engine) 
         report: Its methods are called, while the trial runs, with what it asks for and reaches.
         engine: What trains. Its data and programs are shared by all trials that it is given to.
     """
-    checkpoint = None if request.checkpoint is None else checkpoints.read(request.checkpoint)
+    kept = _kept_trainings(request)
     meter = Meter(report)
-    trainings = _Trainings(shared, request, meter, engine, checkpoint)
+    trainings = _Trainings(shared, request, meter, engine, kept)
     runner = trial_runner_of(shared.build_fn)
     try:
         if runner is None:
@@ -82,15 +83,16 @@ class _Trainings:
     """
 
     def __init__(
-        self, shared: Shared, request: Request, report: Report, engine: Engine, checkpoint: Checkpoint | None
+        self, shared: Shared, request: Request, report: Report, engine: Engine, kept: Mapping[int, Checkpoint]
     ) -> None:
         self._shared = shared
         self._request = request
         self._report = report
         self._engine = engine
-        self._checkpoint = checkpoint
         self._deadline = None if request.seconds_left is None else time.monotonic() + request.seconds_left
+        self._kept = kept
         self._latest: Run | None = None
+        self._ended_by_itself: Run | None = None
         self._best: Run | None = None
         self._seconds_saved = 0.0
         self._hp: HyperParameters | None = None
@@ -150,7 +152,7 @@ class _Trainings:
         runs: list[Run] = []
         for number in range(first, first + self._request.runs):
             runs.append(self.run(number, shared))
-            if runs[-1].is_stopped or self.is_time_over:
+            if (runs[-1].is_stopped and not runs[-1].is_paused) or self.is_time_over:
                 break
         return runs
 
@@ -187,7 +189,7 @@ class _Trainings:
             number=number,
             values=self._request.trial.values if latest is None else latest.values,
             objective=self._request.objective if latest is None else latest.objective,
-            checkpoint=self._checkpoint,
+            checkpoint=self._kept.get(number),
             deadline=self._deadline,
             hp=self._hp,
         )
@@ -203,6 +205,8 @@ class _Trainings:
                 text = f"trained by a plain fit, since {failed}: {error}"
                 self.notes = (*self.notes, Note(text[:LONGEST_NOTE], "engine"))
         self._latest = dataclasses.replace(run, model=None)  # no model but the best one is kept in memory
+        if not run.is_stopped:
+            self._ended_by_itself = self._latest
         self.notes = tuple(dict.fromkeys((*self.notes, *run.notes)))
         self._seconds_saved += run.seconds_saved
         self.scores = (*self.scores, run.score)
@@ -220,6 +224,8 @@ class _Trainings:
         best, latest = self._best, self._latest
         assert best is not None
         assert latest is not None
+        if latest.is_paused and self._ended_by_itself is not None:
+            latest = self._ended_by_itself  # A trial of which not all trainings have paused can't go on.
         outcome = Outcome(
             scores=self.scores if result is None else _scores_of(result, best.objective),
             best_epochs=self.best_epochs if result is None else (),
@@ -239,6 +245,14 @@ class _Trainings:
             return outcome
         note = model_files.save(best.model, path, weights_path, best.example())
         return outcome if note is None else dataclasses.replace(outcome, notes=(*self.notes, note))
+
+
+def _kept_trainings(request: Request) -> dict[int, Checkpoint]:
+    """The trainings that a trial goes on with, by their numbers; none where it begins afresh."""
+    if request.checkpoint is None:
+        return {}
+    numbers = range(request.first_run, request.first_run + request.runs)
+    return {number: checkpoints.read(of_run(request.checkpoint, number)) for number in numbers}
 
 
 def joined(returned: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -273,7 +273,9 @@ def test_hooks_of_trials_and_epochs_are_called(data, tmp_path):
 @pytest.mark.drill
 def test_hyperband_tells_the_epochs_that_the_best_trial_had(data, tmp_path):
     (x, y), validation = data
-    tuner = kt.Hyperband(build, objective="val_accuracy", max_epochs=2, factor=2, directory=tmp_path, project_name="hb")
+    tuner = kt.Hyperband(
+        build, "val_accuracy", max_epochs=2, factor=2, executions_per_trial=2, directory=tmp_path, project_name="hb"
+    )
     stop = keras.callbacks.EarlyStopping("val_loss", patience=5)
     tuner.search(x, y, epochs=50, validation_data=validation, callbacks=[stop], verbose=0)
 
@@ -281,6 +283,7 @@ def test_hyperband_tells_the_epochs_that_the_best_trial_had(data, tmp_path):
     assert best.get("tuner/epochs") in {1, 2}
     assert best.get("tuner/bracket") in {0, 1}
     assert {len(trial.curve) for trial in tuner.study.trials} == {1, 2}
+    assert {len(trial.scores) for trial in tuner.study.trials} == {2}
     assert tuner.hypermodel.build(best).layers[0].units == best.get("units")
 
 
@@ -452,8 +455,6 @@ def test_scikit_learns_estimators_are_cross_validated(data, tmp_path):
 def test_settings_without_a_meaning_are_told(tmp_path):
     with pytest.warns(UserWarning, match="no use for alpha and beta"):
         kt.BayesianOptimization(build, "val_loss", alpha=1e-3, beta=2.6, directory=tmp_path)
-    with pytest.warns(UserWarning, match="executions_per_trial=2 isn't used by Hyperband"):
-        kt.Hyperband(build, "val_loss", max_epochs=3, executions_per_trial=2, directory=tmp_path)
     with pytest.deprecated_call(match="logger"):
         kt.RandomSearch(build, "val_loss", logger=1, directory=tmp_path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from kerastune_lite.compat.keras_tuner.hyperparameters import HyperParameters
@@ -165,7 +164,7 @@ class Hyperband(Tuner):
         allow_new_entries: As in `RandomSearch`.
         max_retries_per_trial: As in `RandomSearch`.
         max_consecutive_failed_trials: As in `RandomSearch`.
-        **kwargs: As in `Tuner`; `executions_per_trial` is 1.
+        **kwargs: As in `Tuner`.
     """
 
     def __init__(
@@ -195,12 +194,4 @@ class Hyperband(Tuner):
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
-        if kwargs.get("executions_per_trial", 1) != 1:
-            warnings.warn(
-                f"executions_per_trial={kwargs['executions_per_trial']} isn't used by Hyperband, whose trials pause "
-                "and go on: each setting is trained once. Train the best settings several times afterwards.",
-                UserWarning,
-                stacklevel=2,
-            )
-            kwargs["executions_per_trial"] = 1
         super().__init__(oracle, hypermodel, **kwargs)
