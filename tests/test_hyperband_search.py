@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
@@ -17,6 +18,7 @@ from kerastune_lite import (
     BayesianOptimization,
     FreezeThaw,
     Hyperband,
+    HyperParameters,
     PopulationBasedTraining,
     Study,
     TrialState,
@@ -252,41 +254,44 @@ def test_a_trial_goes_on_past_epochs_that_were_not_validated(tmp_path):
     assert all("val_loss" not in trial.curve[0] and trial.best_epoch % 2 == 1 for trial in promoted)
 
 
-def test_all_trainings_of_a_trial_pause_at_a_rung_and_go_on_as_if_they_had_not(tmp_path):
-    study = search(tmp_path / "a", max_trials=4, executions_per_trial=2)
-    whole = Tuner(
-        build_fn, "val_loss", strategy=Same([t.values for t in study.trials]), max_trials=4, executions_per_trial=2,
-        directory=tmp_path / "b", seed=0, verbose=0,
-    ).search(X, Y, validation_split=0.2, epochs=4)  # fmt: skip
+def test_all_trainings_of_a_trial_pause_at_a_rung_and_go_on_as_a_loop_over_fit_trains_them(tmp_path):
+    tuner = hyperband(tmp_path, max_trials=4, executions_per_trial=2)
+    study = tuner.search(X, Y, validation_split=0.2, shuffle=False)
 
-    assert sorted(len(trial.curve) for trial in study.trials) == [1, 1, 2, 4]
-    for trial, other in zip(study.trials, whole.trials, strict=True):
-        assert [len(curve) for curve in trial.curves] == [len(trial.curve)] * 2
-        for curve, straight in zip(trial.curves, other.curves, strict=True):
-            for logs, expected in zip(curve, straight, strict=False):
-                assert logs == pytest.approx(expected, rel=1e-6)
-        bests = [min(logs["val_loss"] for logs in curve) for curve in trial.curves]
-        assert trial.score == pytest.approx(sum(bests) / 2)
+    assert sorted([len(curve) for curve in trial.curves] for trial in study.trials) == [[1, 1], [1, 1], [2, 2], [4, 4]]
     after_one = {trial.number: sum(curve[0]["val_loss"] for curve in trial.curves) for trial in study.trials}
     promoted = {trial.number for trial in study.trials if len(trial.curve) > 1}
     assert promoted == set(sorted(after_one, key=after_one.__getitem__)[:2])
+    for number in promoted:
+        trial, bests = study.trials[number], []
+        for run, curve in enumerate(trial.curves):
+            keras.utils.set_random_seed(study.seed_of(number, run))
+            model = build_fn(HyperParameters(trial.values))
+            fitted = model.fit(X, Y, validation_split=0.2, shuffle=False, epochs=len(curve), verbose=0).history
+            assert [logs["val_loss"] for logs in curve] == pytest.approx(fitted["val_loss"], rel=1e-5)
+            bests.append(min(fitted["val_loss"]))
+        assert trial.score == pytest.approx(sum(bests) / 2, rel=1e-5)
     assert study.epochs_spent == 2 * (4 + 2 + 2)
-    assert not list((tmp_path / "a" / "checkpoints").iterdir())
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def raising(error, *, at):
+    """Callbacks that raise an error when the search's training of that number begins, from 1."""
+    begun = itertools.count(1)
+
+    class Raising(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            if next(begun) == at:
+                raise error
+
+    return lambda trial: [Raising()]
 
 
 def test_a_search_of_repeated_trainings_that_is_cut_between_them_ends_with_the_same_trials(tmp_path):
-    class Cutting(keras.callbacks.Callback):
-        begun = 0
-
-        def on_train_begin(self, logs=None):
-            Cutting.begun += 1
-            # Four trials are trained twice for an epoch; then one of them is promoted, and this is its second training.
-            if Cutting.begun == 10:
-                raise KeyboardInterrupt
-
     repeated = {"max_trials": 4, "executions_per_trial": 2}
+    # Four trials are trained twice for an epoch; then one of them is promoted, and this is its second training.
     with pytest.raises(KeyboardInterrupt):
-        search(tmp_path / "cut", callbacks=lambda trial: [Cutting()], **repeated)
+        search(tmp_path / "cut", callbacks=raising(KeyboardInterrupt, at=10), **repeated)
     cut = next(trial for trial in Study.open(tmp_path / "cut").trials if trial.state is TrialState.INTERRUPTED)
     assert [len(curve) for curve in cut.curves] == [2, 1]
 
@@ -312,6 +317,22 @@ def test_a_trial_of_which_one_training_ended_by_itself_is_not_promoted(tmp_path)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETED] * 4
     assert [[len(curve) for curve in trial.curves] for trial in study.trials] == [[1, 1]] * 4
     assert all(len(trial.scores) == 2 for trial in study.trials)
+
+
+def test_a_trial_of_which_one_training_failed_takes_no_place_on_the_next_rung(tmp_path):
+    study = search(tmp_path, callbacks=raising(ValueError("no"), at=2), max_trials=4, executions_per_trial=2)
+
+    assert study.trials[0].state is TrialState.FAILED
+    assert [len(curve) for curve in study.trials[0].curves] == [1]
+    assert sorted(len(trial.curve) for trial in study.trials) == [1, 1, 2, 4]
+
+
+def test_a_search_goes_on_with_one_training_of_trials_that_had_two(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, callbacks=raising(KeyboardInterrupt, at=9), max_trials=4, executions_per_trial=2)
+    study = search(tmp_path, max_trials=4)
+
+    assert sorted([len(curve) for curve in trial.curves] for trial in study.trials) == [[1, 1], [1, 1], [2, 1], [4, 1]]
 
 
 def test_settings_may_come_from_the_gaussian_process(tmp_path):

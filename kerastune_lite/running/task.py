@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import HyperParameters, Presets, Space, Value, parameter_from_json
+from kerastune_lite.study.files import of_run
 from kerastune_lite.study.labels import labelled
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Note, Trained, Trial, TrialFailure
@@ -167,16 +168,27 @@ class Request:
             self,
             trial=dataclasses.replace(self.trial, values=labelled(self.trial.values, self.space)),
             space=Space((parameter_from_json(parameter.describe()) for parameter in self.space), self.space.remembered),
-            model_path=_absolute(self.model_path),
-            weights_path=_absolute(self.weights_path),
-            checkpoint=_absolute(self.checkpoint),
-            checkpoint_path=_absolute(self.checkpoint_path),
-        )
+        ).with_files_at(Path.absolute)
+
+    def with_files_at(self, place: Callable[[Path], Path]) -> Request:
+        """The same request with its files at other places, each where `place` says of it."""
+        named: dict[str, Any] = {name: place(path) for name in _PATHS if (path := getattr(self, name)) is not None}
+        return dataclasses.replace(self, **named)
 
     def paths(self) -> dict[str, Path]:
-        """The files that the trial reads and writes, by the names of their fields."""
-        named = {name: getattr(self, name) for name in _PATHS}
-        return {name: path for name, path in named.items() if path is not None}
+        """The files that the trial reads and writes, by a name for each: those of the first run by their fields'."""
+        kept = {"model_path": self.model_path, "weights_path": self.weights_path}
+        written = {name: path for name, path in kept.items() if path is not None}
+        return written | self.read_paths() | self._of_runs("checkpoint_path", self.checkpoint_path)
+
+    def read_paths(self) -> dict[str, Path]:
+        """The files that the trial reads, likewise."""
+        return self._of_runs("checkpoint", self.checkpoint)
+
+    def _of_runs(self, name: str, path: Path | None) -> dict[str, Path]:
+        if path is None:
+            return {}
+        return {f"{name} {run}" if run else name: of_run(path, run) for run in range(self.first_run + self.runs)}
 
 
 @dataclass(frozen=True)
@@ -261,7 +273,3 @@ class Outcome:
 
 
 _PATHS = ("model_path", "weights_path", "checkpoint", "checkpoint_path")
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.absolute()

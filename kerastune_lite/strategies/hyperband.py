@@ -216,8 +216,12 @@ def _has_arrived(trial: Trial, epochs: int) -> bool:
 
 
 def _score_after(trial: Trial, epochs: int) -> float:
-    """The best score after that many epochs, or fewer if the trial ended by itself; inf where there is none."""
+    """The best score after that many epochs, or fewer if the trial ended by itself; inf where there is none.
+
+    A trial that failed before it went on from there has none: it may lack one of several trainings.
+    """
     curve = trial.best_so_far[:epochs]
-    if not curve or (trial.state is TrialState.FAILED and len(curve) < epochs):
+    went_on = trial.plan.resumed_from == trial.number and trial.plan.resumed_at >= epochs
+    if not curve or (trial.state is TrialState.FAILED and not went_on):
         return math.inf
     return curve[-1]

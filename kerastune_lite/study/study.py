@@ -601,9 +601,10 @@ def _frozen(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _over_runs(record: Trial, bests: BestSoFar | None) -> BestSoFar | None:
     """The best scores of a trial's first run; where a strategy pauses all of its runs, the mean over them."""
-    if bests is None or record.plan.epochs is None or len(record.curves) == 1:
+    curves = record.scored_curves if record.state.ended else record.curves
+    if bests is None or record.plan.epochs is None or len(curves) == 1:
         return bests
-    return bests.averaged([BestSoFar(bests.objective).of(curve) for curve in record.curves[1:]])
+    return bests.averaged([BestSoFar(bests.objective).of(curve) for curve in curves[1:]])
 
 
 def _as_kept(record: Trial, scores: Series[float]) -> Sequence[float]:

@@ -153,7 +153,8 @@ class Trial:
         best_epoch: The epoch, from 0, at which the kept weights were taken (in the best run).
         curve: One mapping of logs an epoch; with several runs, that of the best one.
         curves: One curve a run.
-        best_so_far: The best score after each epoch of the first run; infinitely bad before there is one.
+        best_so_far: The best score after each epoch of the first run, or where a strategy pauses several, the mean
+            over them; infinitely bad before there is one.
         scores: One score a run; with cross-validation a run is a fold, and where the setting is trained several times
             all folds follow one another again.
         best_epochs: The best epoch, from 0, of each run, where there were several.
@@ -267,7 +268,12 @@ class Trial:
         """Whether the trial has paused and may be trained further."""
         if self.state is not TrialState.STOPPED or not self.curves:
             return False
-        return all(len(curve) == self.plan.pause_at for curve in self.curves[: max(len(self.scores), 1)])
+        return all(len(curve) == self.plan.pause_at for curve in self.scored_curves)
+
+    @property
+    def scored_curves(self) -> tuple[Curve, ...]:
+        """The curves of the runs that have scores, or of the first one: others may be left of a search of more runs."""
+        return self.curves[: max(len(self.scores), 1)]
 
     @property
     def epochs_spent(self) -> int:

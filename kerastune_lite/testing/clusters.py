@@ -21,6 +21,7 @@ from kerastune_lite.execution.workers import Ended
 from kerastune_lite.running.task import AskedParameters, BuildFunction, Outcome, Request, Shared
 from kerastune_lite.running.training_data import TrainingData
 from kerastune_lite.space import Choice, Float, HyperParameters, Space
+from kerastune_lite.study.files import of_run
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import TrialPlan
 from kerastune_lite.testing.simulation import made_up_trial
@@ -176,20 +177,22 @@ class ClusterContract:
             assert outcome.stop_reason == "enough", f"it stopped because of {outcome.stop_reason!r}, and not 'enough'"
 
     def test_files_travel_with_a_trial_in_both_directions(self) -> None:
-        """A trial that pauses on one worker is continued on any other, and its model comes back."""
+        """All trainings of a trial that pauses on one worker are continued on any other, and its model comes back."""
         with self._opened(linear_model) as cluster, tempfile.TemporaryDirectory() as folder:
             checkpoint, model = Path(folder) / "paused.npz", Path(folder) / "model.keras"
             workers, report = RemoteWorkers(cluster), Recorded()
             plan = TrialPlan(epochs=EPOCHS, pause_at=2)
-            workers.start(request(0, plan=plan, checkpoint_path=checkpoint), report)
+            workers.start(request(0, runs=2, plan=plan, checkpoint_path=checkpoint), report)
             paused = self._outcomes(workers)[0]
 
             assert paused.error is None, f"the trial failed: {paused.error}"
-            assert checkpoint.is_file(), "the trial paused, and its checkpoint didn't come back"
+            for run in range(2):
+                assert of_run(checkpoint, run).is_file(), f"training {run} paused, and its checkpoint didn't come back"
 
             plan = dataclasses.replace(plan, pause_at=None, resumed_from=0, resumed_at=2)
             losses, report = list(report.epochs.values()), Recorded()
-            workers.start(request(0, plan=plan, losses=losses, checkpoint=checkpoint, model_path=model), report)
+            going_on = request(0, runs=2, plan=plan, losses=losses, checkpoint=checkpoint, model_path=model)
+            workers.start(going_on, report)
             outcome = self._outcomes(workers)[0]
 
             assert outcome.error is None, f"the trial could not be continued: {outcome.error}"
@@ -278,6 +281,7 @@ class _Watched:
 def request(
     number: int,
     *,
+    runs: int = 1,
     rate: float = 0.5,
     kind: str = "good",
     plan: TrialPlan | None = None,
@@ -287,13 +291,14 @@ def request(
     checkpoint_path: Path | None = None,
     model_path: Path | None = None,
 ) -> Request:
-    """A trial to run, with the epochs that it has been trained for, if any."""
+    """A trial to run, with the epochs that each of its trainings has had, if any."""
     trial = made_up_trial(number, losses, OBJECTIVE, values={"rate": rate, "kind": kind})
     return Request(
-        trial=dataclasses.replace(trial, plan=plan or TrialPlan()),
+        trial=dataclasses.replace(trial, plan=plan or TrialPlan(), curves=trial.curves * runs),
         space=SPACE,
         objective=OBJECTIVE,
         study_seed=0,
+        runs=runs,
         model_path=model_path,
         weights_path=None if model_path is None else model_path.with_suffix(".npz"),
         checkpoint=checkpoint,

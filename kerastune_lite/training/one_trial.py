@@ -143,7 +143,7 @@ class _Trainings:
 
     def restart(self) -> None:
         """Forgets the trainings until now, so that the trial can be tried again."""
-        self._latest = self._best = None
+        self._latest = self._best = self._ended_by_itself = None
         self.scores = self.best_epochs = ()
         self._returned = ()
 

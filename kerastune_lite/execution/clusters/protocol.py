@@ -22,7 +22,7 @@ class Result:
 
     Attributes:
         message: The outcome of the trial, or the mistake that ends the search.
-        files: The content of the files that the trial wrote, by the names of the request's fields.
+        files: The content of the files that the trial wrote, by the names that the request gives them.
     """
 
     message: LastMessage
@@ -63,7 +63,7 @@ class Cluster(Protocol):
             place: The worker.
             ticket: The attempt; what the worker sends has to come back with it.
             request: The trial. It can be pickled.
-            files: The content of the files that the trial reads, by the names of the request's fields.
+            files: The content of the files that the trial reads, by the names that the request gives them.
         """
         ...
 

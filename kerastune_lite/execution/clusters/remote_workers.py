@@ -52,7 +52,7 @@ class RemoteWorkers:
 
     def start(self, request: Request, report: Report) -> None:
         """Sends a trial to a worker that has none."""
-        files = {"checkpoint": request.checkpoint.read_bytes()} if request.checkpoint else {}
+        files = {name: path.read_bytes() for name, path in request.read_paths().items()}
         ticket, place = f"{request.trial.number}-{self._count}", self._free()[0]
         self._count += 1
         future = self._cluster.submit(place, ticket, request.portable(), files)

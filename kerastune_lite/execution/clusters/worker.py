@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from kerastune_lite.execution.clusters.protocol import Result
 from kerastune_lite.execution.messages import Finished, LastMessage, Mistake, RemoteReport, ReportMessage
@@ -42,7 +40,7 @@ def run_trial_here(
         search: A name of the search; what its trials share is unpacked once in a process.
         packed: What all trials share, as `pack_whole` packed it.
         request: The trial.
-        files: The content of the files that it reads, by the names of the request's fields.
+        files: The content of the files that it reads, by the names that the request gives them.
         send: Sends a message to the search.
         answer: Waits for the search's answer to an epoch.
         has_answer: Whether there is an answer that wasn't waited for: a person has stopped the search.
@@ -53,13 +51,13 @@ def run_trial_here(
             _CONTEXTS[search] = WorkerContext.of(unpack_whole(packed))
         context = _CONTEXTS[search]
         context.settings.apply()  # Keras keeps some of them for each thread
-        paths = {name: Path(folder) / path.name for name, path in request.paths().items()}
+        request = request.with_files_at(lambda path: Path(folder) / path.name)
+        paths = request.paths()
         for name, content in files.items():
             paths[name].write_bytes(content)
-        moved: dict[str, Any] = {**paths}
         report = RemoteReport(send, answer, request.awaits_stop_decision, has_answer)
         try:
-            message: LastMessage = Finished(context.run(dataclasses.replace(request, **moved), report))
+            message: LastMessage = Finished(context.run(request, report))
         except BaseException as error:
             message = Mistake.of(error)
         written = {name: path.read_bytes() for name, path in paths.items() if name not in files and path.exists()}
