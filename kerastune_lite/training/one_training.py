@@ -124,6 +124,12 @@ class Training:
         path = self.request.checkpoint_path
         return None if path is None else of_run(path, self.number)
 
+    @property
+    def _earlier(self) -> Curve:
+        """The epochs that this training has had before, where it goes on with one."""
+        curves = self.request.trial.curves
+        return tuple(curves[self.number]) if self.checkpoint is not None and self.number < len(curves) else ()
+
     def run(self) -> Run:
         """Builds, trains and scores.
 
@@ -199,7 +205,7 @@ class Training:
             may_be_missing=is_validated and arguments.get("validation_freq", 1) != 1,
             is_own_fit=own_fit_of(self.shared.build_fn) is not None,
             keeps_validated=is_validated and any(map(may_change_weights, callbacks)),
-            earlier=() if self.checkpoint is None else self.request.trial.curves[self.number],
+            earlier=self._earlier,
             counts_from=self.request.trial.first_epoch,
         )
 
