@@ -28,7 +28,8 @@ def checked(fixed: Any, space: Any, others: Any) -> Presets:
         ValueError: `others` is none of its words.
         SpaceError: `space` has a name twice.
     """
-    return Presets(checked_fixed(fixed), checked_ranges(space, _asked_by), checked_others(others))
+    ranges = checked_ranges(_asked_by(space) if callable(space) else space)
+    return Presets(checked_fixed(fixed), ranges, checked_others(others))
 
 
 def check(shared: Shared, study: Study) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from kerastune_lite.running.task import Shared
@@ -65,7 +66,7 @@ def check_pauses(plan: SearchPlan, objective: Objective, seed: int) -> None:
             which training pauses; or a trial would pause before an epoch was validated, without a score.
     """
     validation_freq = plan.shared.data.fit_arguments.get("validation_freq", 1)
-    first_validated = validation_freq if isinstance(validation_freq, int) else min(validation_freq)
+    first_validated = min(validation_freq) if isinstance(validation_freq, Collection) else validation_freq
     is_validated_late = first_validated > 1 and objective.name.startswith("val_")
     if plan.trainings == 1 and not is_validated_late:
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import check_cv
+from sklearn.utils.class_weight import compute_class_weight
 
 from kerastune_lite.execution.processes.machine import cores
 from kerastune_lite.search.settings import WorkerCount, check_count
@@ -90,9 +91,8 @@ class ClassWeights:
 
     def __init__(self, classes: np.ndarray, targets: np.ndarray) -> None:
         self._numbers = {label: number for number, label in enumerate(classes.tolist())}
-        counts = np.bincount(targets)
-        # As scikit-learn's compute_class_weight has it: all classes together weigh as much as the samples.
-        self._balanced = dict(enumerate((len(targets) / (len(counts) * counts)).tolist()))
+        numbers = np.arange(len(classes))
+        self._balanced = dict(enumerate(compute_class_weight("balanced", classes=numbers, y=targets).tolist()))
 
     def by_number(self, given: Any) -> dict[int, float] | None:
         """The weight of each class that has one.

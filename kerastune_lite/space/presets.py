@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -70,12 +70,8 @@ def checked_fixed(fixed: Any) -> dict[str, Value]:
     return {name: plain(value) for name, value in fixed.items()}
 
 
-def checked_ranges(space: Any, ranges_of: Callable[[Callable[..., Any]], Space]) -> Space:
-    """What a person gave as `space=`, as a space.
-
-    Args:
-        space: None, a space, parameters, or a function of `hp` that asks for them.
-        ranges_of: Calls such a function, and tells what it has asked for.
+def checked_ranges(space: Any) -> Space:
+    """What a person gave as `space=`, None, a space or parameters, as a space.
 
     Raises:
         TypeError: It is none of these.
@@ -83,13 +79,10 @@ def checked_ranges(space: Any, ranges_of: Callable[[Callable[..., Any]], Space])
     """
     if space is None:
         return Space()
-    if callable(space):
-        space = ranges_of(space)
     if isinstance(space, Mapping) or not isinstance(space, Iterable):
         raise TypeError(_not_a_space(space))
-    parameters = list(space)
     known = Space()
-    for parameter in parameters:
+    for parameter in space:
         if not isinstance(parameter, Parameter):
             raise TypeError(_not_a_space(parameter))
         if parameter.name in known:
