@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,6 +152,19 @@ def guide_of_hp(name: str) -> str:
     library = library or next((library for library, names in _HP_GUIDES.items() if name in names), "")
     return GUIDES.get(library, "")
 
+
+# Objective
+
+OBJECTIVE_ARGUMENTS: Words = {
+    **_of("Ray Tune", metric="Write Objective('val_loss', 'min').", mode="Write Objective('val_loss', 'min')."),
+    **_of(
+        "",
+        goal="Write Objective('val_loss', 'min').",
+        maximize="Write Objective('val_auc', 'max').",
+        minimize="Write Objective('val_loss', 'min').",
+        objective="Write Objective('val_loss', 'min').",
+    ),
+}
 
 # Tuners
 
@@ -673,11 +687,28 @@ def told_arguments(words: Words) -> Callable[[Callable[P, T]], Callable[P, T]]:
             except TypeError as error:
                 made = type(arguments[0])
                 problems = _problems(made, named, words) if _is_refused(init, arguments, named) else []
+                if twice := _GIVEN_TWICE.search(str(error)):
+                    own = twice["name"]
+                    problems.append(f"It has a {own} of its own. Tuner(build_fn, objective, {own}=…) takes yours.")
                 if not problems:
                     raise
                 raise TypeError(f"{made.__name__}(…): {' '.join(problems)}") from error
 
         return told
+
+    return decorate
+
+
+_GIVEN_TWICE = re.compile(r"multiple values for keyword argument '(?P<name>\w+)'")
+"""What Python says where a class passes on an argument that its caller has given as well."""
+
+
+def class_with_told_arguments(words: Words) -> Callable[[type[T]], type[T]]:
+    """The same for a class whose constructor is generated, as that of a dataclass is."""
+
+    def decorate(made: type[T]) -> type[T]:
+        setattr(made, "__init__", told_arguments(words)(vars(made)["__init__"]))  # noqa: B010 (mypy refuses a method)
+        return made
 
     return decorate
 

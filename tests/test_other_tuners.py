@@ -17,6 +17,7 @@ from kerastune_lite import (
     Hyperband,
     HyperParameters,
     NoResultError,
+    Objective,
     RandomSearch,
     Study,
     Trial,
@@ -29,6 +30,7 @@ from kerastune_lite.other_tuners import (
     HP_CALLS,
     HP_NAMES,
     HP_WORDS,
+    OBJECTIVE_ARGUMENTS,
     PACKAGE_NAMES,
     SEARCH_ARGUMENTS,
     STUDY_NAMES,
@@ -105,12 +107,30 @@ def test_a_tuner_tells_what_another_ones_name_is_here(name, told, tmp_path):
             r"^RandomSearch\(…\): There is no argument max_trial\. Did you mean max_trials\?$",
         ),
         (GridSearch, {"points_per_axes": 3}, r"Did you mean points_per_axis\?"),
+        (
+            RandomSearch,
+            {"strategy": None},
+            r"^RandomSearch\(…\): It has a strategy of its own\. Tuner\(build_fn, objective, strategy=…\) takes yours",
+        ),
         (RandomSearch, {"zzz": 1}, r"^RandomSearch\(…\): There is no argument zzz\. There are: .*max_trials.*workers"),
     ],
 )
 def test_a_tuner_tells_what_another_ones_argument_is_here(tuner, arguments, told):
     with pytest.raises(TypeError, match=told):
         tuner(score_of, "loss", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"mode": "min"}, r"^Objective\(…\): .*mode='min', which Ray Tune has\. Write Objective\('val_loss', 'min'\)"),
+        ({"minimize": True}, r"no argument minimize=True\. Write Objective\('val_loss', 'min'\)\.$"),
+        ({"directions": "min"}, r"^Objective\(…\): There is no argument directions\. Did you mean direction\?$"),
+    ],
+)
+def test_an_objective_tells_how_a_direction_is_written(arguments, told):
+    with pytest.raises(TypeError, match=told):
+        Objective("val_loss", **arguments)
 
 
 def test_a_tuner_without_build_fn_is_told_where_the_hypermodel_goes():
@@ -220,6 +240,7 @@ def test_no_table_has_a_name_that_there_is():
     own = parameters_of(Tuner) - {"self"}
 
     assert own.isdisjoint(TUNER_ARGUMENTS)
+    assert parameters_of(Objective).isdisjoint(OBJECTIVE_ARGUMENTS)
     assert parameters_of(Tuner.search).isdisjoint(SEARCH_ARGUMENTS)
     assert not [name for name in TUNER_NAMES if name in dir(Tuner)]
     assert not [name for name in STUDY_NAMES if name in {*dir(Study), *Study.__dataclass_fields__}]

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kerastune_lite.errors import ObjectiveError
+from kerastune_lite.other_tuners import OBJECTIVE_ARGUMENTS, class_with_told_arguments
 from kerastune_lite.study.metric_directions import Direction, direction_of_class, direction_of_name
 
 
+@class_with_told_arguments(OBJECTIVE_ARGUMENTS)
 @dataclass(frozen=True)
 class Objective:
     """What a search optimises: a name out of a model's logs, and whether less or more of it is better.
@@ -34,7 +36,10 @@ class Objective:
                 "from each trial's curve."
             )
         if self.direction not in (None, "min", "max"):
-            raise ObjectiveError(f"An objective's direction is 'min' or 'max'. Received: {self.direction!r}.")
+            raise ObjectiveError(
+                f"An objective's direction is 'min' or 'max': Objective({self.name!r}, 'min'). "
+                f"Received: {self.direction!r}."
+            )
 
     @classmethod
     def of(cls, objective: str | Objective) -> Objective:

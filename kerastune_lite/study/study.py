@@ -179,6 +179,9 @@ class Study:
         return cls(directory, records=SortedMap(fold.changed), damages=tuple(damages), **_frozen(fold.facts))
 
     def __post_init__(self) -> None:
+        directory: object = self.directory
+        if isinstance(directory, str):
+            raise StudyError(f"Study(…) doesn't read a directory. Write Study.open({directory!r}).")
         records: Mapping[int, Trial] = self.records
         if not isinstance(records, SortedMap):  # made by hand
             object.__setattr__(self, "records", SortedMap(records))

@@ -120,5 +120,5 @@ def test_an_objective_is_one_name(wrong):
 
 
 def test_a_direction_is_min_or_max():
-    with pytest.raises(ObjectiveError, match=r"'min' or 'max'. Received: 'up'"):
+    with pytest.raises(ObjectiveError, match=r"'min' or 'max': Objective\('loss', 'min'\)\. Received: 'up'"):
         Objective("loss", "up")

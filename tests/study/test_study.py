@@ -144,6 +144,11 @@ def test_a_directory_without_a_study_is_told(tmp_path):
         Study.open(tmp_path / "nowhere")
 
 
+def test_a_study_is_not_made_of_the_name_of_its_directory():
+    with pytest.raises(StudyError, match=r"Write Study\.open\('runs/digits'\)"):
+        Study("runs/digits")
+
+
 def test_a_study_of_a_thousand_trials_is_read(tmp_path):
     space = Space([Boolean(name="a"), Float(name="b", low=0.0, high=1.0)])
     events = [ended(number, 1.0 / (1 + number), a=True, b=0.5) for number in range(1000)]
