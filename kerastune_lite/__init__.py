@@ -44,7 +44,7 @@ from kerastune_lite.errors import (
     WorkerError,
     WrongCallError,
 )
-from kerastune_lite.other_tuners import told_package_name as _told_package_name
+from kerastune_lite.other_tuners.telling import told_package_name as _told_package_name
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import (
     BayesianOptimization,

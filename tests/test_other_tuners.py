@@ -24,20 +24,17 @@ from kerastune_lite import (
     Tuner,
     WrongCallError,
 )
-from kerastune_lite.other_tuners import (
+from kerastune_lite.other_tuners.of_hp import HP_CALLS, HP_NAMES, HP_WORDS
+from kerastune_lite.other_tuners.of_package import PACKAGE_NAMES
+from kerastune_lite.other_tuners.of_studies import STUDY_NAMES, TRIAL_NAMES
+from kerastune_lite.other_tuners.of_tuners import (
     ESTIMATOR_ARGUMENTS,
-    GUIDES,
-    HP_CALLS,
-    HP_NAMES,
-    HP_WORDS,
     OBJECTIVE_ARGUMENTS,
-    PACKAGE_NAMES,
     SEARCH_ARGUMENTS,
-    STUDY_NAMES,
-    TRIAL_NAMES,
     TUNER_ARGUMENTS,
     TUNER_NAMES,
 )
+from kerastune_lite.other_tuners.words import GUIDES
 from kerastune_lite.sklearn import TunedClassifier
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,8 @@ import numpy as np
 from rich.console import Console
 
 from kerastune_lite.errors import DataError, ProcessTerminated, SearchTerminated, StudyError
-from kerastune_lite.other_tuners import TUNER_ARGUMENTS, TUNER_NAMES, told_arguments, told_names
+from kerastune_lite.other_tuners.of_tuners import TUNER_ARGUMENTS, TUNER_NAMES
+from kerastune_lite.other_tuners.telling import told_arguments, told_names
 from kerastune_lite.search import checked_presets
 from kerastune_lite.search.build_fn_check import check_build_fn, check_own_fit_on
 from kerastune_lite.search.durations import seconds_of

@@ -9,7 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from kerastune_lite.other_tuners import TUNER_ARGUMENTS, told_arguments
+from kerastune_lite.other_tuners.of_tuners import TUNER_ARGUMENTS
+from kerastune_lite.other_tuners.telling import told_arguments
 from kerastune_lite.search.settings import DEFAULT_MAX_TRIALS, TunerSettings, check_count, check_strategy
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.strategies.grid_search import GridStrategy

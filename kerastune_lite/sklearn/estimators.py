@@ -24,7 +24,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kerastune_lite.other_tuners import ESTIMATOR_ARGUMENTS, told_arguments
+from kerastune_lite.other_tuners.of_tuners import ESTIMATOR_ARGUMENTS
+from kerastune_lite.other_tuners.telling import told_arguments
 from kerastune_lite.search.settings import check_count
 from kerastune_lite.search.tuner import Tuner
 from kerastune_lite.search.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from kerastune_lite.errors import SpaceError, UnknownNameError, WrongCallError
-from kerastune_lite.other_tuners import HP_ARGUMENTS, HP_CALLS, HP_NAMES, HP_WORDS, guide_of_hp
+from kerastune_lite.other_tuners.of_hp import HP_ARGUMENTS, HP_CALLS, HP_NAMES, HP_WORDS, guide_of_hp
 
 P = ParamSpec("P")
 T = TypeVar("T")

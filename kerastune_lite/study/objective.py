@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kerastune_lite.errors import ObjectiveError
-from kerastune_lite.other_tuners import OBJECTIVE_ARGUMENTS, class_with_told_arguments
+from kerastune_lite.other_tuners.of_tuners import OBJECTIVE_ARGUMENTS
+from kerastune_lite.other_tuners.telling import class_with_told_arguments
 from kerastune_lite.study.metric_directions import Direction, direction_of_class, direction_of_name
 
 

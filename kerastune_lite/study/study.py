@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastune_lite.errors import NoResultError, StudyError
-from kerastune_lite.other_tuners import STUDY_NAMES, told_names
+from kerastune_lite.other_tuners.of_studies import STUDY_NAMES
+from kerastune_lite.other_tuners.telling import told_names
 from kerastune_lite.space import OptionLabel, Space, Value
 from kerastune_lite.space.seeds import run_seed
 from kerastune_lite.study.best_so_far import BestSoFar

@@ -10,7 +10,8 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from kerastune_lite.other_tuners import TRIAL_NAMES, told_names
+from kerastune_lite.other_tuners.of_studies import TRIAL_NAMES
+from kerastune_lite.other_tuners.telling import told_names
 from kerastune_lite.space import Value
 from kerastune_lite.study.error_lines import informative_line, without_numbers
 from kerastune_lite.study.metric_directions import Direction

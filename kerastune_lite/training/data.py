@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kerastune_lite.errors import DataError, ObjectiveError
-from kerastune_lite.other_tuners import SEARCH_ARGUMENTS
+from kerastune_lite.other_tuners.of_tuners import SEARCH_ARGUMENTS
 from kerastune_lite.running.training_data import TrainingData, is_factory
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.training.folds import folds_of
