@@ -130,7 +130,20 @@ CHANGES = {
         setting(lambda model: model.layers[1].kernel_regularizer, "l2", lambda epoch: 0.02 * a * (epoch + 1)),
     ),
 }
-HOOKS = ("set_model", "on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_test_begin", "on_epoch_end")
+HOOKS = {
+    "a rate": ("on_train_batch_begin", "on_epoch_end"),
+    "a rate in every epoch": ("on_epoch_begin", "on_test_begin"),
+    "a frozen layer": ("set_model", "on_train_batch_begin"),
+    "a layer thawed in the second epoch": ("on_epoch_begin", "on_epoch_end"),
+    "a factor of the loss": ("on_train_begin", "on_epoch_begin"),
+    "a momentum": ("set_model", "on_test_begin"),
+    "a clipped norm": ("on_train_begin", "on_epoch_end"),
+    "a learning rate": ("on_epoch_begin", "on_train_batch_begin"),
+    "a factor of validation": ("on_test_begin", "on_epoch_end"),
+    "a factor of training": ("on_train_begin", "on_train_batch_begin"),
+    "a regulariser": ("set_model", "on_test_begin"),
+}
+"""Two of the six hooks for each change, so that every hook meets three changes or more."""
 OF_NEW_KERAS = pytest.mark.skipif(
     TRACING_DRAWS, reason="an older Keras leaves a step that changes something while it is traced to a plain fit"
 )
@@ -150,27 +163,28 @@ def callback(hook, action):
     return Does(hook, action)
 
 
-def ran(build, numbers=(1.0, 1.5, 1.0, 2.0), **arguments):
+def ran(build, numbers=(1.0, 1.5, 1.0), **arguments):
     """How the engine trained a model with each number, after each was found equal to a plain fit.
 
     `build` returns a model and its callbacks.
     """
-    engine, how = Engine(), []
+    engine, how, expected = Engine(), [], {}
+    arguments = {"x": X, "y": Y, "epochs": 3, "batch_size": 16, "validation_data": (X[:20], Y[:20]), **arguments}
     for number in numbers:
-        arguments = {"x": X, "y": Y, "epochs": 3, "batch_size": 16, "validation_data": (X[:20], Y[:20]), **arguments}
-        found = []
-        for fit in (lambda **given: by(engine, how, **given), plain):
+
+        def outcome(fit, number=number):
             callbacks = []
 
-            def built(callbacks=callbacks, number=number):
+            def built():
                 model, callbacks[:] = build(number)
                 return model
 
-            def fitted(model, callbacks=callbacks, fit=fit, arguments=arguments):
-                return fit(**arguments, callbacks=list(callbacks))(model)
+            return trained(built, lambda model: fit(**arguments, callbacks=list(callbacks))(model))
 
-            found.append(trained(built, fitted))
-        assert differences(*found) == [], f"{number}: {how}"
+        found = outcome(lambda **given: by(engine, how, **given))
+        if number not in expected:
+            expected[number] = outcome(plain)
+        assert differences(found, expected[number]) == [], f"{number}: {how}"
     return how
 
 
@@ -178,8 +192,8 @@ def ran(build, numbers=(1.0, 1.5, 1.0, 2.0), **arguments):
     ("case", "hook"),
     [
         pytest.param(case, hook, marks=() if (case, hook) in SOME else pytest.mark.drill)
-        for case in CHANGES
-        for hook in HOOKS
+        for case, hooks in HOOKS.items()
+        for hook in hooks
     ],
 )
 def test_what_a_callback_changes_has_the_effect_that_it_has_in_a_plain_fit(case, hook):
@@ -324,7 +338,7 @@ def test_a_callback_may_let_keras_trace_the_step_anew():
 
     how = ran(build, x=X[:48], y=Y[:48])
 
-    assert how == ["compiled", "shared", "shared", "shared"]
+    assert how == ["compiled", "shared", "shared"]
 
 
 @pytest.mark.drill
@@ -336,7 +350,7 @@ def test_evaluations_by_a_callback_are_those_of_a_plain_fit():
         def on_epoch_end(self, epoch, logs=None):
             logs["again"] = self.model.evaluate(X[:20], Y[:20], verbose=0)[0] + self.before
 
-    assert ran(lambda a: (classifier(layers.Dropout(0.1 * a)), [Evaluates()]))[1:] == ["shared"] * 3
+    assert ran(lambda a: (classifier(layers.Dropout(0.1 * a)), [Evaluates()]))[1:] == ["shared"] * 2
 
 
 class Leaves(keras.Model):
