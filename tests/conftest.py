@@ -19,6 +19,13 @@ def pytest_configure(config):
         os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
 
 
+def pytest_collection_modifyitems(items):
+    """Drills train and wait for longer: a machine that is three times slower may not fail them."""
+    for item in items:
+        if item.get_closest_marker("drill") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
+
+
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)

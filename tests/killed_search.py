@@ -1,4 +1,4 @@
-"""A search in a process of its own, for the tests that kill it: killed_search.py DIRECTORY MAX_TRIALS STRATEGY."""
+"""A search in a process of its own, for the tests that kill it."""
 
 import os
 import signal
@@ -13,7 +13,6 @@ import numpy as np
 
 from kerastune_lite import GridSearch, RandomSearch
 
-KILL, HOLD = os.environ.get("KILL_AT", ""), os.environ.get("HOLD_AT", "")
 LONGEST_HOLD = 60.0
 """Seconds."""
 
@@ -21,15 +20,15 @@ LONGEST_HOLD = 60.0
 class KilledAt(keras.callbacks.Callback):
     """At "trial:hook" it kills its own process, with no chance to clean up, or waits while the file "held" exists."""
 
-    def __init__(self, trial):
+    def __init__(self, trial, directory, kill, hold):
         super().__init__()
-        self.trial = trial
+        self.trial, self.directory, self.kill, self.hold = trial, directory, kill, hold
 
     def _look(self, hook):
-        if f"{self.trial}:{hook}" == KILL:
+        if f"{self.trial}:{hook}" == self.kill:
             os.kill(os.getpid(), signal.SIGKILL)
-        if f"{self.trial}:{hook}" == HOLD:
-            held, until = Path(sys.argv[1], "held"), time.monotonic() + LONGEST_HOLD
+        if f"{self.trial}:{hook}" == self.hold:
+            held, until = Path(self.directory, "held"), time.monotonic() + LONGEST_HOLD
             held.touch()
             while held.exists() and time.monotonic() < until:
                 time.sleep(0.05)
@@ -53,21 +52,27 @@ class KilledAt(keras.callbacks.Callback):
 def build_fn(hp):
     units = hp.choice("units", [2, 3, 4])
     rate = hp.float("rate", 1e-3, 1e-1, log=True)
-    if os.environ.get("SLOW_BUILD"):
-        time.sleep(0.2)
     model = keras.Sequential([keras.layers.Dense(units), keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(rate), loss="mse")
     return model
 
 
-def main(directory, max_trials, strategy):
+def search(directory, max_trials, strategy, kill="", hold=""):
     x = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
     tuners = {"random": RandomSearch, "grid": GridSearch}
-    tuner = tuners[strategy](build_fn, "val_loss", directory=directory, max_trials=int(max_trials), seed=3, verbose=1)
-    tuner.search(x, x[:, :1], validation_split=0.2, epochs=2, callbacks=lambda trial: [KilledAt(trial.number)])
+    tuner = tuners[strategy](build_fn, "val_loss", directory=directory, max_trials=max_trials, seed=3, verbose=1)
+
+    def callbacks(trial):
+        return [KilledAt(trial.number, directory, kill, hold)]
+
+    tuner.search(x, x[:, :1], validation_split=0.2, epochs=2, callbacks=callbacks)
     print(f"best model: {tuner.best_model().evaluate(x[48:], x[48:, :1], verbose=0)}")
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
-    main(*sys.argv[1:])
+def search_as_a_program(*arguments):
+    """The search as a process runs that a person has started: its signals are those of a new one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with open(os.devnull, "w") as nowhere:
+        sys.stdout = nowhere
+        search(*arguments)

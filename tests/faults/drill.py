@@ -16,7 +16,7 @@ import numpy as np
 from kerastune_lite import GridSearch
 
 TRIALS = 12
-HEARTBEAT_TIMEOUT = 6.0
+HEARTBEAT_TIMEOUT = 12.0
 """Seconds of silence after which a worker counts as hung."""
 
 

@@ -22,9 +22,10 @@ from kerastune_lite import Study
 from kerastune_lite.execution.private_folder import folder_prefix
 
 PROGRAM = Path(__file__).parent / "drill.py"
-GRACE = 2.0
+GRACE = 10.0
 """Seconds after which no process of a search may be left."""
-TRIAL_TIMEOUT = 10.0
+TRIAL_TIMEOUT = 30.0
+"""Seconds, several times what a slow machine needs for the first trial of a worker."""
 
 
 def begun(directory, seconds):
