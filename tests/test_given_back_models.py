@@ -56,6 +56,7 @@ def test_a_new_process_gives_back_what_this_one_or_its_workers_trained(tmp_path,
         assert losses[kind] == pytest.approx(tuner.study.best.score, abs=1e-5), kind
 
 
+@pytest.mark.drill
 def test_a_new_process_builds_a_subclassed_model_and_gives_it_its_weights(tmp_path):
     tuner = searched("subclassed", tmp_path / "subclassed")
 

@@ -151,6 +151,7 @@ class Copying(keras.callbacks.Callback):
             self._copy((self.number, "end"))
 
 
+@pytest.mark.drill
 def test_a_killed_search_ends_with_the_same_trials(tmp_path):
     whole = search(tmp_path / "whole", callbacks=lambda trial: [Copying(trial, tmp_path / "whole")])
     copies = sorted((tmp_path / "copies").iterdir())
@@ -287,6 +288,7 @@ def raising(error, *, at):
     return lambda trial: [Raising()]
 
 
+@pytest.mark.drill
 def test_a_search_of_repeated_trainings_that_is_cut_between_them_ends_with_the_same_trials(tmp_path):
     repeated = {"max_trials": 4, "executions_per_trial": 2}
     # Four trials are trained twice for an epoch; then one of them is promoted, and this is its second training.
@@ -327,6 +329,7 @@ def test_a_trial_of_which_one_training_failed_takes_no_place_on_the_next_rung(tm
     assert sorted(len(trial.curve) for trial in study.trials) == [1, 1, 2, 4]
 
 
+@pytest.mark.drill
 def test_a_search_goes_on_with_one_training_of_trials_that_had_two(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path, callbacks=raising(KeyboardInterrupt, at=9), max_trials=4, executions_per_trial=2)
@@ -355,6 +358,7 @@ def test_the_gaussian_process_is_asked_once_the_first_rung_is_spread_evenly(
     assert tuner.strategy(seed=0).inner.design == even
 
 
+@pytest.mark.drill
 def test_a_stopping_rule_may_end_a_trial_between_its_rungs(tmp_path):
     class AtThree:
         def should_stop(self, trial, trials, objective):
@@ -365,6 +369,7 @@ def test_a_stopping_rule_may_end_a_trial_between_its_rungs(tmp_path):
     assert {(len(t.curve), t.stop_reason) for t in study.trials if len(t.curve) > 2} == {(3, "enough")}
 
 
+@pytest.mark.drill
 def test_enqueued_settings_take_places_in_the_first_bracket(tmp_path):
     tuner = hyperband(tmp_path)
     tuner.enqueue({"dropout": 0.25})
@@ -375,6 +380,7 @@ def test_enqueued_settings_take_places_in_the_first_bracket(tmp_path):
     assert study.trials[0].plan.pause_at is not None or len(study.trials[0].curve) == 4
 
 
+@pytest.mark.drill
 def test_a_csv_log_and_a_tensorboard_go_on(tmp_path):
     callbacks = [keras.callbacks.CSVLogger(tmp_path / "log.csv")]
     with pytest.warns(UserWarning, match="CSVLogger begins anew"):

@@ -51,13 +51,14 @@ def shares(importances):
     return {name: each.share for name, each in importances.items()}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.drill) for seed in (1, 2))])
 def test_shares_are_those_of_a_sum_whose_variances_are_known(seed):
     found = shares(study_of(MIXED, mixed, 100, seed=seed).importances())
 
     assert found == pytest.approx({"plain": 0.6, "log": 0.3, "option": 0.1, "idle": 0.0}, abs=0.1)
 
 
+@pytest.mark.drill
 def test_what_only_several_parameters_explain_together_is_told_apart():
     space = Space([Float(name="a", low=-1.0, high=1.0), Float(name="b", low=-1.0, high=1.0)])
     found = study_of(space, lambda values: values["a"] * values["b"], 300).importances()
@@ -77,6 +78,7 @@ def test_a_conditional_parameter_counts_where_it_is_active():
     assert found == pytest.approx({"optimizer": 1 / 2, "momentum": 1 / 3, "rate": 1 / 6}, abs=0.1)
 
 
+@pytest.mark.drill
 def test_a_condition_that_build_fn_did_not_declare_is_learnt_from_the_trials():
     undeclared = Space(
         [CONDITIONAL["optimizer"], Float(name="momentum", low=0.0, high=1.0), CONDITIONAL["rate"]],
@@ -87,6 +89,7 @@ def test_a_condition_that_build_fn_did_not_declare_is_learnt_from_the_trials():
     assert shares(study.importances()) == pytest.approx(shares(declared.importances()), abs=0.02)
 
 
+@pytest.mark.drill
 def test_the_search_may_have_looked_at_one_region_more_than_at_others():
     space = Space([Float(name="a", low=0.0, high=1.0), Float(name="b", low=0.0, high=1.0)])
     everywhere, rng = study_of(space, lambda values: 2.0 * values["a"] + values["b"], 60), np.random.default_rng(1)

@@ -67,9 +67,10 @@ def folds_of(model, x, y, kwargs):
     "form",
     [
         "dict",
-        "list",
-        "list of histories",
-        *(pytest.param(form, marks=pytest.mark.drill) for form in ("mean", "tuple", "array", "list of dicts")),
+        *(
+            pytest.param(form, marks=pytest.mark.drill)
+            for form in ("list", "list of histories", "mean", "tuple", "array", "list of dicts")
+        ),
     ],
 )
 def test_the_score_of_folds_is_the_mean_that_fit_returns_in_any_form(tmp_path, form):
@@ -137,7 +138,9 @@ def test_a_list_that_holds_no_result_is_refused(tmp_path):
 # Stages
 
 
-@pytest.mark.parametrize("counts_on", [False, True], ids=["counted from 0", "initial_epoch"])
+@pytest.mark.parametrize(
+    "counts_on", [False, pytest.param(True, marks=pytest.mark.drill)], ids=["counted from 0", "initial_epoch"]
+)
 def test_the_epochs_of_stages_follow_one_another_and_the_best_of_all_is_kept(tmp_path, counts_on):
     ends = []
 
@@ -359,6 +362,7 @@ def test_retraining_goes_through_the_own_fit_with_the_arguments_of_the_search(tm
     assert len(model.history.epoch) == best.best_epoch + 1
 
 
+@pytest.mark.drill
 def test_retraining_takes_arguments_that_are_given_instead_of_those_of_the_search(tmp_path):
     tuner = GridSearch(lambda hp: classifier(hp.choice("units", [4])), "loss", directory=tmp_path, **QUIET)
     tuner.search(*TRAIN, epochs=2, batch_size=50)
@@ -386,6 +390,7 @@ def test_retraining_in_another_process_takes_what_the_journal_knows_of_the_searc
     assert calls[-1]["epochs"] == study.best.best_epoch + 1
 
 
+@pytest.mark.drill
 def test_retraining_folds_says_that_they_leave_no_model(tmp_path):
     def fit(hp, model, x, y, validation_data=None, **kwargs):
         return list(folds_of(model, x, y, kwargs))

@@ -322,6 +322,7 @@ def test_two_spaces_in_one_directory_are_not_mixed_silently(tmp_path):
     assert [list(trial.values) for trial in second(overwrite=True).search().trials] == [["width"], ["width"]]
 
 
+@pytest.mark.drill
 def test_the_disk_holds_no_more_than_the_best_models(tmp_path, iris):
     """keras-tuner#172, #288, #481: checkpoints filled the disk."""
     sizes = []
@@ -369,6 +370,7 @@ def test_a_dataframe_has_a_row_a_trial_with_nan_where_inactive(tmp_path, iris):
     assert [[len(curve) for curve in trial.curves] for trial in study.trials] == [[3, 3]] * 3
 
 
+@pytest.mark.drill
 def test_the_best_models_file_outlives_later_trials(tmp_path, iris):
     """keras-tuner#337, #309: the best epoch's checkpoint had been deleted."""
 

@@ -45,6 +45,7 @@ def test_the_simple_example_gives_its_best_run_and_the_model_that_has_it():
     assert trials.tids == [0, 1, 2]
 
 
+@pytest.mark.drill
 def test_layers_that_are_there_or_not_are_asked_for_where_they_are():
     trials = Trials()
 

@@ -122,6 +122,7 @@ def test_a_search_that_ends_takes_along_what_its_builds_started(tmp_path, tempor
     assert len(started) == 4
 
 
+@pytest.mark.drill
 def test_a_killed_search_takes_along_what_its_builds_started_and_the_next_removes_its_folder(tmp_path, temporary):
     study, process = tmp_path / "study", begun(tmp_path, "killed")
     wait_until(lambda: len(sleepers_of(temporary)[1]) >= 2, process)

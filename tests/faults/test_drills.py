@@ -110,6 +110,7 @@ def test_a_worker_that_is_killed_costs_its_trial_one_attempt(troubled):
     assert len(troubled[2].curve) == 2
 
 
+@pytest.mark.drill
 def test_a_build_that_crashes_its_process_fails_its_own_trial(at_fault):
     error = at_fault[1].error
 
@@ -118,6 +119,7 @@ def test_a_build_that_crashes_its_process_fails_its_own_trial(at_fault):
     assert "in build_fn" in error.traceback
 
 
+@pytest.mark.drill
 def test_a_fit_that_takes_more_memory_than_there_is_fails_its_own_trial(at_fault):
     assert "MemoryError" in str(at_fault[2].error)
 

@@ -126,7 +126,11 @@ class Lingering(Faulty):
         (Agreeable, "test_the_answer_to_an_epoch_stops_the_trial"),
         (Deaf, "test_the_answer_to_an_epoch_stops_the_trial"),
         (Fileless, "test_files_travel_with_a_trial_in_both_directions"),
-        (Lingering, "test_a_trial_that_waits_for_an_answer_ends_when_the_cluster_is_closed"),
+        pytest.param(
+            Lingering,
+            "test_a_trial_that_waits_for_an_answer_ends_when_the_cluster_is_closed",
+            marks=pytest.mark.drill,
+        ),
     ],
 )
 def test_a_cluster_with_a_fault_fails_the_test_about_it(processes, kind, test):

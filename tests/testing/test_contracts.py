@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving
 from kerastune_lite.strategies.bayesian.freeze_thaw import FreezeThawStrategy
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
@@ -44,6 +46,7 @@ class TestFreezeThawStrategy(StrategyContract):
         return FreezeThawStrategy(max_epochs=9, seed=1)
 
 
+@pytest.mark.drill
 class TestFreezeThawStrategyThatKeepsFewPausedTrials(StrategyContract):
     def strategy(self):
         return FreezeThawStrategy(max_epochs=9, seed=1, design=3, spread=4, keep_paused=5)

@@ -386,6 +386,7 @@ def execute(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.drill
 def test_a_search_in_a_notebook_is_one_output_and_leaves_its_study_when_it_is_interrupted(execute):
     cells, messages = execute(BEGIN, SEARCH, INTERRUPTED, LEFT, SILENT, "tuner", "study", "study.best")
     _, whole, cut, left, silent, *objects = cells

@@ -264,6 +264,7 @@ def conditional(hp):
     return {"val_loss": [rate + 1.0, rate]}
 
 
+@pytest.mark.drill
 def test_the_real_server_lists_every_trial_with_its_parameters_and_its_final_score(tmp_path, serve):
     settings = {"directory": tmp_path, "seed": 0, "verbose": 0, "tensorboard": True, "max_failures_in_a_row": 9}
     GridSearch(conditional, "val_loss", max_trials=3, **settings).search()

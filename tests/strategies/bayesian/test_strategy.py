@@ -117,6 +117,7 @@ def test_it_finds_the_optimum_much_better_than_random_search():
     assert max(ours) < 0.05 * np.median(random)
 
 
+@pytest.mark.drill
 def test_it_beats_random_search_on_a_mixed_conditional_space():
     ours = [best(search(MIXED, mixed_score, 30, seed)) for seed in range(3)]
     random = [best(search(MIXED, mixed_score, 30, seed, RandomStrategy())) for seed in range(3)]
