@@ -22,7 +22,7 @@ NEEDS = {"from_optuna": "optuna"}
 WITH_CODE = [page for page in (README, *PAGES) if code_of(page) and page.stem not in ELSEWHERE]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "page",
     [pytest.param(page, id=page.stem, marks=() if page.stem in QUICK else pytest.mark.drill) for page in WITH_CODE],

@@ -16,20 +16,24 @@ from killed_at_random import KINDS
 from test_drills import assert_no_orphans
 
 PROGRAM = Path(__file__).parent / "killed_at_random.py"
-KILLS = int(os.environ.get("KILLS", "36"))
+KILLS = int(os.environ.get("KILLS", "18"))
 """In all kinds of searches together."""
 SEED = int(os.environ.get("KILLS_SEED", "1"))
 LONGEST_KILL = 60.0
 """Seconds, on average."""
 
 
+KILLS_OF_A_KIND = -(-KILLS // len(KINDS))
+LONGEST = LONGEST_KILL * (KILLS_OF_A_KIND + 3)
+
+
 @pytest.mark.drill
+@pytest.mark.timeout(LONGEST + 60.0)
 @pytest.mark.parametrize("kind", KINDS)
 def test_searches_that_are_killed_at_random_moments_end_like_one_that_is_left_alone(tmp_path, kind):
-    kills = -(-KILLS // len(KINDS))
-    command = [sys.executable, PROGRAM, tmp_path, kind, str(kills), str(SEED)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_KILL * (kills + 2))
+    command = [sys.executable, PROGRAM, tmp_path, kind, str(KILLS_OF_A_KIND), str(SEED)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
 
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["kills"] == kills
+    assert json.loads(ran.stdout)["kills"] == KILLS_OF_A_KIND
     assert_no_orphans(tmp_path)
