@@ -1,7 +1,8 @@
 """Models of the kinds of Keras's examples share programs, and train as by a plain fit.
 
-Every case is built with its number at 1, 1.5 and 1 again, and trained through one engine; each time History, weights,
-every optimizer's state and the states of layers have to be those of a plain fit.
+Most cases are built with their number at 1, 1.5 and 1 again, and trained through one engine; each time History,
+weights, every optimizer's state and the states of layers have to be those of a plain fit. In the drills fingerprints of
+cases that differ by a layer or a loss are compared, and one model of many such cases is trained.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from engine_models import by, differences, plain
 from keras import layers, ops
 
 from kerastune_lite.training.engine.engine import Engine
+from kerastune_lite.training.engine.programs import SharedPrograms
+from kerastune_lite.training.engine.samples import Samples
 from kerastune_lite.training.keras_internals import TRACING_DRAWS, reset_layer_names
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 8)).astype("float32")
 Y = RNG.integers(0, 3, 40).astype("int32")
 INTEGERS = RNG.integers(0, 9, (40, 4))
+AGAIN = ["compiled", "shared"]
 SHARED = ["compiled", "shared", "shared"]
 APART = ["compiled", "compiled", "shared"]
 pytestmark = [
@@ -78,6 +82,36 @@ def ran(build, x=X, y=Y, values=(1.0, 1.5, 1.0), **arguments):
             expected[value] = trained(lambda value=value: build(value), plain(**arguments))
         assert differences(found, expected[value]) == [], f"{value}: {how}"
     return how
+
+
+def ran_after_another(build, x=X, y=Y, **arguments):
+    """How the engine trained a model with another number and then one that was found equal to a plain fit."""
+    engine, how = Engine(), []
+    arguments = {"x": x, "y": y, "epochs": 2, "batch_size": 16, **arguments}
+    trained(lambda: build(1.5), by(engine, how, **arguments))
+    found = trained(lambda: build(1.0), by(engine, how, **arguments))
+    assert differences(found, trained(lambda: build(1.0), plain(**arguments))) == [], how
+    return how
+
+
+def fingerprints(build, x=X, y=Y):
+    """The fingerprints of the models with the numbers 1, 1.5 and 1 again; nothing is traced."""
+    found = []
+    for value in (1.0, 1.5, 1.0):
+        reset_layer_names()
+        keras.utils.set_random_seed(5)
+        found.append(SharedPrograms().look_at(build(value), Samples.of(x, y)).key)
+    return found
+
+
+def joined(cases, loss):
+    """Builds one model of the middle layers of several cases, one after the other, and of the loss of another one."""
+
+    def build(a):
+        middle = [layer for make in cases for layer in make(a).layers[:-1]]
+        return net(*middle, loss=loss(a).loss)
+
+    return build
 
 
 def some(cases, count=2):
@@ -358,20 +392,16 @@ STEPS = {
 }
 
 
+WITH_VALIDATION = ("a diffusion model", "own metrics", "a step that trains a part", "layers that the step builds")
+"""Those that are validated too."""
+
+
 @pytest.mark.parametrize("case", some(STEPS, 2))
 def test_models_with_a_step_of_their_own_share_programs(case):
     build, x, y = STEPS[case]
-
-    assert ran(build, x, y) == SHARED
-
-
-@pytest.mark.drill
-@pytest.mark.parametrize("build", [diffusion, tracked, partly, unbuilt])
-def test_their_validation_shares_programs_too(build):
-    y = None if build is diffusion else Y
     validation = (X[:20],) if y is None else (X[:20], Y[:20])
 
-    assert ran(build, X, y, validation_data=validation) == SHARED
+    assert ran(build, x, y, validation_data=validation if case in WITH_VALIDATION else None) == SHARED
 
 
 def other_part(a):
@@ -506,7 +536,7 @@ FORMS = {
 def test_every_form_of_inputs_outputs_and_losses_shares_programs(case):
     build, x, y = FORMS[case]
 
-    assert ran(build, x, y) == SHARED
+    assert ran_after_another(build, x, y) == AGAIN
 
 
 # Constants, tables and variables of TensorFlow
@@ -595,11 +625,35 @@ CONSTANTS = {
 }
 
 
-@pytest.mark.parametrize("case", some(CONSTANTS, 2))
+@pytest.mark.parametrize("case", ["an adapted normalisation", "a given normalisation"])
 def test_equal_constants_are_shared(case):
     build, x = CONSTANTS[case]
 
-    assert ran(build, x) == SHARED
+    assert ran_after_another(build, x) == AGAIN
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("case", CONSTANTS)
+def test_models_of_equal_constants_have_one_fingerprint(case):
+    assert len(set(fingerprints(*CONSTANTS[case]))) == 1
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("case", ["a vocabulary of integers", "a constant in a graph"])
+def test_a_model_of_equal_constants_trains_as_by_a_plain_fit(case):
+    build, x = CONSTANTS[case]
+
+    assert ran_after_another(build, x) == AGAIN
+
+
+@pytest.mark.drill
+def test_a_model_of_many_equal_constants_trains_as_by_a_plain_fit():
+    of_layers = [
+        *("a tensor of a layer", "an array of a layer", "a large tensor of a layer", "an orthogonal regulariser"),
+        *("an L1 regulariser", "a variable of TensorFlow that the step changes", "a variable of TensorFlow"),
+    ]
+
+    assert ran(joined([CONSTANTS[case][0] for case in of_layers], CONSTANTS["a tensor in a loss"][0])) == SHARED
 
 
 class ReadsValue(Weighted):
@@ -621,11 +675,38 @@ CONSTANTS_APART = {
 }
 
 
-@pytest.mark.parametrize("case", some(CONSTANTS_APART))
+@pytest.mark.parametrize(
+    "case", ["a variable of TensorFlow that is read while a step is traced", "normalisations of other data"]
+)
 def test_other_constants_are_not_shared(case):
     build, x = CONSTANTS_APART[case]
 
     assert ran(build, x) == APART
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("case", list(CONSTANTS_APART)[1:])  # that of the first is found while its step is traced
+def test_models_of_other_constants_have_other_fingerprints(case):
+    one, other, again = fingerprints(*CONSTANTS_APART[case])
+
+    assert one != other
+    assert one == again
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("case", ["another vocabulary", "another constant in a graph"])
+def test_a_model_of_another_constant_trains_as_by_a_plain_fit(case):
+    build, x = CONSTANTS_APART[case]
+
+    assert ran_after_another(build, x) == ["compiled", "compiled"]
+
+
+@pytest.mark.drill
+def test_a_model_of_many_other_constants_trains_as_by_a_plain_fit():
+    of_layers = ("another tensor", "another large tensor", "a large array")
+    loss, _ = CONSTANTS_APART["another tensor in a loss"]
+
+    assert ran(joined([CONSTANTS_APART[case][0] for case in of_layers], loss)) == APART
 
 
 # What belongs to a model besides its own variables
@@ -648,7 +729,7 @@ class Noise(layers.Layer):
 
 
 def test_noise_without_a_seed_is_that_of_a_plain_fit():
-    assert ran(lambda a: net(Noise(), optimizer=keras.optimizers.Adam(0.01 * a))) == SHARED
+    assert ran_after_another(lambda a: net(Noise(), optimizer=keras.optimizers.Adam(0.01 * a))) == AGAIN
 
 
 def test_a_scaled_loss_shares_programs():
@@ -659,7 +740,7 @@ def test_a_scaled_loss_shares_programs():
             optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01 * a), initial_scale=16.0),
         )
 
-    assert ran(build) == SHARED
+    assert ran_after_another(build) == AGAIN
 
 
 @pytest.mark.parametrize("trainable", [pytest.param(False, marks=pytest.mark.drill), True])
@@ -854,9 +935,32 @@ CODE = {
 }
 
 
-@pytest.mark.parametrize("case", some(CODE, 2))
+@pytest.mark.parametrize("case", ["a class made in build_fn", "a dataclass"])
 def test_equal_code_and_settings_are_shared(case):
-    assert ran(CODE[case]) == SHARED
+    assert ran_after_another(CODE[case]) == AGAIN
+
+
+STEPS_IN_CODE = ("a model's class made in build_fn", "a decorated step")
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("case", CODE)
+def test_models_of_equal_code_and_settings_have_one_fingerprint(case):
+    assert len(set(fingerprints(CODE[case]))) == 1
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("case", [*STEPS_IN_CODE, "a decorated loss"])
+def test_a_model_of_equal_code_trains_as_by_a_plain_fit(case):
+    assert ran_after_another(CODE[case]) == AGAIN
+
+
+@pytest.mark.drill
+def test_a_model_of_much_equal_code_trains_as_by_a_plain_fit():
+    of_losses = ("another model in a decorated loss", "a decorated loss")
+    of_layers = [CODE[case] for case in CODE if case not in (*STEPS_IN_CODE, *of_losses)]
+
+    assert ran(joined(of_layers, CODE["another model in a decorated loss"])) == SHARED
 
 
 def other_base(a):
@@ -919,9 +1023,26 @@ CODE_APART = {
 }
 
 
-@pytest.mark.parametrize("case", some(CODE_APART, 2))
+@pytest.mark.parametrize("case", ["another closure of a class", "another base"])
 def test_other_code_and_settings_are_not_shared(case):
     assert ran(CODE_APART[case]) == APART
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("case", CODE_APART)
+def test_models_of_other_code_and_settings_have_other_fingerprints(case):
+    one, other, again = fingerprints(CODE_APART[case])
+
+    assert one != other
+    assert one == again
+
+
+@pytest.mark.drill
+def test_a_model_of_much_other_code_trains_as_by_a_plain_fit():
+    of_a_loss = "another closure of a decorated loss"
+    of_layers = [build for case, build in CODE_APART.items() if case != of_a_loss]
+
+    assert ran(joined(of_layers, CODE_APART[of_a_loss])) == APART
 
 
 def test_a_decorated_call_reads_the_models_own_weights_after_the_training():
