@@ -20,7 +20,7 @@ def hyperband(build_fn, directory, objective="val_accuracy", **settings):
     return Hyperband(build_fn, objective, directory=directory, **settings)
 
 
-@pytest.mark.parametrize("strategy", ["random", "bayesian"])
+@pytest.mark.parametrize("strategy", [pytest.param("random", marks=pytest.mark.drill), "bayesian"])
 def test_every_kind_works_under_a_condition(tmp_path, iris, strategy):
     """keras-tuner#341: inside a conditional scope choices work, and floats and fixed values raise."""
 

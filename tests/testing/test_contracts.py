@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving
 from kerastune_lite.strategies.bayesian.freeze_thaw import FreezeThawStrategy
 from kerastune_lite.strategies.bayesian.strategy import BayesianStrategy
@@ -34,6 +36,7 @@ class TestHyperbandStrategy(StrategyContract):
         return HyperbandStrategy(RandomStrategy(), max_epochs=9)
 
 
+@pytest.mark.drill
 class TestHyperbandStrategyWithAGaussianProcess(StrategyContract):
     def strategy(self):
         return HyperbandStrategy(BayesianStrategy(seed=1), max_epochs=9)
@@ -44,6 +47,7 @@ class TestFreezeThawStrategy(StrategyContract):
         return FreezeThawStrategy(max_epochs=9, seed=1)
 
 
+@pytest.mark.drill
 class TestFreezeThawStrategyThatKeepsFewPausedTrials(StrategyContract):
     def strategy(self):
         return FreezeThawStrategy(max_epochs=9, seed=1, design=3, spread=4, keep_paused=5)
