@@ -20,7 +20,7 @@ def hyperband(build_fn, directory, objective="val_accuracy", **settings):
     return Hyperband(build_fn, objective, directory=directory, **settings)
 
 
-@pytest.mark.parametrize("strategy", ["random", pytest.param("bayesian", marks=pytest.mark.drill)])
+@pytest.mark.parametrize("strategy", [pytest.param("random", marks=pytest.mark.drill), "bayesian"])
 def test_every_kind_works_under_a_condition(tmp_path, iris, strategy):
     """keras-tuner#341: inside a conditional scope choices work, and floats and fixed values raise."""
 
@@ -52,7 +52,7 @@ def test_the_step_of_a_float_is_kept(tmp_path, iris):
     assert all(trial.state is not TrialState.FAILED for trial in study.trials)
 
 
-@pytest.mark.parametrize(("choices", "settings"), [([8], 1), pytest.param([4, 8], 2, marks=pytest.mark.drill)])
+@pytest.mark.parametrize(("choices", "settings"), [([8], 1), ([4, 8], 2)])
 def test_a_space_that_is_smaller_than_a_bracket_still_promotes_and_ends(tmp_path, iris, choices, settings):
     """keras-tuner#606, #676 and #844: errors, no promotion, or no end where the space has few settings."""
 

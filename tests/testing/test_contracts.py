@@ -36,6 +36,7 @@ class TestHyperbandStrategy(StrategyContract):
         return HyperbandStrategy(RandomStrategy(), max_epochs=9)
 
 
+@pytest.mark.drill
 class TestHyperbandStrategyWithAGaussianProcess(StrategyContract):
     def strategy(self):
         return HyperbandStrategy(BayesianStrategy(seed=1), max_epochs=9)
