@@ -455,6 +455,7 @@ class SizeOfWeights(keras.metrics.Metric):
         return self.size
 
 
+@pytest.mark.drill
 def test_a_metric_that_looks_at_the_weights_is_not_taken_for_a_difference(monkeypatch):
     steps = eagerly(monkeypatch)
 

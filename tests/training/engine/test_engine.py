@@ -77,6 +77,7 @@ def test_an_engine_that_only_fits_gives_no_reason():
     assert fitted.trained == Trained("fit")
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("count", [72, pytest.param(64, marks=pytest.mark.drill)])
 def test_data_that_is_too_large_for_the_device_stays_where_it_is_and_trains_by_shared_programs(monkeypatch, count):
     monkeypatch.setattr(engine_module, "_free_memory", lambda: 1000.0)
@@ -138,7 +139,7 @@ def test_a_trial_says_how_it_was_trained_and_its_score_does_not_depend_on_it(tmp
     ("place", "name", "reason"),
     [
         (runner, "traced_epoch", "no program could be made of its step"),
-        (runner.EpochRunner, "_by", "its program failed"),
+        pytest.param(runner.EpochRunner, "_by", "its program failed", marks=pytest.mark.drill),
     ],
 )
 def test_a_trial_whose_program_fails_is_trained_by_a_plain_fit(tmp_path, iris, monkeypatch, place, name, reason):

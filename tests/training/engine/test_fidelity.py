@@ -154,6 +154,7 @@ def test_arguments_optimizers_and_layers_together_train_as_by_a_plain_fit(case):
     assert compared("mlp", with_layer(LAYERS[layer], optimizer), **arguments) == ["compiled", "shared"]
 
 
+@pytest.mark.drill
 def test_frozen_layers_stay_frozen():
     def build(**numbers):
         model = model_of("cnn", **numbers)
@@ -175,6 +176,7 @@ def test_mixed_precision_trains_as_by_a_plain_fit():
     assert how[-1] == "shared"
 
 
+@pytest.mark.drill
 def test_several_outputs_train_as_by_a_plain_fit():
     _, y = data("mlp")
 
@@ -252,6 +254,7 @@ def test_a_callback_that_needs_every_batch_sees_every_batch():
     assert len(by_engine.seen) == 10
 
 
+@pytest.mark.drill
 def test_a_callback_that_looks_now_and_then_changes_nothing():
     x, y = data("mlp")
     arguments = {"x": x, "y": y, "epochs": 3, "batch_size": 4}
@@ -260,6 +263,7 @@ def test_a_callback_that_looks_now_and_then_changes_nothing():
     assert differences(one, trained(lambda: model_of("mlp"), plain(**arguments))) == []
 
 
+@pytest.mark.drill
 def test_the_library_that_only_fits_reorders_samples_as_the_engine_does():
     x, y = data("mlp")
 

@@ -728,10 +728,12 @@ class Noise(layers.Layer):
         return x + keras.random.normal(ops.shape(x)) if training else x
 
 
+@pytest.mark.drill
 def test_noise_without_a_seed_is_that_of_a_plain_fit():
     assert ran_after_another(lambda a: net(Noise(), optimizer=keras.optimizers.Adam(0.01 * a))) == AGAIN
 
 
+@pytest.mark.drill
 def test_a_scaled_loss_shares_programs():
     def build(a):
         return net(
@@ -743,6 +745,7 @@ def test_a_scaled_loss_shares_programs():
     assert ran_after_another(build) == AGAIN
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("trainable", [pytest.param(False, marks=pytest.mark.drill), True])
 def test_a_base_that_all_trials_share_keeps_what_a_plain_fit_leaves_in_it(trainable):
     def search(fit):
@@ -1045,6 +1048,7 @@ def test_a_model_of_much_other_code_trains_as_by_a_plain_fit():
     assert ran(joined(of_layers, CODE_APART[of_a_loss])) == APART
 
 
+@pytest.mark.drill
 def test_a_decorated_call_reads_the_models_own_weights_after_the_training():
     engine = Engine()
     for _ in range(2):

@@ -92,9 +92,9 @@ def recurrent(layer):
 
 
 LAYERS = {
+    "noise": lambda a: net(layers.GaussianNoise(0.1 * a)),
     "an LSTM's dropout": recurrent(lambda a: layers.LSTM(4, dropout=0.1 * a, recurrent_dropout=0.1 * a)),
     "dropout in half precision": lambda a: net(layers.Dropout(0.1 * a, dtype="mixed_float16")),
-    "noise": lambda a: net(layers.GaussianNoise(0.1 * a)),
     "dropout of the alpha kind": lambda a: net(layers.AlphaDropout(0.1 * a)),
     "a GRU's dropout": recurrent(lambda a: layers.GRU(4, dropout=0.1 * a)),
     "a plain recurrent layer's dropout": recurrent(lambda a: layers.SimpleRNN(4, recurrent_dropout=0.1 * a)),

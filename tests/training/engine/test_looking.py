@@ -303,6 +303,7 @@ class Extracts(Predicts):
         self.part = lambda _: features
 
 
+@pytest.mark.drill
 def test_a_model_that_a_callback_makes_of_the_layers_reads_the_weights_that_they_have_now():
     engine, callbacks = Engine(), [Extracts() for _ in range(3)]
     for seed, callback in enumerate(callbacks):

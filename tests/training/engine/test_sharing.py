@@ -692,6 +692,7 @@ def test_an_older_keras_is_not_asked_to_trace_a_step_that_draws_numbers_twice(ca
         ran(MODELS[case])
 
 
+@pytest.mark.drill
 @pytest.mark.skipif(OLD_KERAS, reason="an older Keras refuses to drop everything")
 @pytest.mark.filterwarnings("ignore")
 def test_a_number_by_which_keras_computes_otherwise_is_not_shared_and_spoils_nothing():

@@ -214,6 +214,7 @@ def test_other_kinds_of_model_train_on_a_dataset_as_by_a_plain_fit(kind):
     assert compared(arguments, lambda **numbers: model_of(kind, **numbers)) == ["compiled", "shared"]
 
 
+@pytest.mark.drill
 def test_the_check_of_a_model_with_code_of_the_users_leaves_the_order_and_what_python_draws_alone():
     """Keras draws the order of an epoch when the first of its batches is asked for, which the check does."""
 
@@ -278,6 +279,7 @@ def test_callbacks_that_look_now_and_then_are_called_within_a_long_epoch():
     assert len(history.history["loss"]) == 1
 
 
+@pytest.mark.drill
 def test_no_more_elements_are_taken_than_keras_takes():
     taken = []
 
