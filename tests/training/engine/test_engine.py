@@ -78,7 +78,7 @@ def test_an_engine_that_only_fits_gives_no_reason():
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("count", [72, pytest.param(64, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("count", [72, 64])
 def test_data_that_is_too_large_for_the_device_stays_where_it_is_and_trains_by_shared_programs(monkeypatch, count):
     monkeypatch.setattr(engine_module, "_free_memory", lambda: 1000.0)
     arguments = {"x": X[:count], "y": Y[:count], "validation_data": (X, Y), "batch_size": 16, "epochs": 3, "verbose": 0}

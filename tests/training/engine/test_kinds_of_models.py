@@ -456,7 +456,7 @@ def test_a_step_that_leaves_something_in_the_model_shares_nothing_even_where_it_
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("case", ["a GAN", pytest.param("layers that the step builds", marks=pytest.mark.drill)])
+@pytest.mark.parametrize("case", ["a GAN", "layers that the step builds"])
 def test_a_model_that_has_shared_programs_can_be_trained_on(case):
     build, x, y = STEPS[case]
 
@@ -746,7 +746,7 @@ def test_a_scaled_loss_shares_programs():
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("trainable", [pytest.param(False, marks=pytest.mark.drill), True])
+@pytest.mark.parametrize("trainable", [False, True])
 def test_a_base_that_all_trials_share_keeps_what_a_plain_fit_leaves_in_it(trainable):
     def search(fit):
         keras.utils.set_random_seed(1)

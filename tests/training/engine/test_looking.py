@@ -375,7 +375,7 @@ class LeavesInList(Leaves):
 
 @pytest.mark.drill
 @OF_NEW_KERAS
-@pytest.mark.parametrize("kind", [LeavesNames, pytest.param(LeavesInList, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("kind", [LeavesNames, LeavesInList])
 def test_what_a_step_leaves_on_the_model_is_there_for_callbacks_of_every_trial(kind):
     class Reads(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
