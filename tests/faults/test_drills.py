@@ -137,7 +137,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced(troubled):
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_search_that_is_ended_takes_its_workers_along_and_can_be_resumed(tmp_path, capfd, number):
     process = begun(tmp_path, seconds=0.3)
     wait_until(lambda: len(finished(tmp_path)) >= 3, process)

@@ -16,7 +16,7 @@ from killed_at_random import KINDS
 from test_drills import assert_no_orphans
 
 PROGRAM = Path(__file__).parent / "killed_at_random.py"
-KILLS = int(os.environ.get("KILLS", "18"))
+KILLS = int(os.environ.get("KILLS", "12"))
 """In all kinds of searches together."""
 SEED = int(os.environ.get("KILLS_SEED", "1"))
 LONGEST_KILL = 60.0
