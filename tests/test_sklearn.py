@@ -258,6 +258,14 @@ def test_a_fitted_pipeline_predicts_the_labels(pipeline):
     assert list(pipeline.classes_) == ["setosa", "versicolor", "virginica"]
 
 
+def test_a_sample_is_predicted_alike_wherever_it_stands(pipeline):
+    order = np.random.default_rng(0).permutation(len(X))
+    expected = pipeline.predict_proba(X)
+
+    assert pipeline.predict_proba(X[order]) == pytest.approx(expected[order], abs=1e-6)
+    assert pipeline.predict_proba(X[:7]) == pytest.approx(expected[:7], abs=1e-6)
+
+
 def test_a_fitted_pipeline_survives_pickling(pipeline):
     read = pickle.loads(pickle.dumps(pipeline))
 
@@ -463,6 +471,8 @@ NOT_MET = {
     "check_sample_weight_equivalence_on_dense_data": "a weight of 2 isn't the same as a repeated sample: it changes "
     "which samples share a batch, the statistics of their normalisation, and which samples are held out"
 }
+ROUNDED = ("check_methods_sample_order_invariance", "check_methods_subset_invariance")
+"""They want equal numbers to 1e-9. TensorFlow rounds a float32, which has seven digits, by the place of its row."""
 
 
 def checks():
@@ -472,7 +482,7 @@ def checks():
         named = [(getattr(check, "func", check).__name__, check) for _, check in estimator_checks_generator(estimator)]
         for name, check in named:
             if name not in known:
-                marks = pytest.mark.xfail(reason=NOT_MET[name], strict=True) if name in NOT_MET else ()
+                marks = pytest.mark.xfail(strict=name in NOT_MET) if name in (*NOT_MET, *ROUNDED) else ()
                 params.append(pytest.param(estimator, check, id=f"{type(estimator).__name__}-{name}", marks=marks))
         known |= {name for name, _ in named}
     return params
