@@ -6,15 +6,11 @@ from kerastune_lite.other_tuners.words import Word, Words, of
 
 # Objective
 
+_BY_PLACE = "Write Objective('val_loss', 'min')."
+
 OBJECTIVE_ARGUMENTS: Words = {
-    **of("Ray Tune", metric="Write Objective('val_loss', 'min').", mode="Write Objective('val_loss', 'min')."),
-    **of(
-        "",
-        goal="Write Objective('val_loss', 'min').",
-        maximize="Write Objective('val_auc', 'max').",
-        minimize="Write Objective('val_loss', 'min').",
-        objective="Write Objective('val_loss', 'min').",
-    ),
+    **of("Ray Tune", metric=_BY_PLACE, mode=_BY_PLACE),
+    **of("", goal=_BY_PLACE, maximize="Write Objective('val_auc', 'max').", minimize=_BY_PLACE, objective=_BY_PLACE),
 }
 
 # Tuners

@@ -58,8 +58,8 @@ def told_arguments(words: Words) -> Callable[[Callable[P, T]], Callable[P, T]]:
             except TypeError as error:
                 made = type(arguments[0])
                 problems = _problems(made, named, words) if _is_refused(init, arguments, named) else []
-                if twice := _GIVEN_TWICE.search(str(error)):
-                    own = twice["name"]
+                twice = _GIVEN_TWICE.search(str(error))
+                if twice and (own := twice["name"]) in named:
                     problems.append(f"It has a {own} of its own. Tuner(build_fn, objective, {own}=…) takes yours.")
                 if not problems:
                     raise

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from kerastune_lite.training.engine.engine import Engine
 from kerastune_lite.training.keras_internals import reset_layer_names
 
 SAMPLES = 72
@@ -142,6 +143,22 @@ def by(engine, how=None, **arguments):
         return fitted.history
 
     return fit
+
+
+def compared(build, arguments, values, compared_values=None, trained=trained):
+    """How one engine trained a model for each value, after it was found equal to a plain fit, made once for each.
+
+    Only the models of `compared_values` are compared where they are given. `trained` says what is compared of a model.
+    """
+    engine, how, expected = Engine(), [], {}
+    for value in values:
+        found = trained(lambda value=value: build(value), by(engine, how, **arguments))
+        if compared_values is not None and value not in compared_values:
+            continue
+        if value not in expected:
+            expected[value] = trained(lambda value=value: build(value), plain(**arguments))
+        assert differences(found, expected[value]) == [], f"{value}: {how}"
+    return how
 
 
 def differences(one, other):

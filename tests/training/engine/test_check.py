@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from engine_models import by, differences, plain, trained
+from engine_models import by, compared, differences, plain, trained
 from keras import layers, ops
 
 from kerastune_lite import GridSearch, Objective
@@ -328,14 +328,7 @@ def cases(names=FAULTS, some=SOME):
 
 def ran(build, **arguments):
     """How the engine trained each model, after every one of them was found equal to a plain fit."""
-    engine, how, expected = Engine(), [], {}
-    arguments = {"x": X, "y": Y, "epochs": 2, "batch_size": 16, **arguments}
-    for value in (1.0, 1.5, 1.0):
-        found = trained(lambda value=value: build(value), by(engine, how, **arguments))
-        if value not in expected:
-            expected[value] = trained(lambda value=value: build(value), plain(**arguments))
-        assert differences(found, expected[value]) == [], f"{value}: {how}"
-    return how
+    return compared(build, {"x": X, "y": Y, "epochs": 2, "batch_size": 16, **arguments}, (1.0, 1.5, 1.0))
 
 
 @pytest.mark.parametrize("case", cases())

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from engine_models import by, differences, plain
+from engine_models import by, compared, differences, plain
 from keras import layers, ops
 
 from kerastune_lite.training.engine.engine import Engine
@@ -72,26 +72,15 @@ def trained(build, fit):
     return history, model.get_weights(), state_of(model)
 
 
-def ran(build, x=X, y=Y, values=(1.0, 1.5, 1.0), **arguments):
-    """How the engine trained each model, after every one of them was found equal to a plain fit."""
-    engine, how, expected = Engine(), [], {}
+def ran(build, x=X, y=Y, values=(1.0, 1.5, 1.0), compared_values=None, **arguments):
+    """How the engine trained each model, after those to compare, or all, were found equal to a plain fit."""
     arguments = {"x": x, "y": y, "epochs": 2, "batch_size": 16, **arguments}
-    for value in values:
-        found = trained(lambda value=value: build(value), by(engine, how, **arguments))
-        if value not in expected:
-            expected[value] = trained(lambda value=value: build(value), plain(**arguments))
-        assert differences(found, expected[value]) == [], f"{value}: {how}"
-    return how
+    return compared(build, arguments, values, compared_values, trained)
 
 
-def ran_after_another(build, x=X, y=Y, **arguments):
+def ran_after_another(build, x=X, y=Y):
     """How the engine trained a model with another number and then one that was found equal to a plain fit."""
-    engine, how = Engine(), []
-    arguments = {"x": x, "y": y, "epochs": 2, "batch_size": 16, **arguments}
-    trained(lambda: build(1.5), by(engine, how, **arguments))
-    found = trained(lambda: build(1.0), by(engine, how, **arguments))
-    assert differences(found, trained(lambda: build(1.0), plain(**arguments))) == [], how
-    return how
+    return ran(build, x, y, values=(1.5, 1.0), compared_values=(1.0,))
 
 
 def fingerprints(build, x=X, y=Y):

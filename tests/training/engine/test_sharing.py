@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from engine_models import by, differences, plain, trained
+from engine_models import by, compared, differences, plain, trained
 from keras import layers, ops
 
 from kerastune_lite.training.engine.audit import NotShareableError
@@ -577,22 +577,9 @@ def fingerprints(build, y=Y):
     return found
 
 
-EXPECTED = {}
-"""The plain fits that were made before, by the function that builds the model and its number."""
-
-
-def ran(build, y=Y, values=(1.0, 1.5, 1.0), compared=(1.0, 1.5)):
-    """How the engine trained each model, after those of the numbers to compare were found equal to a plain fit."""
-    engine, how = Engine(), []
-    arguments = {"x": X, "y": y, "epochs": 2, "batch_size": 16}
-    for value in values:
-        by_engine = trained(lambda value=value: build(value), by(engine, how, **arguments))
-        if value not in compared:
-            continue
-        if (build, value) not in EXPECTED:
-            EXPECTED[build, value] = trained(lambda value=value: build(value), plain(**arguments))
-        assert differences(by_engine, EXPECTED[build, value]) == [], f"{value}: {how}"
-    return tuple(how)
+def ran(build, y=Y, values=(1.0, 1.5, 1.0), compared_values=None):
+    """How the engine trained each model, after those to compare, or all, were found equal to a plain fit."""
+    return tuple(compared(build, {"x": X, "y": y, "epochs": 2, "batch_size": 16}, values, compared_values))
 
 
 @pytest.mark.parametrize("case", DIFFERENT)
@@ -676,7 +663,7 @@ def test_models_that_are_wired_differently_train_as_by_a_plain_fit():
 @pytest.mark.parametrize("joined", JOINED_EXCHANGED, ids=lambda joined: joined.layers[0])
 def test_models_whose_numbers_are_exchanged_in_many_places_train_as_by_a_plain_fit(joined):
     # Of numbers in variables a program that was traced with others shows all: one plain fit is enough.
-    assert ran(joined.build, values=(1.5, 1.0), compared=(1.0,)) == ("compiled", "shared")
+    assert ran(joined.build, values=(1.5, 1.0), compared_values=(1.0,)) == ("compiled", "shared")
 
 
 def test_every_case_is_trained_alone_or_joined_to_others():
