@@ -9,10 +9,11 @@ or a file; 270 epochs in all, since a seed takes an hour).
 
 The target of a seed is the best validation accuracy of KerasTuner's Hyperband at its end, after all that its brackets
 ask for. It reaches that by definition, whatever its luck, so the table also shows how often it reaches the targets of
-the other seeds. Every other arm is ended where it reaches the target, or has spent its epochs. The best accuracy after
-every epoch is appended to benchmarks/results/time_to_target/, one file for each problem and one line for each seed and
-arm, and is not run again, so the benchmark can be stopped and resumed; `--table` prints the stored results without
-running anything. The curves are drawn into benchmarks/out/ where matplotlib is installed.
+the other seeds. Every other arm is ended where it reaches the target, or has spent its epochs; in the mean of the
+epochs, a search that didn't reach its target counts with all of them. The best accuracy after every epoch is appended
+to benchmarks/results/time_to_target/, one file for each problem and one line for each seed and arm, and is not run
+again, so the benchmark can be stopped and resumed; `--table` prints the stored results without running anything. The
+curves are drawn into benchmarks/out/ where matplotlib is installed.
 
 Every arm runs in a process of its own. Seconds are processor seconds, of all cores together: held to one core, as by
 taskset above, they are the seconds of the search, and what else runs on the machine matters little.
@@ -377,7 +378,7 @@ def table(problem: str, seeds: range) -> None:
         print(f"no run of {TARGET} yet, whose end is the target")
         return
     print(f"targets: {', '.join(f'{target:.4f}' for target in targets.values())}\n")
-    print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'seconds':>8} {'at the end':>10}")
+    print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'mean':>7} {'seconds':>8} {'at the end':>10}")
     needed = {}
     for arm in ARMS:
         runs = {seed: curve for seed in targets if (curve := curves.get((seed, arm)))}
@@ -385,10 +386,11 @@ def table(problem: str, seeds: range) -> None:
             continue
         needed[arm] = {seed: reached(curve, targets[seed]) for seed, curve in runs.items()}
         ends = statistics.median(curve[-1][1] for curve in runs.values())
-        print_row(arm, list(needed[arm].values()), f"{ends:10.4f}")
+        limit = PROBLEMS[problem][1]
+        print_row(arm, list(needed[arm].values()), limit, f"{ends:10.4f}")
         if arm == TARGET:
-            pairs = itertools.permutations(targets, 2)
-            print_row("  on the targets of the other seeds", [reached(runs[own], targets[its]) for own, its in pairs])
+            others = [reached(runs[own], targets[its]) for own, its in itertools.permutations(targets, 2)]
+            print_row("  on the targets of the other seeds", others, limit)
     for part, unit in enumerate(("epochs", "seconds")):
         ours, peers = (
             {arm: median(list(each.values()), part) for arm, each in needed.items() if is_ours(arm) is side}
@@ -406,10 +408,12 @@ def table(problem: str, seeds: range) -> None:
             print(f"{own} before {peer} in {first} of {len(both)} seeds, behind it in {later}")
 
 
-def print_row(name: str, needed: Sequence[tuple[float, float]], end: str = "") -> None:
+def print_row(name: str, needed: Sequence[tuple[float, float]], limit: int, end: str = "") -> None:
+    """A line with medians, and the mean of the epochs, in which a search without the target counts with `limit`."""
     count = sum(epochs < float("inf") for epochs, _ in needed)
     epochs, seconds = (median(needed, part) for part in (0, 1))
-    print(f"{name:42} {len(needed):5} {count:8} {epochs:7.0f} {seconds:8.1f} {end}".rstrip())
+    mean = statistics.fmean(min(epochs, limit) for epochs, _ in needed)
+    print(f"{name:42} {len(needed):5} {count:8} {epochs:7.0f} {mean:7.0f} {seconds:8.1f} {end}".rstrip())
 
 
 def median(needed: Sequence[tuple[float, float]], part: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from kerastune_lite.stopping import MedianRule, Plateau, SuccessiveHalving
@@ -11,7 +13,21 @@ from kerastune_lite.strategies.grid_search import GridStrategy
 from kerastune_lite.strategies.hyperband import HyperbandStrategy
 from kerastune_lite.strategies.population import PopulationStrategy
 from kerastune_lite.strategies.random_search import RandomStrategy
-from kerastune_lite.testing import StoppingRuleContract, StrategyContract
+from kerastune_lite.testing import StoppingRuleContract
+from kerastune_lite.testing import StrategyContract as PublicStrategyContract
+from kerastune_lite.testing.strategies import SPACE
+
+
+class StrategyContract(PublicStrategyContract):
+    """The contract, whose searches are played once for all tests of a class, on which alone they depend here."""
+
+    PLAYED: ClassVar = {}
+
+    def searched(self, space=SPACE, *, workers=1, fails=False):
+        key = type(self), space is SPACE, workers, fails
+        if key not in self.PLAYED:
+            self.PLAYED[key] = super().searched(space, workers=workers, fails=fails)
+        return self.PLAYED[key]
 
 
 class TestGridStrategy(StrategyContract):
