@@ -130,6 +130,15 @@ def test_an_objective_tells_how_a_direction_is_written(arguments, told):
         Objective("val_loss", **arguments)
 
 
+TUNERS = [kind for kind in vars(kerastune_lite).values() if isinstance(kind, type) and issubclass(kind, Tuner)]
+
+
+@pytest.mark.parametrize("tuner", TUNERS, ids=lambda tuner: tuner.__name__)
+def test_every_tuner_tells_what_another_ones_argument_is_here(tuner):
+    with pytest.raises(TypeError, match=rf"^{tuner.__name__}\(…\): There is no argument project_name='p'.*directory="):
+        tuner(score_of, "loss", project_name="p")
+
+
 def test_a_tuner_without_build_fn_is_told_where_the_hypermodel_goes():
     with pytest.raises(TypeError, match=r"hypermodel=<.*It is the first argument.*project_name='p'.*directory="):
         RandomSearch(hypermodel=score_of, objective="val_loss", project_name="p")

@@ -30,6 +30,7 @@ from kerastune_lite import (
     BuildError,
     GridSearch,
     HyperParameters,
+    PopulationBasedTraining,
     SpaceError,
     Study,
     TooManyFailuresError,
@@ -356,12 +357,20 @@ def test_a_build_function_of_hp_is_asked_and_told_of_the_data():
     assert (told[0]["n_features_in_"], told[0]["shape"], told[0]["n_classes_"]) == (4, (4,), 3)
 
 
-def test_hyperband_goes_by_a_keras_metric():
-    fitted = tuned(tuner="hyperband", n_iter=3, epochs=3).fit(X, Y)
+@pytest.mark.parametrize(("tuner", "name"), [("hyperband", "Hyperband"), ("freeze-thaw", "FreezeThaw")])
+def test_a_search_that_pauses_trials_goes_by_a_keras_metric(tuner, name):
+    fitted = tuned(tuner=tuner, n_iter=3, epochs=3).fit(X, Y)
 
-    assert fitted.best_score_ < 0.0  # the negative validation loss
-    with pytest.raises(ValueError, match="Hyperband compares trials while they train, by a Keras metric"):
-        tuned(tuner="hyperband", scoring="accuracy").fit(X, Y)
+    assert len(fitted.study_.trials) == 2  # the whole grid
+    assert fitted.best_score_ == -fitted.study_.best.score < 0.0  # the negative validation loss
+    assert fitted.score(X, Y) > 1 / 3
+    with pytest.raises(ValueError, match=f"{name} compares trials while they train, by a Keras metric"):
+        tuned(tuner=tuner, scoring="accuracy").fit(X, Y)
+
+
+def test_a_population_has_no_setting_to_train_again():
+    with pytest.raises(ValueError, match="there is no best setting to train again: search with it by itself"):
+        tuned(tuner=PopulationBasedTraining).fit(X, Y)
 
 
 @pytest.mark.drill

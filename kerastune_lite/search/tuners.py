@@ -191,6 +191,7 @@ class FreezeThaw(Tuner):
             them is likely to improve on the best; it is None by default.
     """
 
+    @told_arguments(TUNER_ARGUMENTS)
     def __init__(
         self,
         build_fn: BuildFunction | Builder,

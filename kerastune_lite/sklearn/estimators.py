@@ -28,7 +28,14 @@ from kerastune_lite.other_tuners.of_tuners import ESTIMATOR_ARGUMENTS
 from kerastune_lite.other_tuners.telling import told_arguments
 from kerastune_lite.search.settings import check_count
 from kerastune_lite.search.tuner import Tuner
-from kerastune_lite.search.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch
+from kerastune_lite.search.tuners import (
+    BayesianOptimization,
+    FreezeThaw,
+    GridSearch,
+    Hyperband,
+    PopulationBasedTraining,
+    RandomSearch,
+)
 from kerastune_lite.sklearn.arguments import (
     ClassWeights,
     Splits,
@@ -45,8 +52,16 @@ from kerastune_lite.sklearn.scored_build import SCORE, ScoredBuild, Scorer, own_
 from kerastune_lite.study.objective import Objective
 from kerastune_lite.study.trial import Trial
 
-TUNERS = {"grid": GridSearch, "random": RandomSearch, "bayesian": BayesianOptimization, "hyperband": Hyperband}
+TUNERS = {
+    "grid": GridSearch,
+    "random": RandomSearch,
+    "bayesian": BayesianOptimization,
+    "hyperband": Hyperband,
+    "freeze-thaw": FreezeThaw,
+}
 """The tuners by the names that `tuner=` takes."""
+PAUSING = (Hyperband, FreezeThaw)
+"""Those that compare trials while they train, by a metric of every epoch."""
 
 
 def _maker_of(tuner: Any) -> Any:
@@ -79,9 +94,9 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         param_grid: The values of each argument, a list each, or a list of such dicts; arguments that build_fn doesn't
             take are those of `fit`, such as `batch_size`.
         param_distributions: The same, with distributions of scipy.stats among the values.
-        tuner: "bayesian", "random", "grid", "hyperband", or a function of build_fn, objective and settings that makes
-            one: `functools.partial(BayesianOptimization, initial_trials=4)`. Hyperband goes by a Keras metric and takes
-            no cv.
+        tuner: "bayesian", "random", "grid", "hyperband", "freeze-thaw", or a function of build_fn, objective and
+            settings that makes one: `functools.partial(BayesianOptimization, initial_trials=4)`. Hyperband and
+            freeze-thaw search go by a Keras metric and take no cv.
         n_iter: How many settings are tried at most; a grid is tried whole.
         cv: As in scikit-learn, but None is a single split: with networks five trainings a setting are rarely worth
             their time.
@@ -217,8 +232,8 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
         return self
 
     @property
-    def _is_hyperband(self) -> bool:
-        return _kind_of(self.tuner) is Hyperband
+    def _pauses(self) -> bool:
+        return _kind_of(self.tuner) in PAUSING
 
     @property
     def _is_numeric(self) -> bool:
@@ -277,7 +292,13 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"tuner has to be one of {', '.join(map(repr, TUNERS))}, or a function. Received: {made!r}."
             )
-        if self._is_hyperband:
+        if _kind_of(self.tuner) is PopulationBasedTraining:
+            raise ValueError(
+                "PopulationBasedTraining changes settings while they train, so that there is no best setting to train "
+                "again: search with it by itself, PopulationBasedTraining(build_fn).search(x, y, epochs=…). "
+                f"Received: tuner={self.tuner!r}."
+            )
+        if self._pauses:
             settings["max_epochs"] = self.epochs
         if _kind_of(self.tuner) is not GridSearch:
             settings["max_trials"] = check_count("n_iter", self.n_iter, at_least=1)
@@ -292,20 +313,20 @@ class _Tuned(BaseEstimator):  # type: ignore[misc]
     def _keras_metric(self, splits: Splits) -> str | None:
         """The Keras metric that settings are ranked by; None where scorers do that."""
         is_metric = isinstance(self.scoring, str) and (self.scoring.startswith("val_") or self.scoring == "loss")
-        if self._is_hyperband and not is_metric and self.scoring is not None:
+        if self._pauses and not is_metric and self.scoring is not None:
             raise ValueError(
-                "Hyperband compares trials while they train, by a Keras metric: leave scoring out, which means "
-                f"'val_loss', or name one. Received: scoring={self.scoring!r}."
+                f"{_kind_of(self.tuner).__name__} compares trials while they train, by a Keras metric: leave scoring "
+                f"out, which means 'val_loss', or name one. Received: scoring={self.scoring!r}."
             )
         if not splits:
             return "loss"
-        return self.scoring if is_metric else "val_loss" if self._is_hyperband else None
+        return self.scoring if is_metric else "val_loss" if self._pauses else None
 
     def _search_arguments(self, weights: np.ndarray | None) -> dict[str, Any]:
         arguments = {"batch_size": self.batch_size, "callbacks": self.callbacks, **(self.fit_arguments or {})}
         if self._class_weights is not None and "class_weight" in arguments:
             arguments["class_weight"] = self._class_weights.by_number(arguments["class_weight"])
-        if not self._is_hyperband:
+        if not self._pauses:
             arguments["epochs"] = self.epochs
         return arguments if weights is None else {**arguments, "sample_weight": weights}
 
