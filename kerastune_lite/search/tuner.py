@@ -318,6 +318,8 @@ class Tuner:
                 max_trials=max_trials,
                 max_seconds=max_seconds,
                 max_epochs=min((bound for bound in bounds if bound is not None), default=None),
+                trainings=plan.trainings,
+                folds=plan.folds,
                 is_kept=self.keeps_study,
             )
             ended, reason = SearchEnded(reason=None, is_kept=self.keeps_study), None

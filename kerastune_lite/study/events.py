@@ -390,6 +390,9 @@ class SearchBegun:
         max_trials: How many trials the study will hold, where that is bounded.
         max_seconds: How long the search may take, where that is bounded.
         max_epochs: How many epochs all trials will train, where that is planned or bounded.
+        trainings: How many trainings a trial has that nothing stops, one after the other: one on each fold where it is
+            cross-validated, as many times as each setting is trained.
+        folds: How many folds each setting is cross-validated on; 0 without cross-validation.
         is_kept: Whether the study stays on disk when the search has ended.
     """
 
@@ -397,6 +400,8 @@ class SearchBegun:
     max_trials: int | None = None
     max_seconds: float | None = None
     max_epochs: int | None = None
+    trainings: int = 1
+    folds: int = 0
     is_kept: bool = True
 
 

@@ -78,7 +78,7 @@ def _running(trial: RunningTrial, picture: Picture, width: int, glyphs: Glyphs) 
     """A running trial: its number, epoch, score and curve, and as much of its setting as there is room for."""
     digits = len(str(max((other.number for other in picture.running), default=0)))
     of = f"/{trial.epochs}" if trial.epochs else ""
-    run = f" run {trial.run}" if trial.run > 1 else ""
+    run = f" {trial.run_text}" if trial.run_text else ""
     widest = 2 * len(str(trial.epochs)) + 1 if trial.epochs else 4
     score = "" if trial.score is None else number_text(trial.score, SCORE, 4)
     head = f"  trial {trial.number:>{digits}}{run}  epoch {f'{trial.epoch}{of}':<{widest}}  "

@@ -49,7 +49,7 @@ def search_html(picture: Picture, study: Study, said: Sequence[str]) -> Html:
 def search_text(picture: Picture, study: Study, said: Sequence[str]) -> str:
     """The same as a few lines of text, for whatever can't show HTML."""
     running = [
-        f"trial {trial.number}: epoch {trial.epoch}{_of(trial.epochs)}{_scored(picture, trial.score)}"
+        f"trial {trial.number}: epoch {_epoch(trial)}{_scored(picture, trial.score)}"
         for trial in picture.running[:MOST_RUNNING]
     ]
     return "\n".join(line for line in (_spent(picture), _best(study), *running, *said) if line)
@@ -66,6 +66,10 @@ def _spent(picture: Picture) -> str:
         *([] if left is None or picture.ended else [f"about {duration_text(left)} left"]),
     ]
     return " · ".join(parts)
+
+
+def _epoch(trial: RunningTrial) -> str:
+    return f"{trial.epoch}{_of(trial.epochs)}" + (f", {trial.run_text}" if trial.run_text else "")
 
 
 def _of(whole: int | None, joint: str = "/") -> str:
@@ -89,7 +93,7 @@ def _running(picture: Picture, parameters: Sequence[str]) -> Html:
     rows = [
         [
             trial.number,
-            f"{trial.epoch}{_of(trial.epochs)}" + (f", run {trial.run}" if trial.run > 1 else ""),
+            _epoch(trial),
             "" if trial.score is None else f"{trial.score:.5g}",
             _curve(trial, picture),
             *_cells(trial.values, parameters),

@@ -76,7 +76,9 @@ class RunningTrial:
         values: Its parameters, as far as they are known.
         epoch: How many epochs are trained, in the run that trains now.
         epochs: How many it is to train, or None where that isn't known.
-        run: Which of the trial's trainings runs, from 1; above 1 only with several executions of each trial.
+        run: Which of the trial's trainings runs, from 1.
+        runs: How many trainings it has that nothing stops: folds, times executions.
+        folds: How many folds it is cross-validated on; 0 without cross-validation.
         score: The objective after the latest epoch; None before there is one.
         best: The best of them so far.
         curve: The objective after each epoch; NaN where an epoch has none.
@@ -87,14 +89,25 @@ class RunningTrial:
     epoch: int
     epochs: int | None
     run: int
+    runs: int
+    folds: int
     score: float | None
     best: float | None
     curve: Sequence[float]
 
     @property
     def share(self) -> float:
-        """How much of its training is done, from 0 to 1; 0 where that isn't known."""
-        return min(self.epoch / self.epochs, 1.0) if self.epochs else 0.0
+        """How much of its trainings is done, from 0 to 1; 0 where that isn't known."""
+        return (self.run - 1 + min(self.epoch / self.epochs, 1.0)) / self.runs if self.epochs else 0.0
+
+    @property
+    def run_text(self) -> str:
+        """Which of its trainings runs, as a display says it; empty where it has one."""
+        folds = max(self.folds, 1)
+        executions = self.runs // folds
+        run = f"run {(self.run - 1) // folds + 1}/{executions}" if executions > 1 else ""
+        fold = f"fold {(self.run - 1) % folds + 1}/{folds}" if folds > 1 else ""
+        return " ".join(text for text in (run, fold) if text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +214,7 @@ class Watch:
     def picture(self, study: Study, now: float) -> Picture:
         """What a display shows of the study now."""
         records = [study.records[number] for number in sorted(self.begun) if number in study.records]
-        running = [_running(record, study) for record in records if record.state is TrialState.RUNNING]
+        running = [_running(record, study, self.search) for record in records if record.state is TrialState.RUNNING]
         passed = max(now - self.started, 0.0)
         objective = study.objective
         best = None if self.best is None else study.records.get(self.best[0])
@@ -230,9 +243,8 @@ class Watch:
         if search.max_epochs is not None:
             bounds.append(search.max_epochs - study.epochs_spent)
         if search.max_trials is not None and self.epochs_each is not None and not study.tally.paused:
-            runs = len(study.records[self.rows[-1].number].scores) if self.rows else 1
             trained = sum(trial.epoch + (trial.run - 1) * self.epochs_each for trial in running)
-            bounds.append((search.max_trials - _trials_done(study)) * max(runs, 1) * self.epochs_each - trained)
+            bounds.append((search.max_trials - _trials_done(study)) * search.trainings * self.epochs_each - trained)
         return max(min(bounds), 0) if bounds else None
 
     def _share(self, study: Study, running: Sequence[RunningTrial], passed: float) -> float | None:
@@ -325,8 +337,9 @@ def _trials_done(study: Study) -> int:
     return len(tally.counted) - sum(number in tally.counted for number in tally.unfinished)
 
 
-def _running(record: Trial, study: Study) -> RunningTrial:
-    curve = record.curves[-1] if record.curves else ()
+def _running(record: Trial, study: Study, search: SearchBegun) -> RunningTrial:
+    run = _running_run(record)
+    curve = record.curves[run] if record.curves else ()
     scores = _scores(curve, study)
     known = [score for score in scores if math.isfinite(score)]
     choose = max if study.objective and study.objective.known_direction == "max" else min
@@ -335,11 +348,21 @@ def _running(record: Trial, study: Study) -> RunningTrial:
         values=record.values,
         epoch=len(curve),
         epochs=record.epochs,
-        run=max(len(record.curves), 1),
+        run=run + 1,
+        runs=max(len(record.curves), search.trainings),
+        folds=search.folds,
         score=scores[-1] if scores and math.isfinite(scores[-1]) else None,
         best=choose(known) if known else None,
         curve=scores,
     )
+
+
+def _running_run(record: Trial) -> int:
+    """Which of a trial's trainings runs, from 0: the latest, or, where all of them go on in turn, the one that does."""
+    last, until = max(len(record.curves) - 1, 0), record.plan.pause_at or record.plan.epochs
+    if record.plan.resumed_from != record.number or until is None:
+        return last
+    return next((run for run, curve in enumerate(record.curves) if len(curve) < until), last)
 
 
 def _scores(curve: Sequence[Mapping[str, float]], study: Study) -> Sequence[float]:

@@ -54,8 +54,11 @@ def ended(number, score=0.5, state=TrialState.COMPLETED, **fields):
     return TrialEnded(trial=number, state=state, **{**known, **fields})
 
 
-def epochs(number, *losses):
-    return [EpochEnded(trial=number, epoch=epoch, logs={"val_loss": loss}) for epoch, loss in enumerate(losses)]
+def epochs(number, *losses, run=0, first=0):
+    return [
+        EpochEnded(trial=number, epoch=epoch, run=run, logs={"val_loss": loss})
+        for epoch, loss in enumerate(losses, start=first)
+    ]
 
 
 def test_a_running_trial_has_its_epoch_its_score_and_its_curve():
@@ -193,6 +196,46 @@ def test_the_epochs_left_are_those_that_the_trials_to_come_train_at_most():
     watched.tell(begun(0), EpochsKnown(trial=0, epochs=4), *epochs(0, 0.5), ended(0), begun(1), *epochs(1, 0.5))
 
     assert watched.picture.epochs_left == 3 + 4
+
+
+def test_the_share_of_a_search_grows_from_fold_to_fold():
+    watched = Watched(search=SearchBegun(max_trials=2, trainings=4, folds=4))
+    watched.tell(begun(0), EpochsKnown(trial=0, epochs=2))
+    shares = [watched.tell(epoch).share for fold in range(4) for epoch in epochs(0, 0.5, 0.4, run=fold)]
+
+    assert shares == pytest.approx([place / 16 for place in range(1, 9)])
+    assert watched.picture.epochs_left == 8
+
+
+@pytest.mark.parametrize(
+    ("trainings", "folds", "run", "told"),
+    [
+        (1, 0, 0, ""),
+        (3, 0, 1, "run 2/3"),
+        (3, 0, 0, "run 1/3"),
+        (5, 5, 1, "fold 2/5"),
+        (10, 5, 1, "run 1/2 fold 2/5"),
+        (10, 5, 6, "run 2/2 fold 2/5"),
+    ],
+)
+def test_a_running_trial_tells_which_of_its_trainings_runs(trainings, folds, run, told):
+    watched = Watched(search=SearchBegun(trainings=trainings, folds=folds))
+    watched.tell(begun(0), EpochsKnown(trial=0, epochs=1), *(epochs(0, 0.5, run=r)[0] for r in range(run + 1)))
+
+    assert watched.picture.running[0].run_text == told
+
+
+def test_of_trainings_that_go_on_in_turn_the_one_that_does_is_shown():
+    watched = Watched(search=SearchBegun(trainings=2))
+    watched.tell(begun(0), EpochsKnown(trial=0, epochs=2), *epochs(0, 0.5, run=0), *epochs(0, 0.6, run=1))
+    watched.tell(ended(0, state=TrialState.STOPPED))
+    watched.tell(TrialBegun(trial=0, values={}, plan=TrialPlan(epochs=3, resumed_from=0, resumed_at=1)))
+    shown = []
+    for run, epoch in [(0, 1), (0, 2), (1, 1), (1, 2)]:
+        watched.tell(*epochs(0, 0.4, run=run, first=epoch))
+        shown.append((watched.picture.running[0].run_text, watched.picture.running[0].epoch))
+
+    assert shown == [("run 1/2", 2), ("run 2/2", 1), ("run 2/2", 2), ("run 2/2", 3)]
 
 
 def test_of_several_bounds_the_one_that_is_reached_first_counts():
