@@ -338,7 +338,7 @@ def _trials_done(study: Study) -> int:
 
 
 def _running(record: Trial, study: Study, search: SearchBegun) -> RunningTrial:
-    run = _running_run(record)
+    run = _current_run(record)
     curve = record.curves[run] if record.curves else ()
     scores = _scores(curve, study)
     known = [score for score in scores if math.isfinite(score)]
@@ -357,7 +357,7 @@ def _running(record: Trial, study: Study, search: SearchBegun) -> RunningTrial:
     )
 
 
-def _running_run(record: Trial) -> int:
+def _current_run(record: Trial) -> int:
     """Which of a trial's trainings runs, from 0: the latest, or, where all of them go on in turn, the one that does."""
     last, until = max(len(record.curves) - 1, 0), record.plan.pause_at or record.plan.epochs
     if record.plan.resumed_from != record.number or until is None:
