@@ -30,6 +30,7 @@ from kerastune_lite import (
     BuildError,
     GridSearch,
     HyperParameters,
+    NoScoreError,
     PopulationBasedTraining,
     SpaceError,
     Study,
@@ -213,6 +214,11 @@ def test_with_a_score_for_failures_the_search_goes_on_however_many_there_are():
 def test_the_first_failure_may_end_the_search():
     with pytest.raises(TooManyFailuresError, match="a layer of no units"):
         failing([-1, 4], error_score="raise").fit(X, Y)
+
+
+def test_where_every_setting_fails_nothing_is_said_of_trying_again_what_is_not_kept():
+    with pytest.raises(NoScoreError, match=r"Mend what failed and search again\. (?!With retry_failed)"):
+        failing([-1, -2], error_score=-1.0).fit(X, Y)
 
 
 def made_up(number, scores, score=0.5, **settings):

@@ -88,12 +88,13 @@ def failed_numbers(study: Study) -> list[int]:
     return [number for number, trial in sorted(study.records.items()) if trial.state is TrialState.FAILED]
 
 
-def check_has_score(study: Study, reason: str) -> None:
+def check_has_score(study: Study, reason: str, *, is_kept: bool) -> None:
     """Refuses the end of a search in whose study trials failed and none has a score.
 
     Args:
         study: The study as the search leaves it.
         reason: Why the search ended.
+        is_kept: Whether the study stays on disk, where its failed trials can be tried again.
 
     Raises:
         NoScoreError: It is such an end.
@@ -110,7 +111,7 @@ def check_has_score(study: Study, reason: str) -> None:
         )
     else:
         told = "Mend what failed and search again."
-        if all(trial.plan.pause_at is None for trial in failed):
+        if is_kept and all(trial.plan.pause_at is None for trial in failed):
             told += " With retry_failed=True these trials are tried again."
     raise NoScoreError(f"{reason}, and no trial of the study has a score ({counts}). {told} {_shown(failed)}")
 

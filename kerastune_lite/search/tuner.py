@@ -350,7 +350,7 @@ class Tuner:
             finally:
                 writer.show(ended)
             if reason is not None and not self._is_stopped:
-                check_has_score(writer.study, reason)
+                check_has_score(writer.study, reason, is_kept=self.keeps_study)
         return self.study
 
     def _refit(self, shared: Shared, study: Study) -> str:
