@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
+
 import pytest
 
 from kerastune_lite import RandomSearch
@@ -50,12 +52,14 @@ class PretendedCluster:
         workers: How many.
         outcomes: What trials come to, by their numbers; a score of any kind by default.
         dies: The trials whose worker dies at the first attempt.
+        is_taken_back: Whether their futures are cancelled then, and the workers stay.
     """
 
-    def __init__(self, workers, outcomes=None, dies=()):
+    def __init__(self, workers, outcomes=None, dies=(), is_taken_back=False):
         self._places = [str(place) for place in range(workers)]
         self._outcomes = outcomes or {}
         self._dies = set(dies)
+        self._is_taken_back = is_taken_back
         self._sent = []
         self.most = 0
         self._given = 0
@@ -76,6 +80,8 @@ class PretendedCluster:
         self.most = max(self.most, self._given)
         if trial.number in self._dies:
             self._dies.discard(trial.number)
+            if self._is_taken_back:
+                return Done(CancelledError("already forgotten"))
             self._places.remove(place)
             return NeverDone(None)
         message = self._outcomes.get(trial.number, Finished(Outcome(scores=(value,), best_epoch=0)))
@@ -132,6 +138,14 @@ def test_a_worker_that_is_gone_costs_its_trial_one_attempt(tmp_path):
     assert {trial.state.value for trial in study.trials} == {"completed"}
     assert [trial.number for trial in study.trials if trial.attempts == 2] == [3, 5]
     assert "was lost after epoch 4" in study.trials[3].notes[0]
+
+
+def test_a_trial_that_the_cluster_takes_back_by_itself_costs_one_attempt(tmp_path):
+    study = search(tmp_path, PretendedCluster(4, dies=[3, 5], is_taken_back=True))
+
+    assert {trial.state.value for trial in study.trials} == {"completed"}
+    assert [trial.number for trial in study.trials if trial.attempts == 2] == [3, 5]
+    assert "the cluster took it from its worker" in study.trials[3].notes[0]
 
 
 def test_a_trial_whose_workers_are_lost_each_time_fails(tmp_path):

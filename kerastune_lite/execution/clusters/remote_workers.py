@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -102,6 +103,9 @@ class RemoteWorkers:
             result = attempt.future.result()
         except WorkerError:
             raise
+        except CancelledError:
+            # Nobody here has taken it back: Dask's scheduler forgets a trial that it was given as its worker died.
+            return _lost(attempt, f"the cluster took it from its worker {attempt.place}")
         except ModuleNotFoundError as error:
             raise WorkerError(
                 f"The workers have no module {error.name!r}, which build_fn, the data or callbacks come from. Install "
@@ -121,8 +125,7 @@ class RemoteWorkers:
         attempt = self._attempts.pop(ticket)
         with suppress(Exception):
             attempt.future.cancel()
-        reason = f"its worker {attempt.place} was lost {progress_of(attempt.latest_epoch)}"
-        return Ended(attempt.request.trial.number, Lost("WorkerDied", reason))
+        return _lost(attempt, f"its worker {attempt.place} was lost")
 
     def close(self) -> None:
         """Takes back attempts that have not begun, and lets the others know that the search has ended."""
@@ -132,3 +135,8 @@ class RemoteWorkers:
         self._attempts = {}
         with suppress(Exception):
             self._cluster.close()
+
+
+def _lost(attempt: _Attempt, what: str) -> Ended:
+    """The end of an attempt of which nobody will hear any more, and what happened to it."""
+    return Ended(attempt.request.trial.number, Lost("WorkerDied", f"{what} {progress_of(attempt.latest_epoch)}"))
