@@ -379,14 +379,13 @@ def table(problem: str, seeds: range) -> None:
         return
     print(f"targets: {', '.join(f'{target:.4f}' for target in targets.values())}\n")
     print(f"{'':42} {'seeds':>5} {'reached':>8} {'epochs':>7} {'mean':>7} {'seconds':>8} {'at the end':>10}")
-    needed = {}
+    needed, limit = {}, PROBLEMS[problem][1]
     for arm in ARMS:
         runs = {seed: curve for seed in targets if (curve := curves.get((seed, arm)))}
         if not runs:
             continue
         needed[arm] = {seed: reached(curve, targets[seed]) for seed, curve in runs.items()}
         ends = statistics.median(curve[-1][1] for curve in runs.values())
-        limit = PROBLEMS[problem][1]
         print_row(arm, list(needed[arm].values()), limit, f"{ends:10.4f}")
         if arm == TARGET:
             others = [reached(runs[own], targets[its]) for own, its in itertools.permutations(targets, 2)]
